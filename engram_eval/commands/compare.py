@@ -1,0 +1,57 @@
+"""`compare`: sets the backends of finished runs on one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from engram_eval.commands import DONE, command
+
+
+def add(commands: Any) -> None:
+    parser = command(
+        commands, "compare", _compare, "set the backends of finished runs on one table",
+        """compare results/synthetic-20260101-120000
+compare results/a results/b --format markdown""",
+    )  # fmt: skip
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table", help="(table)")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from engram_eval.results import RunFolder
+
+    print_comparison([RunFolder(path) for path in options.runs], options.format)
+    return DONE
+
+
+def print_comparison(folders: list[Any], form: str) -> None:
+    from rich.console import Console
+
+    from engram_eval.compare import compare
+    from engram_eval.table import print_rich, to_csv, to_markdown
+
+    result = compare(folders)
+    if form == "json":
+        print(json.dumps(result.summaries, indent=2, ensure_ascii=False))
+    elif form == "csv":
+        print(to_csv(result.rows), end="")
+    elif form == "markdown":
+        print("\n".join(result.data) + "\n")
+        print(to_markdown(result.tables))
+        print("\n".join(f"- {note}" for note in result.notes))
+    else:
+        # On a terminal as wide as it is, but not so narrow that columns vanish; in a file or a CI log wide enough that
+        # nothing wraps. Printed as one text: rich would end the process itself if the reader of our output went away.
+        console = Console(highlight=False)
+        console.width = max(console.width, 100) if sys.stdout.isatty() else 200
+        with console.capture() as captured:
+            for line in result.data:
+                console.print(line, markup=False)
+            print_rich(result.tables, console)
+            for note in result.notes:
+                console.print(note, markup=False, style="dim")
+        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
