@@ -46,7 +46,8 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     for path, summary in summaries.items():
         run = f" ({names[path]})" if len(summaries) > 1 else ""
         for label, facts in summary["backends"].items():
-            bound = {"budget": f"{manifests[path]['budget']:,}", "window": "window", "none": "nothing"}[facts["limit"]]
+            bound = {"window": "window", "none": "nothing"}.get(facts["limit"])
+            bound = f"{manifests[path]['budget']:,}" if facts["limit"] == "budget" else bound
             rows.append({"backend": label + run, "run": path, "bound": bound, **facts})
     categories = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["categories"]))
     headline = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["headline"]))
@@ -75,7 +76,8 @@ def _differences(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     notes = []
     names = _names(list(manifests))
     for name, keys in _SAME.items():
-        values = {path: _dig(manifest, keys) for path, manifest in manifests.items()}
+        known = {path: _dig(manifest, keys) for path, manifest in manifests.items()}
+        values = {path: value for path, value in known.items() if value is not None}  # of answers made elsewhere
         if len(set(map(str, values.values()))) > 1:
             listed = ", ".join(f"{names[path]}: {str(value)[:16]}" for path, value in values.items())
             notes.append(f"These runs do not compare: the {name} differs ({listed}).")
@@ -130,6 +132,8 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
         notes.append(
             "; ".join([f"Memories are bound by {manifest['budget']:,} {manifest['token_encoding']} tokens", *unbound])
             + "."
+            if manifest["budget"] is not None
+            else f"{', '.join(manifest['backends'])}: answers made elsewhere, from contexts whose bound is not known here."
         )
         for label, facts in manifest["backends"].items():
             if facts["paraphrases"]:

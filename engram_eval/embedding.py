@@ -14,14 +14,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
+from engram_eval.metering import Meter
 from engram_eval.network import require_network
+
+if TYPE_CHECKING:
+    from engram_eval.llm import LLM
 
 Vectors = npt.NDArray[np.float32]
 
@@ -131,9 +135,8 @@ class CachedEmbedder:
     """Another embedder's vectors, kept in SQLite by the hash of the text. Safe between processes.
 
     They are kept in half precision, and handed out in that precision whether they were kept or not: a run with a warm
-    cache gives what one with a cold cache gave. So with times: how long each text took to embed is kept too, and
-    `unmeasured_s` is what all calls together would have taken longer (or, while the cache was written, shorter) without
-    a cache. Who measures a span adds its growth over the span, and no memory looks faster for having come second.
+    cache gives what one with a cold cache gave. So with times: how long each text took to embed is kept too, and the
+    meter is told what the cache spared.
 
     Kept apart by the embedder's class and, where it has one, its `version`: another's vectors are never handed out.
 
@@ -141,11 +144,11 @@ class CachedEmbedder:
     one line on stderr: it saves time and must never cost a run.
     """
 
-    def __init__(self, embedder: Embedder, folder: Path) -> None:
+    def __init__(self, embedder: Embedder, folder: Path, meter: Meter) -> None:
         self._embedder = embedder
         self.name = embedder.name
         self.dimensions = embedder.dimensions
-        self.unmeasured_s = 0.0
+        self._meter = meter
         self._cache: sqlite3.Connection | None = None
         kind = type(embedder)
         identity = f"{_FORMAT} {kind.__module__}.{kind.__qualname__} {embedder.name} {getattr(embedder, 'version', '')}"
@@ -177,7 +180,7 @@ class CachedEmbedder:
             if key in known:
                 out[i], seconds = known[key]
                 embedding_s += seconds
-        self.unmeasured_s += embedding_s - (perf_counter() - called)
+        self._meter.charge(embedding_s - (perf_counter() - called), 0.0)
         return out
 
     def close(self) -> None:
@@ -225,3 +228,26 @@ class _Tolerant:
         print(f"note: the embedding cache is off, vectors are computed anew ({error})", file=sys.stderr)
         self._owner.close()
         return True
+
+
+# --- an API's ---------------------------------------------------------------------------------------------------
+
+
+class LLMEmbedder:
+    """An embedding model at an OpenAI-compatible endpoint. The client keeps its vectors, times and costs."""
+
+    def __init__(self, llm: LLM, model: str, meter: Meter, *, dimensions: int) -> None:
+        self.name = f"openai:{model}"
+        self.dimensions = dimensions
+        self._llm, self._model, self._meter = llm, model, meter
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        with self._meter.waiting():
+            embedded = await self._llm.embed(role="embedder", model=self._model, texts=texts)
+        self._meter.charge(embedded.latency_s, embedded.cost_usd)
+        out: Vectors = embedded.vectors
+        norms = np.linalg.norm(out, axis=1, keepdims=True)
+        np.divide(out, norms, out=out, where=norms > 0)
+        return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from engram_eval import __version__
 from engram_eval.errors import UserError
+from engram_eval.results import Record
 from engram_eval.settings import Settings, differences, from_mapping, from_toml
 
 _PACKAGES = (
@@ -59,7 +60,7 @@ def refuse_other_run(manifest: Mapping[str, Any], now: Mapping[str, Any], run: P
         changed = [f"engram_eval was {manifest.get('engram_eval')} and is {__version__}"]
     else:
         changed = []
-    for part in ("dataset", "backends", "reader", "judge", "embedder", "token_encoding", "budget", "prompts"):
+    for part in ("dataset", "backends", "reader", "judge", "embedder", "models", "token_encoding", "budget", "prompts"):
         if (old := _identity(manifest.get(part))) != (new := _identity(now[part])):
             changed.append(_change(part, old, new))
     if changed:
@@ -80,6 +81,29 @@ def _change(part: str, old: Any, new: Any) -> str:
             f"{key} was {str(old.get(key))[:80]} and is {str(new.get(key))[:80]}" for key in keys
         )
     return f"{part} was {old} and is {new}"
+
+
+def spent_usd(manifest: Mapping[str, Any], records: Iterable[Record]) -> float:
+    """What a run has cost so far: as it noted when it stopped; of one that was killed, what its records tell."""
+    noted = sum(float(row["spent_usd"]) for row in manifest.get("usage", {}).values())
+    told = 0.0
+    for record in records:
+        judged = (record.judge or {}).get("cost_usd") or 0.0
+        told += 0.0 if record.cached else (record.cost_usd or 0.0) + judged
+    return max(noted, told)
+
+
+def added_usage(
+    before: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Usage by role of a run that was resumed: that of its processes together."""
+    return {
+        role: {
+            name: before.get(role, {}).get(name, 0) + now.get(role, {}).get(name, 0)
+            for name in {**before.get(role, {}), **now.get(role, {})}
+        }
+        for role in sorted({*before, *now})
+    }
 
 
 def default_folder(dataset: str) -> Path:

@@ -85,7 +85,7 @@ def _costs(frame: pd.DataFrame, *, ranked: bool) -> dict[str, Any]:
         "context_tokens": {"mean": _mean(answered["context_tokens"]), **_quantiles(answered["context_tokens"])},
         "recall_s": _quantiles(answered["recall_s"]),
         "answer_s": _quantiles(answered["answer_s"]),
-        "latency_s": _quantiles(answered["recall_s"] + answered["answer_s"]),
+        "latency_s": _quantiles(answered["recall_s"].astype(float) + answered["answer_s"].astype(float)),
         "judge_s": _quantiles(answered["judge_s"]),
         "names_turns": bool(names_turns),
         "truncated": int(answered["truncated"].astype(bool).sum()),
@@ -105,6 +105,7 @@ def _quantiles(values: pd.Series[Any]) -> dict[str, float | None]:
     return {"p50": float(p50), "p95": float(p95)}
 
 
-def _total_ingest(frame: pd.DataFrame) -> float:
-    """Each conversation once: all its records carry the time that its ingestion took."""
-    return float(frame.dropna(subset=["ingest_s"]).groupby("conversation_id")["ingest_s"].max().sum())
+def _total_ingest(frame: pd.DataFrame) -> float | None:
+    """Each conversation once: all its records carry the time that its ingestion took. None where none does."""
+    known = frame.dropna(subset=["ingest_s"])
+    return float(known.groupby("conversation_id")["ingest_s"].max().sum()) if len(known) else None

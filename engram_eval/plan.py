@@ -7,22 +7,20 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engram_eval import registry
 from engram_eval.backends import MemoryBackend, traits_of
-from engram_eval.cache import cache_folder
 from engram_eval.datasets import Dataset
-from engram_eval.embedding import CachedEmbedder
+from engram_eval.embedding import Embedder, LLMEmbedder
 from engram_eval.errors import UserError
 from engram_eval.judges import Judge
+from engram_eval.metering import MeteredLLM
 from engram_eval.readers import Reader
+from engram_eval.roles import Family, Role, Roles, settled, why_models
 from engram_eval.settings import Settings
 from engram_eval.text import plural
 from engram_eval.tokens import TokenCounter, token_counter
-
-if TYPE_CHECKING:
-    from engram_eval.llm import LLM
 
 # The budgets at which ENGRAM is published (arXiv 2511.12960): 916 tokens on LoCoMo, 1.0-1.2k on LongMemEval-S.
 _BUDGETS = {"locomo": 916, "longmemeval": 1200}
@@ -39,29 +37,35 @@ class Plan:
     backends: dict[str, MemoryBackend]
     reader: Reader
     judge: Judge
-    llm: LLM | None
-    """The client that reader and judge share; None if neither is a model."""
-    embedder: CachedEmbedder
+    roles: Roles
+    memory_llm: MeteredLLM | None
+    """What memories ask; None if none of them does."""
+    embedder: Embedder
     tokens: TokenCounter
     budget: int
     why: dict[str, str]
     """What was chosen and why, in words, for the lines that stand before a run."""
 
 
-def make_plan(settings: Settings) -> Plan:
-    """Opens and checks all that the settings name. Raises UserError before anything is asked."""
+def make_plan(settings: Settings, *, spent_usd: float = 0.0) -> Plan:
+    """Opens and checks all that the settings name. Raises UserError before anything is asked.
+
+    `spent_usd`: what the run has cost before it was resumed.
+    """
+    given, settings = settings, settled(settings)
     tokens = token_counter(settings.encoding)
     backends = {label: registry.open_backend(label, _options(settings, label)) for label in settings.labels()}
     known = {label.partition(":")[0] for label in backends} | {"dataset"}
     for key in settings.options:
         if key.rpartition(".")[0] not in known:
             raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
-    embedder = CachedEmbedder(registry.make("embedders", settings.embedder), cache_folder())
     dataset, why_dataset = open_dataset(settings)
-    family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
-    llm = _client(settings)
-    reader = _reader(settings, tokens, llm, family)
-    judge = _judge(settings, llm, family)
+    family: Family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
+    roles = Roles(settings, spent_usd=spent_usd)
+    reader, judge = roles.reader(family, tokens.count), roles.judge(family)
+    memory_llm = roles.memory_llm() if any(traits_of(backend).asks_model for backend in backends.values()) else None
+    embedder = roles.embedder()
+    where = f"at {roles.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
     chosen, conversations = _choose(dataset, settings)
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
     budget = settings.budget or _BUDGETS[family]
@@ -72,13 +76,16 @@ def make_plan(settings: Settings) -> Plan:
         if traits_of(b).limit != "budget"
     ]
     return Plan(
-        settings, dataset, chosen, conversations, backends, reader, judge, llm, embedder, tokens, budget,
+        settings, dataset, chosen, conversations, backends, reader, judge, roles, memory_llm, embedder, tokens, budget,
         why={
             "dataset": f"{dataset.name}, {size}: {why_dataset}",
             "backends": ", ".join(backends) + ("; none and oracle are the floor and the ceiling" if settings.controls else ""),
-            "reader": _who(reader, "extracts its answers from the context", llm),
-            "judge": _who(judge, judge.agreement, llm),
-            "embedder": f"{embedder.name}, {embedder.dimensions} dimensions, on this machine",
+            "reader": _who(
+                reader.name, "extracts its answers from the context", roles, "reader", auto=given.reader == "auto"
+            ),
+            "judge": _who(judge.name, judge.agreement, roles, "judge", auto=given.judge == "auto"),
+            **({"router": f"llm: {roles.who('router')}"} if memory_llm else {}),
+            "embedder": f"{embedder.name}, {embedder.dimensions} dimensions, {where}",
             "budget": "; ".join([f"{budget:,} tokens of {tokens.encoding}, {why_budget}", *(f"{u}" for u in unbound)]),
         },
     )  # fmt: skip
@@ -87,50 +94,12 @@ def make_plan(settings: Settings) -> Plan:
 _BOUND = {"window": "the reader's window of {:,} tokens alone", "none": "nothing"}
 
 
-def _client(settings: Settings) -> LLM | None:
-    if settings.reader != "llm" and settings.judge.partition(":")[0] != "llm":
-        return None
-    from engram_eval.llm import LLM, LLMSettings  # the SDK behind it takes a second to import: only where it is used
-
-    limits = LLMSettings(
-        base_url=settings.base_url,
-        max_in_flight=settings.max_in_flight,
-        max_cost_usd=settings.max_cost,
-        replay=settings.replay,
-    )
-    return LLM(limits, cache_folder())
-
-
-def _reader(settings: Settings, tokens: TokenCounter, llm: LLM | None, family: str) -> Reader:
-    if settings.reader == "llm" and llm:
-        from engram_eval.readers.llm import LLMReader
-
-        return LLMReader(llm, settings.reader_model or settings.model, benchmark=family, window=settings.window)
-    reader: Reader = registry.make("readers", settings.reader, tokens.count)
-    return reader
-
-
-def _judge(settings: Settings, llm: LLM | None, family: str) -> Judge:
-    name, _, variant = settings.judge.partition(":")
-    if name == "llm" and llm:
-        from engram_eval.judges.llm import LLMJudge
-
-        variant = variant or "standard"
-        if variant not in ("standard", "strict") or (variant == "strict" and family != "locomo"):
-            raise UserError(
-                f"--judge {settings.judge}: of {family} there is no judge {variant!r}; name llm, or on LoCoMo llm:strict"
-            )
-        model = settings.judge_model or settings.model
-        return LLMJudge(llm, model, benchmark=family, variant=variant, votes=settings.judge_votes)  # type: ignore[arg-type]
-    judge: Judge = registry.make("judges", settings.judge)
-    return judge
-
-
-def _who(role: Reader | Judge, what: str, llm: LLM | None) -> str:
-    if role.name == "offline":
+def _who(name: str, what: str, roles: Roles, role: Role, *, auto: bool) -> str:
+    if name == "offline":
         return f"offline: {what}; no key, no network, the same each time"
-    model = getattr(role, "model", "")
-    return f"{role.name}: {model} at {llm.endpoint}" if role.name.startswith("llm") and llm else role.name
+    if name.partition(":")[0] == "llm":
+        return f"{name}: {roles.who(role)}" + (f", because {why_models()}" if auto else "")
+    return name
 
 
 def _options(settings: Settings, label: str) -> dict[str, str]:
@@ -218,6 +187,7 @@ def _categories(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
 def describe(plan: Plan) -> dict[str, Any]:
     """The manifest's part that says what is run: two runs that agree in it are the same experiment."""
     asked = _categories(plan.dataset, plan.settings)
+    prompted = (plan.reader, plan.judge, *plan.backends.values())
     headline = [category for category in plan.dataset.headline if category in asked]
     return {
         "settings": plan.settings.to_json(),
@@ -241,10 +211,10 @@ def describe(plan: Plan) -> dict[str, Any]:
             "votes": plan.settings.judge_votes,
             "agreement": plan.judge.agreement,
         },
-        "endpoint": str(plan.llm.endpoint) if plan.llm else None,
+        "models": plan.roles.described(),
         "embedder": {"name": plan.embedder.name, "dimensions": plan.embedder.dimensions},
         "seed": plan.settings.seed,
         "token_encoding": plan.tokens.encoding,
         "budget": plan.budget,
-        "prompts": {p.name: p.sha256 for role in (plan.reader, plan.judge) for p in getattr(role, "prompts", ())},
+        "prompts": {p.name: p.sha256 for role in prompted for p in getattr(role, "prompts", ())},
     }

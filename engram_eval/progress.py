@@ -21,6 +21,7 @@ class Progress:
         self._total = questions * len(labels)
         self._done = sum(done.values())
         self._failed: set[str] = set()
+        self._faulty: set[str] = set()
         self._told = self._done * _PLAIN_LINES // max(self._total, 1)
         width = max(map(len, [*labels, "conversations"]))
         form = "{desc} {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}{postfix}"
@@ -47,6 +48,14 @@ class Progress:
         if not self._live and tenths > self._told:
             self._told = tenths
             print(f"{self._done:,} of {self._total:,} answers", file=sys.stderr, flush=True)
+
+    def fault(self, label: str, fault: str) -> None:
+        """A backend's first fault is told at once; the run's folder has them all."""
+        if label not in self._faulty:
+            self._faulty.add(label)
+            tqdm.write(
+                f"{label}: {' '.join(fault.split())}; this and what follows stands in faults.jsonl", file=sys.stderr
+            )
 
     def conversation(self) -> None:
         self._conversations.update()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from types import UnionType
 from typing import IO, Any, Literal, get_args, get_origin, get_type_hints
 
 from engram_eval.errors import UserError
+from engram_eval.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class Record:
 
     `retrieved`: ids of the turns that stand in the context, best first. `evidence_recall` and `evidence_all`: the share
     of the evidence turns in the context, and whether all are; None without evidence. `ingest_s`: what ingesting the
-    question's whole conversation took, the same on all its records. `truncated`: the memory left something out for want of
-    room; `cut`: it sent more than its budget, and the end was cut off.
+    question's whole conversation took, the same on all its records; so `ingest_cost_usd`, and `ingest_faults` (things
+    that the memory could not do then, and made up for). `cost_usd`: of recall and answer, cached or not. `truncated`:
+    the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
     """
 
     backend: str
@@ -50,6 +52,8 @@ class Record:
     answer_s: float | None
     judge_s: float | None
     ingest_s: float | None
+    ingest_cost_usd: float | None
+    ingest_faults: int | None
     cached: bool
     retrieved: list[str]
     evidence: list[str]
@@ -62,6 +66,32 @@ class Record:
     @property
     def key(self) -> tuple[str, str]:
         return self.backend, self.question_id
+
+
+def record_of(
+    label: str, question: Question, *, error: BaseException | None = None, step: str = "", **values: Any
+) -> Record:
+    """A record of `values`, with None for what is not among them; `error` makes it one of a failed `step`."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        (
+            "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
+            "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall",
+            "evidence_all", "answer_in_context",
+        )
+    )  # fmt: skip
+    fixed = {
+        "backend": label,
+        "conversation_id": question.conversation_id,
+        "question_id": question.id,
+        "category": question.category,
+        "unanswerable": question.unanswerable,
+        "question": question.text,
+        "gold": question.gold,
+        "status": "error" if error else "ok",
+        "error": f"{step}: {type(error).__name__}: {error}" if error else None,
+        "evidence": list(question.evidence),
+    }
+    return Record(**{"cached": False, "retrieved": [], "truncated": False, "cut": False, **nothing, **fixed, **values})
 
 
 def _types(hint: Any) -> tuple[type, ...]:
@@ -87,6 +117,9 @@ class RunFolder:
         self.records_path = path / "records.jsonl"
         self.summary_path = path / "summary.json"
         self.state_path = path / "state"
+        self.faults_path = path / "faults.jsonl"
+        self.cache_keys_path = path / "cache_keys.txt"
+        self.probe_path = path / "probe.jsonl"
 
     def create(self, manifest: dict[str, Any]) -> None:
         """Makes the folder. Raises UserError if it holds a run, or what is left of one, or cannot be made."""
@@ -158,6 +191,20 @@ class RunFolder:
                 raise UserError(f"{where}: {name} is {value!r:.40}; delete the line to have its question asked again")
         return Record(**{name: values[name] for name in _FIELDS})
 
+    def keep_faults(self, backend: str, conversation_id: str, faults: Sequence[str]) -> None:
+        """Appends what a memory could not do while it ingested a conversation, each fault once."""
+        known = self.faults_path.read_bytes().split(b"\n") if self.faults_path.exists() else []
+        lines = [_json({"backend": backend, "conversation_id": conversation_id, "fault": fault}) for fault in faults]
+        _append(self.faults_path, b"".join(line + b"\n" for line in lines if line not in known))
+
+    def keep_cache_keys(self, keys: Iterable[bytes]) -> None:
+        """Appends the keys of cached answers that the run went by: what another needs to repeat it."""
+        if lines := "".join(f"{key.hex()}\n" for key in sorted(keys)):
+            _append(self.cache_keys_path, lines.encode())
+
+    def write_probe(self, lines: Iterable[dict[str, Any]]) -> None:
+        _write_whole(self.probe_path, b"\n".join(_json(line) for line in lines))
+
     @contextmanager
     def appending(self) -> Iterator[RecordWriter]:
         """Opens the records for appending, alone: a second process on the same run is refused."""
@@ -170,6 +217,10 @@ class RunFolder:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _drop_torn_line(self.records_path, file)
+            for path in (self.cache_keys_path, self.faults_path):
+                if path.exists():
+                    with path.open("ab") as beside:
+                        _drop_torn_line(path, beside)
             yield RecordWriter(self.records_path, file)
         except BlockingIOError:
             raise UserError(f"{self.path}: another process is writing this run; wait for it to end") from None
@@ -192,6 +243,16 @@ class RecordWriter:
                 f"{self._path}: cannot be written ({error.strerror}); "
                 f"free some space, then 'engram-eval run --resume {self._path.parent}'"
             ) from None
+
+
+def _append(path: Path, lines: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(lines)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free some space or check the permissions"
+        ) from None
 
 
 def _drop_torn_line(path: Path, file: IO[bytes]) -> None:

@@ -14,31 +14,38 @@ import contextlib
 import hashlib
 import re
 import shutil
-import sys
 import traceback
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 from engram_eval.backends import Memory, MemoryBackend, Services, traits_of
-from engram_eval.embedding import CachedEmbedder
 from engram_eval.errors import UserError
 from engram_eval.evidence import answer_in_context, evidence_found, stands_in
 from engram_eval.f1 import official_f1
+from engram_eval.metering import Meter
 from engram_eval.plan import Plan
+from engram_eval.pool import Pool
 from engram_eval.progress import Progress
-from engram_eval.results import Record, RecordWriter, RunFolder
+from engram_eval.results import Record, RecordWriter, RunFolder, record_of
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A memory that has ingested its conversation."""
+    """A memory that has ingested its conversation, and what that took, cost and could not do."""
 
     memory: Memory
-    ingest_s: float
+    cost: dict[str, Any]
+    """The part of a record that is the same for all questions of the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recalled:
+    context: Context
+    seconds: float
+    dollars: float
 
 
 async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_memories: bool = False) -> None:
@@ -58,7 +65,7 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
         folder.appending() as writer,
         Progress(plan.conversations, len(plan.chosen), plan.backends, done=counts) as progress,
     ):
-        async with _Pool(plan.settings.max_in_flight if plan.llm else 1) as pool:
+        async with Pool(plan.settings.max_in_flight if plan.settings.asks_models() else 1) as pool:
             for sample in plan.dataset.samples():
                 questions = [question for question in sample.questions if question.id in plan.chosen]
                 for label, backend in plan.backends.items():
@@ -67,7 +74,9 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
                         state = folder.state_path / _file_name(label) / _file_name(sample.conversation.id)
                         shutil.rmtree(state, ignore_errors=True)  # of a killed process: its time would not count
                         conversation = sample.conversation
-                        run = _ConversationRun(plan, label, backend, conversation, state, writer, progress, pool, debug)
+                        run = _ConversationRun(
+                            plan, label, backend, conversation, state, folder, writer, progress, pool, debug
+                        )
                         await run.ask_all(todo)
                         if not keep_memories:
                             shutil.rmtree(state, ignore_errors=True)
@@ -77,50 +86,6 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
     for empty in [*folder.state_path.glob("*"), folder.state_path]:
         with contextlib.suppress(OSError):  # kept memories are in it
             empty.rmdir()
-
-
-class _Pool:
-    """Runs up to `limit` coroutines at a time; with a limit of one, each where it stands.
-
-    The first that raises stops the rest. However it ends, what is under way is waited for: it is paid for already.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._running: list[asyncio.Task[None]] = []  # in the order in which they began
-
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts the work, and returns when there is room for more. Raises what any work so far has raised."""
-        if self._limit == 1:
-            await work
-            return
-        self._running.append(asyncio.create_task(work))
-        while len(self._running) >= self._limit:
-            await self._some(asyncio.FIRST_COMPLETED)
-
-    async def _some(self, until: str) -> None:
-        done, _ = await asyncio.wait(self._running, return_when=until)
-        errors = [task.exception() for task in self._running if task in done]
-        self._running = [task for task in self._running if task not in done]
-        for error in errors:
-            if error:
-                raise error
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            while self._running:
-                await self._some(asyncio.ALL_COMPLETED)
-        elif self._running:
-            count = len(self._running)
-            print(
-                f"\nwaiting for {count} answers that are under way (Ctrl-C again: drop them)",
-                file=sys.stderr,
-                flush=True,
-            )
-            await asyncio.wait(self._running)
 
 
 async def _let_interrupts_in() -> None:
@@ -137,9 +102,10 @@ class _ConversationRun:
     backend: MemoryBackend
     conversation: Conversation
     state: Path
+    folder: RunFolder
     writer: RecordWriter
     progress: Progress
-    pool: _Pool
+    pool: Pool
     debug: bool
 
     async def ask_all(self, questions: list[Question]) -> None:
@@ -148,27 +114,27 @@ class _ConversationRun:
         except (Exception, asyncio.CancelledError) as error:
             self._note(error)
             for question in questions:
-                self._write(_record(self.label, question, error=error, step="ingest"))
+                self._write(record_of(self.label, question, error=error, step="ingest"))
             return
         turns = {turn.id: turn for session in self.conversation.sessions for turn in session.turns}
         try:
             for question in questions:
-                context, recall_s = None, 0.0
+                recalled = None
                 try:
-                    context, recall_s = await self._recall(question, opened.memory, turns)
+                    recalled = await self._recall(question, opened.memory, turns)
                 except (Exception, asyncio.CancelledError) as error:
                     self._note(error)
-                    self._write(_record(self.label, question, error=error, step="recall", ingest_s=opened.ingest_s))
-                if context is not None:
-                    await self.pool.run(self._finish(question, context, recall_s, opened.ingest_s, turns))
+                    self._write(record_of(self.label, question, error=error, step="recall", **opened.cost))
+                if recalled is not None:
+                    await self.pool.run(self._finish(question, recalled, opened, turns))
                 await _let_interrupts_in()
         finally:
             await self._close(opened.memory)
 
     async def _open(self) -> _Opened:
         self.state.mkdir(parents=True, exist_ok=True)
-        services = Services(self.plan.embedder, self.plan.tokens, self.state)
-        clock = _Clock(self.plan.embedder)
+        services = Services(self.plan.embedder, self.plan.tokens, self.state, self.plan.memory_llm)
+        span = _Span(self.plan.roles.meter)
         memory = await self.backend.open(self.conversation.info, services)
         if not callable(getattr(memory, "recall", None)):
             raise TypeError(f"open returned {type(memory).__name__}, which has no method 'recall'")
@@ -181,7 +147,12 @@ class _ConversationRun:
         except (Exception, asyncio.CancelledError):
             await self._close(memory)
             raise
-        return _Opened(memory, clock.seconds())
+        faults = [str(fault) for fault in getattr(memory, "faults", ())]
+        if faults:
+            self.folder.keep_faults(self.label, self.conversation.id, faults)
+            self.progress.fault(self.label, faults[0])
+        cost = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_faults": len(faults)}
+        return _Opened(memory, cost)
 
     async def _close(self, memory: Memory) -> None:
         try:
@@ -189,42 +160,40 @@ class _ConversationRun:
         except Exception as error:  # its answers are in already
             self._note(error)
 
-    async def _recall(self, question: Question, memory: Memory, turns: dict[str, Turn]) -> tuple[Context, float]:
+    async def _recall(self, question: Question, memory: Memory, turns: dict[str, Turn]) -> _Recalled:
         if traits_of(self.backend).sees_evidence:
             memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
-        clock = _Clock(self.plan.embedder)
+        span = _Span(self.plan.roles.meter)
         context = await memory.recall(question.text, asked_at=question.asked_at, budget=self._budget())
-        recall_s = clock.seconds()
+        recalled = _Recalled(context, span.seconds(), span.dollars())
         _check(context, turns)
-        return context, recall_s
+        return recalled
 
-    async def _finish(
-        self, question: Question, context: Context, recall_s: float, ingest_s: float, turns: dict[str, Turn]
-    ) -> None:
+    async def _finish(self, question: Question, recalled: _Recalled, opened: _Opened, turns: dict[str, Turn]) -> None:
         """Answers, judges and writes one question."""
         try:
-            record = await self._answered(question, context, recall_s, ingest_s, turns)
+            record = await self._answered(question, recalled, opened, turns)
         except UserError as error:  # no further call can succeed: the run stops, and can be resumed
             raise UserError(f"{error} (at {self.label}, {question.id})") from error
         except (Exception, asyncio.CancelledError) as error:
             self._note(error)
-            record = _record(self.label, question, error=error, step="answer", ingest_s=ingest_s)
+            record = record_of(self.label, question, error=error, step="answer", **opened.cost)
         self._write(record)
 
     async def _answered(
-        self, question: Question, context: Context, recall_s: float, ingest_s: float, turns: dict[str, Turn]
+        self, question: Question, recalled: _Recalled, opened: _Opened, turns: dict[str, Turn]
     ) -> Record:
         plan = self.plan
-        context, cut = self._within(context, turns)
-        clock = _Clock(plan.embedder)
+        context, cut = self._within(recalled.context, turns)
+        span = _Span(plan.roles.meter)
         answer = await plan.reader.answer(question.text, asked_at=question.asked_at, context=context)
-        answer_s = clock.seconds() if answer.latency_s is None else answer.latency_s
-        clock = _Clock(plan.embedder)
+        answer_s = span.seconds() if answer.latency_s is None else answer.latency_s
+        span = _Span(plan.roles.meter)
         verdict = await plan.judge.judge(question, answer.text)
-        judge_s = clock.seconds() if verdict.latency_s is None else verdict.latency_s
+        judge_s = span.seconds() if verdict.latency_s is None else verdict.latency_s
         found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
         said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
-        return _record(
+        return record_of(
             self.label,
             question,
             answer=answer.text,
@@ -234,11 +203,11 @@ class _ConversationRun:
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
-            cost_usd=answer.cost_usd,
-            recall_s=recall_s,
+            cost_usd=recalled.dollars + answer.cost_usd,
+            recall_s=recalled.seconds,
             answer_s=answer_s,
             judge_s=judge_s,
-            ingest_s=ingest_s,
+            **opened.cost,
             cached=answer.cached,
             retrieved=list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids)),
             evidence_recall=len(found) / len(question.evidence) if question.evidence else None,
@@ -265,6 +234,7 @@ class _ConversationRun:
         return Context(text, tuple(items), context.truncated), True
 
     def _write(self, record: Record) -> None:
+        self.folder.keep_cache_keys(self.plan.roles.take_used_keys())
         self.writer.append(record)
         self.progress.question(self.label, record.error)
 
@@ -289,15 +259,18 @@ def _check(context: object, turns: dict[str, Turn]) -> None:
                 raise ValueError(f"recall named turn {turn_id!r}, which this conversation does not have")
 
 
-class _Clock:
-    """Seconds since it was made, as they would have been had no embedding been cached."""
+class _Span:
+    """Seconds and dollars since it was made, as they would have been had nothing been cached."""
 
-    def __init__(self, embedder: CachedEmbedder) -> None:
-        self._embedder = embedder
-        self._started = perf_counter() + embedder.unmeasured_s
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._began_s, self._began_usd = perf_counter() + meter.unmeasured_s, meter.cost_usd
 
     def seconds(self) -> float:
-        return max(0.0, perf_counter() + self._embedder.unmeasured_s - self._started)
+        return max(0.0, perf_counter() + self._meter.unmeasured_s - self._began_s)
+
+    def dollars(self) -> float:
+        return self._meter.cost_usd - self._began_usd
 
 
 def _f1(question: Question, answer: str) -> float | None:
@@ -305,30 +278,6 @@ def _f1(question: Question, answer: str) -> float | None:
     if question.unanswerable and question.category != "adversarial":
         return None
     return official_f1(answer, question.gold, question.category)
-
-
-def _record(
-    label: str, question: Question, *, error: BaseException | None = None, step: str = "", **values: Any
-) -> Record:
-    nothing: dict[str, Any] = dict.fromkeys(
-        (
-            "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
-            "recall_s", "answer_s", "judge_s", "ingest_s", "evidence_recall", "evidence_all", "answer_in_context",
-        )
-    )  # fmt: skip
-    fixed = {
-        "backend": label,
-        "conversation_id": question.conversation_id,
-        "question_id": question.id,
-        "category": question.category,
-        "unanswerable": question.unanswerable,
-        "question": question.text,
-        "gold": question.gold,
-        "status": "error" if error else "ok",
-        "error": f"{step}: {type(error).__name__}: {error}" if error else None,
-        "evidence": list(question.evidence),
-    }
-    return Record(**{"cached": False, "retrieved": [], "truncated": False, "cut": False, **nothing, **fixed, **values})
 
 
 def _file_name(text: str) -> str:

@@ -15,23 +15,37 @@ CONTROLS = ("none", "oracle")  # the floor and the ceiling: in every table unles
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. `budget` None means the dataset's own; `options` holds `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}."""
+    """One run. None is for what is not set: a role's own model and endpoint, a limit, the dataset's own budget.
+
+    `reader` and `judge`: `auto` is a model if the environment names a key or an endpoint. `options` holds
+    `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}.
+    """
 
     dataset: str = "auto"
     data: str | None = None
     backends: tuple[str, ...] = ("engram", "full-history", "bm25", "dense")
     controls: bool = True
-    reader: str = "offline"
-    judge: str = "offline"
+    reader: str = "auto"
+    judge: str = "auto"
     embedder: str = "static"
-    model: str = "gpt-4o-mini"
+    model: str | None = None
     reader_model: str | None = None
     judge_model: str | None = None
+    router_model: str | None = None
     judge_votes: int = 1
+    judge_probe: bool = True
     base_url: str | None = None
+    reader_base_url: str | None = None
+    judge_base_url: str | None = None
+    router_base_url: str | None = None
+    embedder_base_url: str | None = None
     window: int = 126_000
     max_in_flight: int = 16
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    timeout: float = 120.0
     max_cost: float | None = None
+    prices: str | None = None
     replay: bool = False
     encoding: str = "o200k_base"
     budget: int | None = None
@@ -46,6 +60,10 @@ class Settings:
         named = [floor, *self.backends, ceiling] if self.controls else self.backends
         return list(dict.fromkeys(named))
 
+    def asks_models(self) -> bool:
+        """Whether reader or judge is a model."""
+        return self.reader == "llm" or self.judge.partition(":")[0] == "llm"
+
     def options_of(self, name: str) -> dict[str, str]:
         """The settings that `--set` gives to one backend, or to the dataset."""
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
@@ -56,8 +74,10 @@ class Settings:
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "dataset": str, "data": str, "backends": (list, tuple), "controls": bool, "reader": str, "judge": str, "embedder": str,
-    "model": str, "reader_model": str, "judge_model": str, "judge_votes": int, "base_url": str, "window": int,
-    "max_in_flight": int, "max_cost": (int, float), "replay": bool,
+    "model": str, "reader_model": str, "judge_model": str, "router_model": str, "judge_votes": int, "judge_probe": bool,
+    "base_url": str, "reader_base_url": str, "judge_base_url": str, "router_base_url": str, "embedder_base_url": str,
+    "window": int, "max_in_flight": int, "requests_per_minute": int, "tokens_per_minute": int, "timeout": (int, float),
+    "max_cost": (int, float), "prices": str, "replay": bool,
     "encoding": str, "budget": int, "categories": (list, tuple), "limit": int, "seed": int, "options": dict,
 }  # fmt: skip
 
@@ -78,8 +98,8 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
     if "options" in clean:
         clean["options"] = {name: str(value) for name, value in _flat(clean["options"]).items()}
     settings = Settings(**clean)
-    least_of = {"budget": 1, "limit": 1, "seed": 0, "judge_votes": 1, "window": 1, "max_in_flight": 1}
-    for key, least in least_of.items():
+    least_of = dict.fromkeys(("budget", "limit", "judge_votes", "window", "max_in_flight"), 1)
+    for key, least in {**least_of, "requests_per_minute": 1, "tokens_per_minute": 1, "seed": 0}.items():
         number = getattr(settings, key)
         if number is not None and number < least:
             raise UserError(f"{where}: {key} = {number} is too small; it is at least {least}")
@@ -119,7 +139,10 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
 
 def differences(old: Settings, new: Settings) -> list[str]:
     """What differs between two settings, in words. Where the data lies is no difference: its hash is compared."""
-    free = ("data", "dataset", "max_in_flight", "max_cost", "replay")
+    free = (
+        "data", "dataset", "max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "max_cost", "prices",
+        "replay",
+    )  # fmt: skip
     return [
         f"{f.name} was {getattr(old, f.name)!r} and is {getattr(new, f.name)!r}"
         for f in fields(Settings)

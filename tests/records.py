@@ -32,6 +32,8 @@ def record(**values: Any) -> Record:
         "answer_s": 0.003,
         "judge_s": 0.0001,
         "ingest_s": 1.5,
+        "ingest_cost_usd": 0.0,
+        "ingest_faults": 0,
         "cached": False,
         "retrieved": ["D1:1"],
         "evidence": ["D1:1"],

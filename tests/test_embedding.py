@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from engram_eval import embedding
 from engram_eval.embedding import CachedEmbedder, StaticEmbedder, Vectors
 from engram_eval.errors import UserError
+from engram_eval.metering import Meter
 
 
 def _embed(embedder: embedding.Embedder, texts: Sequence[str]) -> Vectors:
@@ -91,11 +92,11 @@ def test_the_cache_gives_the_same_vectors_and_asks_only_for_what_is_new(
     embedder: StaticEmbedder, tmp_path: Path
 ) -> None:
     texts = [f"turn {i}" for i in range(1200)]  # more than one look-up batch
-    first = CachedEmbedder(_Counting(embedder), tmp_path)
+    first = CachedEmbedder(_Counting(embedder), tmp_path, Meter())
     plain = _embed(first, texts)
     first.close()
     inner = _Counting(embedder)
-    second = CachedEmbedder(inner, tmp_path)
+    second = CachedEmbedder(inner, tmp_path, Meter())
     again = _embed(second, ["new", *texts])
     np.testing.assert_array_equal(again[1:], plain)
     np.testing.assert_allclose(again, _embed(embedder, ["new", *texts]), atol=1e-3)
@@ -107,7 +108,7 @@ def test_a_full_cache_is_read_and_not_added_to(
     embedder: StaticEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = _Counting(embedder)
-    cached = CachedEmbedder(inner, tmp_path)
+    cached = CachedEmbedder(inner, tmp_path, Meter())
     _embed(cached, ["kept"])
     monkeypatch.setattr(embedding, "_LARGEST", 0)
     _embed(cached, ["kept", "passing"])
@@ -119,16 +120,18 @@ def test_a_full_cache_is_read_and_not_added_to(
 def test_times_are_those_without_a_cache(embedder: StaticEmbedder, tmp_path: Path) -> None:
     """What a warm cache saves is owed, text by text, so that who comes second does not look faster."""
     texts = [f"turn {i}" for i in range(50)]
-    first = CachedEmbedder(embedder, tmp_path)
+    meter = Meter()
+    first = CachedEmbedder(embedder, tmp_path, meter)
     _embed(first, texts)
-    assert first.unmeasured_s < 0  # the cache was written, which embedding alone would not have taken
+    assert meter.unmeasured_s < 0  # the cache was written, which embedding alone would not have taken
     first.close()
     with sqlite3.connect(next((tmp_path / "embeddings").glob("*.sqlite"))) as db:
         db.execute("UPDATE vectors SET seconds = 10.0")
     db.close()
-    second = CachedEmbedder(embedder, tmp_path)
+    meter = Meter()
+    second = CachedEmbedder(embedder, tmp_path, meter)
     _embed(second, texts[:3])
-    assert 29 < second.unmeasured_s <= 30
+    assert 29 < meter.unmeasured_s <= 30
     second.close()
 
 
@@ -139,25 +142,25 @@ def test_another_embedder_of_the_same_name_is_kept_apart(embedder: StaticEmbedde
         async def embed(self, texts: Sequence[str]) -> Vectors:
             return np.zeros((len(texts), 384), np.float32)
 
-    assert not _embed(CachedEmbedder(Zero(), tmp_path), ["a dog"]).any()
-    assert _embed(CachedEmbedder(embedder, tmp_path), ["a dog"]).any()
+    assert not _embed(CachedEmbedder(Zero(), tmp_path, Meter()), ["a dog"]).any()
+    assert _embed(CachedEmbedder(embedder, tmp_path, Meter()), ["a dog"]).any()
 
 
 def test_a_broken_cache_costs_a_line_and_no_run(
     embedder: StaticEmbedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "embeddings"
-    CachedEmbedder(embedder, tmp_path).close()
+    CachedEmbedder(embedder, tmp_path, Meter()).close()
     for file in folder.glob("*.sqlite*"):
         file.write_bytes(b"this is no database" * 100)
-    cached = CachedEmbedder(embedder, tmp_path)
+    cached = CachedEmbedder(embedder, tmp_path, Meter())
     np.testing.assert_allclose(_embed(cached, ["a dog"]), _embed(embedder, ["a dog"]), atol=1e-3)
     assert capsys.readouterr().err.count("the embedding cache is off") == 1
 
 
 def test_a_folder_that_cannot_be_made_costs_no_run(embedder: StaticEmbedder, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    cached = CachedEmbedder(embedder, tmp_path / "file")
+    cached = CachedEmbedder(embedder, tmp_path / "file", Meter())
     assert _embed(cached, ["a dog"]).any()
 
 

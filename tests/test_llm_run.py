@@ -182,7 +182,7 @@ def test_ctrl_c_waits_for_what_is_paid_for_and_nothing_is_asked_twice(data: Path
         return Step(step.status, step.body, before=lambda: interrupted.wait(20))
 
     with Server(answer=answer) as server:
-        llm = ["--reader", "llm", "--judge", "llm", "--base-url", server.url, "--max-in-flight", "3"]
+        llm = ["--reader", "llm", "--judge", "llm", "--model", "m", "--base-url", server.url, "--max-in-flight", "3"]
         command = [
             sys.executable,
             "-m",

@@ -352,7 +352,10 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
         (["--backend", "nope"], "there is no backend 'nope'; name one of engram, full-history"),
         (["--backend", "engram:nope"], "there is no preset 'nope'; its presets are dense"),
         (["--backend", "no.such.module:Thing"], "cannot be imported"),
-        (["--set", "engram.nope=1"], "has no setting 'nope'; its settings are ranker, k, total"),
+        (
+            ["--set", "engram.nope=1"],
+            "has no setting 'nope'; its settings are router, extractor, ranker, typed, k, total",
+        ),
         (["--set", "engram.k=many"], "'many' is not a number"),
         (["--set", "engram.ranker=best"], "'best' is not one of hybrid, dense"),
         (["--set", "engram.k=0"], "k and total must be at least 1"),

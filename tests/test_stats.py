@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from sklearn.metrics import cohen_kappa_score
 
-from engram_eval.stats import bootstrap_share, wilson
+from engram_eval.stats import bootstrap_kappa, bootstrap_share, cohen_kappa, wilson
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -70,3 +71,57 @@ def test_an_interval_is_within_0_and_1_and_reproducible(data: list[tuple[bool, i
 def test_no_questions_have_no_share() -> None:
     with pytest.raises(ValueError, match="at least one"):
         bootstrap_share([], [], seed=0)
+
+
+verdicts = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+@given(verdicts)
+def test_kappa_equals_sklearns(data: list[tuple[bool, bool, int]]) -> None:
+    one, other = [a for a, _, _ in data], [b for _, b, _ in data]
+    ours = cohen_kappa(one, other)
+    if len({*one, *other}) == 1:  # sklearn warns and says nan
+        assert ours is None
+    else:
+        assert ours == pytest.approx(cohen_kappa_score(one, other), abs=1e-12)
+
+
+def test_kappa_of_judges_that_decide_alike_by_chance_alone() -> None:
+    assert cohen_kappa([], []) is None
+    assert cohen_kappa([True] * 3, [True] * 3) is None
+    assert bootstrap_kappa([True] * 3, [True] * 3, "abc", seed=0) is None
+    assert cohen_kappa([True] * 3, [False] * 3) == 0
+    assert cohen_kappa([True, False], [True, True]) == 0
+    assert cohen_kappa([True, False], [False, True]) == -1
+
+
+def test_a_bootstrap_of_kappa_agrees_with_scipys() -> None:
+    rng = np.random.default_rng(2)
+    one = rng.random(400) < 0.7
+    other = np.where(rng.random(400) < 0.85, one, ~one)
+    ours = bootstrap_kappa(one.tolist(), other.tolist(), list(range(400)), seed=3)
+    reference = scipy_stats.bootstrap(
+        (one, other), cohen_kappa_score, paired=True, vectorized=False, method="percentile", n_resamples=800, rng=4
+    ).confidence_interval
+    assert ours == pytest.approx(tuple(reference), abs=0.03)
+
+
+@settings(max_examples=50, deadline=None)
+@given(verdicts)
+def test_kappas_interval_holds_kappa_and_has_a_width(data: list[tuple[bool, bool, int]]) -> None:
+    one, other, clusters = [a for a, _, _ in data], [b for _, b, _ in data], [k for _, _, k in data]
+    kappa = cohen_kappa(one, other)
+    interval = bootstrap_kappa(one, other, clusters, seed=0, resamples=100)
+    assert (interval is None) == (kappa is None)
+    if interval and kappa is not None:
+        assert -1 <= interval[0] <= kappa + 1e-12 and kappa - 1e-12 <= interval[1] <= 1
+        assert interval[0] < interval[1]
+
+
+def test_clusters_that_differ_widen_kappas_interval() -> None:
+    one = [True, False] * 100
+    other = [True, False] * 50 + [False, True] * 50
+    apart = bootstrap_kappa(one, other, list(range(200)), seed=0)
+    together = bootstrap_kappa(one, other, [i // 50 for i in range(200)], seed=0)
+    assert apart and together
+    assert together[1] - together[0] > 2 * (apart[1] - apart[0])

@@ -7,12 +7,14 @@ impossible. The one exception is the `oracle` control, which the runner shows th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from engram_eval.embedding import Embedder
+from engram_eval.metering import MeteredLLM
 from engram_eval.tokens import TokenCounter
 from engram_eval.types import Context, ConversationInfo, Session
 
@@ -28,6 +30,8 @@ class Services:
     tokens: TokenCounter
     folder: Path
     """A folder of this memory's own to keep state in; it exists."""
+    llm: MeteredLLM | None = None
+    """A model, for backends that say `asks_model`; None for others."""
 
 
 class Memory(Protocol):
@@ -65,6 +69,21 @@ class Traits:
     """Its memories have `show_evidence(turn_ids)`, and the runner shows them the evidence before each recall."""
     paraphrases: bool = False
     """Turns are not kept verbatim: evidence is found by the sources that an item names, and the table says so."""
+    asks_model: bool = False
+    """Its memories ask `services.llm`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCall:
+    """A call that a memory will make when it ingests a session, for an estimate of what a run takes.
+
+    A backend that asks a model may have `expected_calls(session, count_tokens)`, an iterable of these.
+    """
+
+    role: str
+    messages: Sequence[Mapping[str, str]]
+    schema: Mapping[str, Any] | None
+    completion_tokens: float
 
 
 def traits_of(backend: MemoryBackend) -> Traits:

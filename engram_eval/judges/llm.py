@@ -17,7 +17,7 @@ from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Question, Verdict
 
 _MAX_TOKENS = 2048
-_SCHEMA = {
+SCHEMA = {
     "type": "object",
     "properties": {"reason": {"type": "string"}, "verdict": {"type": "string", "enum": ["CORRECT", "WRONG"]}},
     "required": ["reason", "verdict"],
@@ -38,7 +38,7 @@ class LLMJudge:
         self.name = "llm" if variant == "standard" else f"llm:{variant}"
         self.model = model
         self._llm = llm
-        self._votes = votes
+        self.votes = votes
         self._data = prompt("judge_data_v1")
         self._rule = prompt(f"judge_locomo_{variant}_v1" if benchmark == "locomo" else "judge_longmemeval_v1")
         self._by_category = {k: prompt(v) for k, v in _LONGMEMEVAL.items()} if benchmark == "longmemeval" else {}
@@ -46,18 +46,14 @@ class LLMJudge:
         self.prompts: tuple[Prompt, ...] = (self._data, self._rule, *self._by_category.values(), self._abstention)
 
     async def judge(self, question: Question, answer: str) -> Verdict:
-        rule = self._abstention if question.unanswerable else self._by_category.get(question.category, self._rule)
-        material = {"question": question.text, "gold answer": question.gold, "answer to grade": answer}
+        messages = self.messages(question, answer)
         votes, reasons, seconds, dollars = [], [], 0.0, 0.0
-        for repeat in range(self._votes):
+        for repeat in range(self.votes):
             completion = await self._llm.chat(
                 role="judge",
                 model=self.model,
-                messages=[
-                    {"role": "system", "content": f"{rule.text}\n\n{self._data.text}"},
-                    {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
-                ],
-                schema=_SCHEMA,
+                messages=messages,
+                schema=SCHEMA,
                 max_tokens=_MAX_TOKENS,
                 repeat=repeat,
             )
@@ -69,3 +65,12 @@ class LLMJudge:
         correct = 2 * sum(votes) > len(votes)
         reason = next(text for vote, text in zip(votes, reasons, strict=True) if vote == correct)
         return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=dollars)
+
+    def messages(self, question: Question, answer: str) -> list[dict[str, str]]:
+        """What the model is sent, together with SCHEMA."""
+        rule = self._abstention if question.unanswerable else self._by_category.get(question.category, self._rule)
+        material = {"question": question.text, "gold answer": question.gold, "answer to grade": answer}
+        return [
+            {"role": "system", "content": f"{rule.text}\n\n{self._data.text}"},
+            {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
+        ]

@@ -12,6 +12,7 @@ up where it was.
 from engram_eval.llm.client import LLM
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
+from engram_eval.llm.embeddings import Embedded
 from engram_eval.llm.errors import CacheMiss, LLMError, OverBudget
 from engram_eval.llm.response_cache import ResponseCache
 from engram_eval.llm.settings import LLMSettings
@@ -22,6 +23,7 @@ __all__ = [
     "CacheMiss",
     "Clock",
     "Completion",
+    "Embedded",
     "LLMError",
     "LLMSettings",
     "Ledger",

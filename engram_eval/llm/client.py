@@ -8,23 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from engram_eval.errors import UserError
 from engram_eval.llm.calls import Calls, Reply, Request
 from engram_eval.llm.chat_reply import answer_text, is_blank, read_chat
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
 from engram_eval.llm.dialect import Dialect, adapted, first_dialect
-from engram_eval.llm.embeddings import Embeddings
+from engram_eval.llm.embeddings import Embedded, Embeddings
 from engram_eval.llm.errors import CacheMiss, LLMError
 from engram_eval.llm.estimates import Estimates
 from engram_eval.llm.flights import Flights
 from engram_eval.llm.keys import chat_key, encodable
 from engram_eval.llm.parsing import NotParsed, parse_json
 from engram_eval.llm.prices import Prices
-from engram_eval.llm.response_cache import FILE_NAME, Response, ResponseCache
+from engram_eval.llm.response_cache import Response, ResponseCache, cache_file
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.transport import Endpoint, Rejected, endpoint_url
 from engram_eval.llm.usage import Ledger
@@ -55,12 +52,13 @@ class LLM:
         self._estimates = Estimates()
         self._dialects: dict[str, Dialect] = {}
         self._flights: Flights[bytes, Response] = Flights()
+        self._used: set[bytes] = set()
         self._server: Endpoint | None = None
         self._calls: Calls | None = None
         if not settings.replay:
             self._server = Endpoint(settings.base_url, api_key, settings.timeout_s, clock)
             self._calls = Calls(settings, self._server, self._ledger, clock)
-        self._cache = ResponseCache(cache_folder / "llm" / FILE_NAME, read_only=settings.replay)
+        self._cache = ResponseCache(cache_file(cache_folder), read_only=settings.replay)
         self._embeddings = Embeddings(self.endpoint, self._calls, self._cache, self._prices, self._estimates)
 
     async def chat(
@@ -91,6 +89,8 @@ class LLM:
             response, cached = await self._flights.join(
                 key, lambda: self._ask(calls, key, model, plain, schema, max_tokens)
             )
+        if not is_blank(response):  # which is not kept
+            self._used.add(key)
         price = self._prices.of(model)
         prompt, completion = response.prompt_tokens, response.completion_tokens
         cost = price.cost(prompt, completion, response.cached_prompt_tokens) if price else None
@@ -99,15 +99,26 @@ class LLM:
         data = _parsed(text, schema, response)
         return Completion(text, data, prompt, completion, cost or 0.0, response.latency_s, cached)
 
-    async def embed(self, *, role: str, model: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Rows in the order of `texts`, as the server scales them; all zeros for a text that is blank."""
+    async def embed(self, *, role: str, model: str, texts: Sequence[str]) -> Embedded:
+        """One row a text. Raises LLMError for a call that failed for good; UserError where none can succeed."""
         self.require_prices([model])
-        vectors, used = await self._embeddings.embed(model, [encodable(text) for text in texts])
+        embedded, used = await self._embeddings.embed(model, [encodable(text) for text in texts])
         price = self._prices.of(model)
         for tokens, cached in used:
             cost = price.cost(tokens, 0) if price else None
             self._ledger.record(role, prompt_tokens=tokens, completion_tokens=0, cost_usd=cost, cached=cached)
-        return vectors
+        return embedded
+
+    async def models(self) -> list[str]:
+        """The ids of the models that the server lists, within 5 s; none where it has no list, and in a replay.
+
+        Raises UserError where nothing is there at all.
+        """
+        listed = await self._server.get("/models") if self._server else None
+        entries = listed.get("data") if isinstance(listed, dict) else listed  # some servers send the bare list
+        entries = entries if isinstance(entries, list) else []
+        ids = [entry.get("id") for entry in entries if isinstance(entry, dict)]
+        return [encodable(name) for name in ids if isinstance(name, str) and name]
 
     def require_prices(self, models: Sequence[str]) -> None:
         """Raises UserError if there is a budget and one of these models has no price: it could not be held."""
@@ -123,6 +134,13 @@ class LLM:
         Tokens and `cost_usd` are of all answered calls, cached ones included; `spent_usd` is what this process paid for.
         """
         return self._ledger.usage()
+
+    def take_used_keys(self) -> frozenset[bytes]:
+        """The response cache's keys of what was handed out since this was last asked."""
+        used = frozenset(self._used | self._embeddings.used)
+        self._used.clear()
+        self._embeddings.used.clear()
+        return used
 
     async def close(self) -> None:
         """Calls still in flight are given up."""

@@ -30,26 +30,43 @@ Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """`vectors`: rows in the order of the texts, as the server scales them; all zeros for a text that is blank.
+
+    Tokens, cost and latency are the sums of what each text took when it was first embedded (its share of its request),
+    cached or not; a text that stands twice counts once, a blank one nothing. `cached`: nothing was sent for it.
+    """
+
+    vectors: Vectors
+    prompt_tokens: int
+    cost_usd: float
+    latency_s: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
     keys: tuple[bytes, ...]
     texts: tuple[str, ...]
 
 
 class Embeddings:
-    """`calls` is None in a replay."""
+    """`calls` is None in a replay. `used`: the cache keys of all texts embedded so far."""
 
     def __init__(self, endpoint: str, calls: Calls | None, cache: ResponseCache, prices: Prices, estimates: Estimates):
         self._endpoint, self._calls, self._cache = endpoint, calls, cache
         self._prices, self._estimates = prices, estimates
+        self.used: set[bytes] = set()
         self._plain: set[str] = set()  # models whose server does not know encoding_format
         self._batches: dict[bytes, _Batch] = {}  # under way, by the key of each text
         self._flights: Flights[tuple[bytes, ...], tuple[dict[bytes, Vector], int]] = Flights()
 
-    async def embed(self, model: str, texts: Sequence[str]) -> tuple[Vectors, list[tuple[int, bool]]]:
-        """Rows in the order of `texts`, and (tokens, cached) of each request behind them; cached texts count as one."""
+    async def embed(self, model: str, texts: Sequence[str]) -> tuple[Embedded, list[tuple[int, bool]]]:
+        """The rows, and (tokens, cached) of each request behind them; cached texts count as one."""
         if not texts:
-            return np.zeros((0, 0), np.float32), []
+            return Embedded(np.zeros((0, 0), np.float32), 0, 0.0, 0.0, True), []
         keyed = {text: embedding_key(self._endpoint, model, text) for text in texts if text.strip()}
+        asked_for = list(keyed.values())
         keyed = keyed or {_ANY_TEXT: embedding_key(self._endpoint, model, _ANY_TEXT)}
         known = self._cache.get_vectors(list(keyed.values()))
         used = [(sum(vector.prompt_tokens for vector in known.values()), True)] if known else []
@@ -57,6 +74,7 @@ class Embeddings:
         for vectors, tokens, cached in await self._fetch_all(model, missing):
             known.update(vectors)
             used.append((tokens, cached))
+        self.used.update(known)
         widths = {len(vector.values) for vector in known.values()}
         if len(widths) != 1:
             raise LLMError(f"{model} at {self._endpoint} gave embeddings of different lengths: {sorted(widths)}")
@@ -64,7 +82,10 @@ class Embeddings:
         for row, text in enumerate(texts):
             if text.strip():
                 out[row] = known[keyed[text]].values
-        return out, used
+        tokens = sum(known[key].prompt_tokens for key in asked_for)
+        price = self._prices.of(model)
+        cost, latency = price.cost(tokens, 0) if price else 0.0, sum(known[key].latency_s for key in asked_for)
+        return Embedded(out, tokens, cost, latency, all(cached for _, cached in used)), used
 
     async def close(self) -> None:
         await self._flights.cancel()
@@ -113,13 +134,13 @@ class Embeddings:
                 self._plain.add(model)
                 return True
 
-            reply, _ = await calls.send(request, read, adapt)
+            reply, latency = await calls.send(request, read, adapt)
             self._estimates.observe(model, counted, reply.usage.prompt_tokens)
-            shares = _shares(reply.usage.prompt_tokens, batch.texts)
+            shares = _shares(reply.usage.prompt_tokens, latency, batch.texts)
             vectors = {
-                key: Vector(*pair) for key, pair in zip(batch.keys, zip(reply.value, shares, strict=True), strict=True)
+                key: Vector(values, *share) for key, values, share in zip(batch.keys, reply.value, shares, strict=True)
             }
-            self._cache.put_vectors(vectors, endpoint=self._endpoint, model=model)
+            vectors = self._cache.put_vectors(vectors, endpoint=self._endpoint, model=model)
             return vectors, reply.usage.prompt_tokens
         finally:
             for key in batch.keys:
@@ -163,8 +184,9 @@ def _vector(value: Any) -> Vectors:
     return vector
 
 
-def _shares(tokens: int, texts: Sequence[str]) -> list[int]:
-    """The tokens of a request divided over its texts by their lengths; they add up."""
+def _shares(tokens: int, latency_s: float, texts: Sequence[str]) -> list[tuple[int, float]]:
+    """The tokens and the seconds of a request divided over its texts by their lengths; they add up."""
     ends = np.cumsum([len(text) for text in texts])
     bounds = np.round(ends * (tokens / ends[-1])).astype(int)
-    return [int(share) for share in np.diff(bounds, prepend=0)]
+    whole = [int(share) for share in np.diff(bounds, prepend=0)]
+    return [(share, latency_s * len(text) / int(ends[-1])) for share, text in zip(whole, texts, strict=True)]

@@ -22,21 +22,26 @@ import numpy.typing as npt
 
 from engram_eval.errors import UserError
 
-FILE_NAME = "responses-1.sqlite"  # raise the number when the tables or the keys change
+FILE_NAME = "responses-2.sqlite"  # raise the number when the tables or the keys change
 
-_TABLES = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
     key BLOB PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     cached_prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
     endpoint TEXT NOT NULL, model TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS vectors (
-    key BLOB PRIMARY KEY, vector BLOB NOT NULL, prompt_tokens INTEGER NOT NULL,
+    key BLOB PRIMARY KEY, vector BLOB NOT NULL, prompt_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
     endpoint TEXT NOT NULL, model TEXT NOT NULL, created REAL NOT NULL);
 """
-_PUT_RESPONSE = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_RESPONSE = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GET_RESPONSE = """SELECT text, finish_reason, prompt_tokens, cached_prompt_tokens, completion_tokens, latency_s
     FROM responses WHERE key = ?"""
-_PUT_VECTOR = "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?, ?)"
+PUT_VECTOR = "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?)"
+_CONTENTS = """SELECT endpoint, model, count(*) - sum(embedding), sum(embedding), sum(prompt_tokens),
+        sum(cached_prompt_tokens), sum(completion_tokens), min(created), max(created) FROM (
+    SELECT endpoint, model, 0 AS embedding, prompt_tokens, cached_prompt_tokens, completion_tokens, created
+        FROM responses
+    UNION ALL SELECT endpoint, model, 1, prompt_tokens, 0, 0, created FROM vectors) GROUP BY 1, 2 ORDER BY 1, 2"""
 _LOOKUP_BATCH = 500  # under SQLite's oldest limit of 999 variables a statement
 _BUSY_S = 10.0
 _OPEN_ATTEMPTS = 40  # the switch to WAL does not wait for another process that is making it
@@ -56,10 +61,31 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One text's embedding, with its share of the tokens of the request that it came in."""
+    """One text's embedding, with its share of the tokens and of the latency of the request that it came in."""
 
     values: npt.NDArray[np.float32]
     prompt_tokens: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is kept of one model at one endpoint. `oldest`, `newest`: seconds since 1970."""
+
+    endpoint: str
+    model: str
+    answers: int
+    embeddings: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    oldest: float
+    newest: float
+
+
+def cache_file(folder: Path) -> Path:
+    """Where in the cache folder the answers are kept. Not created here."""
+    return folder / "llm" / FILE_NAME
 
 
 class ResponseCache:
@@ -74,10 +100,10 @@ class ResponseCache:
         self._vectors: dict[bytes, Vector] = {}
         self._db: sqlite3.Connection | None = None
         try:
-            self._db = _open_for_reading(path) if read_only else _open(path)
+            self._db = open_for_reading(path) if read_only else open_for_writing(path)
         except (sqlite3.Error, OSError) as error:
             if read_only:
-                raise UserError(f"{path}: the response cache cannot be read ({error}); a replay needs it") from None
+                raise unreadable(path, error) from None
             self._tell(error)
 
     def get(self, key: bytes) -> Response | None:
@@ -89,7 +115,7 @@ class ResponseCache:
     def put(self, key: bytes, response: Response, *, endpoint: str, model: str) -> Response:
         """Keeps an answer; returns the one that counts: this one, or that of another process which was faster."""
         row = (key, *astuple(response), endpoint, model, time.time())
-        if self._write([(_PUT_RESPONSE, row)]):
+        if self._write([(PUT_RESPONSE, row)]):
             return self.get(key) or response
         self._responses[key] = response
         return response
@@ -99,29 +125,26 @@ class ResponseCache:
         for start in range(0, len(keys), _LOOKUP_BATCH):
             batch = keys[start : start + _LOOKUP_BATCH]
             marks = ",".join("?" * len(batch))
-            for key, blob, tokens in self._select(
-                f"SELECT key, vector, prompt_tokens FROM vectors WHERE key IN ({marks})", tuple(batch)
+            for key, blob, tokens, latency in self._select(
+                f"SELECT key, vector, prompt_tokens, latency_s FROM vectors WHERE key IN ({marks})", tuple(batch)
             ):
-                found[key] = Vector(np.frombuffer(blob, np.float32), tokens)
+                found[key] = Vector(np.frombuffer(blob, np.float32), tokens, latency)
         return found
 
-    def put_vectors(self, vectors: dict[bytes, Vector], *, endpoint: str, model: str) -> None:
+    def put_vectors(self, vectors: dict[bytes, Vector], *, endpoint: str, model: str) -> dict[bytes, Vector]:
+        """Keeps embeddings; returns those that count, as `put` does."""
         now = time.time()
-        rows = [(key, v.values.tobytes(), v.prompt_tokens, endpoint, model, now) for key, v in vectors.items()]
-        if not self._write((_PUT_VECTOR, row) for row in rows):
-            self._vectors.update(vectors)
-
-    def counts(self) -> list[tuple[str, str, int, int]]:
-        """(endpoint, model, answers, embeddings), sorted."""
-        return [
-            (str(endpoint), str(model), int(answers), int(embeddings))
-            for endpoint, model, answers, embeddings in self._select(
-                """SELECT endpoint, model, sum(kind = 0), sum(kind = 1) FROM (
-                    SELECT endpoint, model, 0 AS kind FROM responses
-                    UNION ALL SELECT endpoint, model, 1 FROM vectors) GROUP BY 1, 2 ORDER BY 1, 2""",
-                (),
-            )
+        rows = [
+            (key, v.values.tobytes(), v.prompt_tokens, v.latency_s, endpoint, model, now) for key, v in vectors.items()
         ]
+        if self._write((PUT_VECTOR, row) for row in rows):
+            return vectors | self.get_vectors(list(vectors))
+        self._vectors.update(vectors)
+        return vectors
+
+    def contents(self) -> list[Contents]:
+        """Sorted by endpoint and model."""
+        return [Contents(*row) for row in self._select(_CONTENTS, ())]
 
     def close(self) -> None:
         if self._unwritten and self._db is not None:
@@ -137,7 +160,7 @@ class ResponseCache:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             if self._read_only:
-                raise UserError(f"{self.path}: the response cache cannot be read ({error})") from None
+                raise unreadable(self.path, error) from None
             self._tell(error)
             return []
 
@@ -170,14 +193,22 @@ class ResponseCache:
             )
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: the response cache cannot be read ({error}); mend its permissions, or name another folder with "
+        "ENGRAM_EVAL_CACHE"
+    )
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Makes what is not there. Raises sqlite3.Error or OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, _OPEN_ATTEMPTS + 1):
         db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut the last moments
-            db.executescript(_TABLES)
+            db.executescript(TABLES)
             return db
         except sqlite3.OperationalError as error:
             db.close()
@@ -190,8 +221,11 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError("unreachable")
 
 
-def _open_for_reading(path: Path) -> sqlite3.Connection | None:
-    """None where there is no file. In a folder that cannot be written, WAL needs to be told that nobody else writes."""
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """None where there is no file. Raises sqlite3.Error.
+
+    In a folder that cannot be written, WAL needs to be told that nobody else writes.
+    """
     if not path.exists():
         return None
     for options in ("mode=ro", "immutable=1"):

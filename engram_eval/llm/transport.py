@@ -28,6 +28,7 @@ from engram_eval.llm.reachable import why_unreachable
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_S = 5.0
+_LOOK_S = 5.0
 _SHORTEST_KEY = 16
 _ABOUT_CONTEXT = re.compile(
     r"context[_ ]?(?:length|window|size)|maximum context|exceed_context|too many tokens|prompt is too long|"
@@ -122,6 +123,25 @@ class Endpoint:
             raise self._no_reply(_root(error)) from None
         latency = self._clock.monotonic() - start
         return self._read(response), latency
+
+    async def get(self, path: str) -> Any:
+        """The JSON at a path, None where there is none within 5 s. Raises UserError if nothing is there at all."""
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                if not self._was_reached:
+                    await self._reach()
+                response = await self._client.get(path, cast_to=httpx2.Response)
+        except openai.APIStatusError:
+            return None
+        except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
+            fault = self._no_reply(_root(error))
+            if isinstance(fault, UserError):
+                raise fault from None
+            return None
+        try:
+            return json.loads(self._without_key(response.text))
+        except (ValueError, RecursionError):
+            return None
 
     async def close(self) -> None:
         await self._client.close()

@@ -25,12 +25,15 @@ class Charge:
 
 
 class Ledger:
-    """Usage by role and money spent. Clients of several endpoints may share one, and with it one budget."""
+    """Usage by role and money spent. Clients of several endpoints may share one, and with it one budget.
 
-    def __init__(self, max_cost_usd: float | None = None) -> None:
+    `spent_usd`: what a run had spent before it was resumed; it counts against `max_cost_usd` and in no role's usage.
+    """
+
+    def __init__(self, max_cost_usd: float | None = None, *, spent_usd: float = 0.0) -> None:
         self.max_cost_usd = max_cost_usd
         self._roles: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
-        self._spent = 0.0
+        self._spent = spent_usd
         self._in_flight: set[Charge] = set()
         self._settled = asyncio.Event()
 
@@ -46,6 +49,11 @@ class Ledger:
         row["cost_usd"] += cost_usd or 0.0
         row["spent_usd"] += 0.0 if cached else cost_usd or 0.0
         row["unpriced"] += cost_usd is None
+
+    @property
+    def spent_usd(self) -> float:
+        """All that is spent, the time before the run was resumed included; of failed calls what they may have cost."""
+        return self._spent
 
     def usage(self) -> dict[str, dict[str, float]]:
         return {role: dict(row) for role, row in sorted(self._roles.items())}

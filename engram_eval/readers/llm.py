@@ -24,15 +24,10 @@ class LLMReader:
         self._llm = llm
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
-        asked = f"Asked on {asked_at.day} {asked_at:%B} {asked_at.year}: " if asked_at else ""
-        memories = context.text or "(there are none)"
         completion = await self._llm.chat(
             role="reader",
             model=self.model,
-            messages=[
-                {"role": "system", "content": self.prompts[0].text},
-                {"role": "user", "content": f"Memories:\n{memories}\n\nQuestion: {asked}{question}"},
-            ],
+            messages=self.messages(question, asked_at=asked_at, context=context),
             max_tokens=_MAX_TOKENS,
         )
         return Answer(
@@ -43,3 +38,12 @@ class LLMReader:
             cached=completion.cached,
             latency_s=completion.latency_s,
         )
+
+    def messages(self, question: str, *, asked_at: datetime | None, context: Context) -> list[dict[str, str]]:
+        """What the model is sent."""
+        asked = f"Asked on {asked_at.day} {asked_at:%B} {asked_at.year}: " if asked_at else ""
+        memories = context.text or "(there are none)"
+        return [
+            {"role": "system", "content": self.prompts[0].text},
+            {"role": "user", "content": f"Memories:\n{memories}\n\nQuestion: {asked}{question}"},
+        ]

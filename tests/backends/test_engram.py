@@ -58,7 +58,7 @@ def test_records_carry_what_the_turn_says_and_when_it_happened() -> None:
     record = next(r for r in extract(session) if r.type == E)
     assert record == MemoryRecord(
         E,
-        "S:1",
+        ("S:1",),
         "I ran a race last Saturday.",
         "Ann: I ran a race last Saturday (= 20 May 2023). It was hot.",
         (date(2023, 5, 20), date(2023, 5, 20)),
@@ -157,7 +157,7 @@ def test_contexts_are_grouped_by_type_with_dates(conversation: Conversation, ser
 
 
 def _records(*pairs: tuple[str, MemoryType]) -> list[MemoryRecord]:
-    return [MemoryRecord(kind, turn_id, "", "", None) for turn_id, kind in pairs]
+    return [MemoryRecord(kind, (turn_id,), "", "", None) for turn_id, kind in pairs]
 
 
 def test_merge_takes_the_best_k_of_each_type_once_a_turn() -> None:
@@ -193,7 +193,7 @@ def test_the_embedders_text_is_what_was_said(conversation: Conversation, service
     asyncio.run(_memory(conversation, services))
     (file,) = services.folder.glob("*.sqlite")
     with sqlite3.connect(file) as db:
-        blob = db.execute("SELECT embedding FROM episodic WHERE turn = 'D2:1'").fetchone()[0]
+        blob = db.execute("SELECT embedding FROM episodic WHERE turns = '[\"D2:1\"]'").fetchone()[0]
     db.close()
     said = "Ann: I ran a charity race for the hospital last Saturday."
     expected = asyncio.run(services.embedder.embed([said]))[0]

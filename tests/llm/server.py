@@ -122,7 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._serve(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def do_GET(self) -> None:
+        self._serve({})
+
+    def _serve(self, body: dict[str, Any]) -> None:
         asked = Asked(self.path, body, {name.lower(): value for name, value in self.headers.items()})
         step = self.server.owner.enter(asked)
         try:

@@ -11,17 +11,18 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engram_eval.errors import UserError
 from engram_eval.llm import LLM, CacheMiss, LLMError, ResponseCache
-from engram_eval.llm.response_cache import FILE_NAME, Response
+from engram_eval.llm.response_cache import Contents, Response, Vector, cache_file
 from tests.llm.conftest import Client, chat
 from tests.llm.server import Server, Step, says
 
 
 def _file(client: Client) -> Path:
-    return client.folder / "llm" / FILE_NAME
+    return cache_file(client.folder)
 
 
 def test_the_second_time_nothing_is_sent_and_everything_is_as_it_was(client: Client) -> None:
@@ -168,7 +169,7 @@ def test_a_cache_that_cannot_be_written_costs_no_answer_and_is_told_once(
 def test_what_a_full_disk_refused_is_written_when_there_is_room(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / FILE_NAME
+    path = cache_file(tmp_path)
     cache = ResponseCache(path)
     assert cache._db is not None
     pages = cache._db.execute("PRAGMA page_count").fetchone()[0]
@@ -186,7 +187,7 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(
 
 
 def test_where_two_processes_got_different_answers_both_hand_out_the_first(tmp_path: Path) -> None:
-    one, two = ResponseCache(tmp_path / FILE_NAME), ResponseCache(tmp_path / FILE_NAME)
+    one, two = ResponseCache(cache_file(tmp_path)), ResponseCache(cache_file(tmp_path))
     first, second = Response("first", "stop", 1, 0, 1, 0.5), Response("second", "stop", 1, 0, 1, 0.7)
     assert one.put(b"k", first, endpoint="e", model="m") == first
     assert two.put(b"k", second, endpoint="e", model="m") == first
@@ -194,12 +195,44 @@ def test_where_two_processes_got_different_answers_both_hand_out_the_first(tmp_p
     two.close()
 
 
-def test_counts_say_what_is_kept(client: Client) -> None:
-    with Server() as server:
-        client.chat(server.url)
-    cache = ResponseCache(_file(client), read_only=True)
-    assert cache.counts() == [(server.url, "gpt-4o-mini", 1, 0)]
+def test_contents_are_summed_by_endpoint_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = ResponseCache(cache_file(tmp_path))
+    times = iter([100.0, 200.0, 300.0, 400.0])
+    monkeypatch.setattr("time.time", lambda: next(times))
+    cache.put(b"1", Response("a", "stop", 10, 4, 2, 0.5), endpoint="e", model="m")
+    cache.put(b"2", Response("b", "stop", 20, 0, 3, 0.5), endpoint="e", model="m")
+    cache.put(b"3", Response("c", "stop", 1, 0, 1, 0.5), endpoint="d", model="m")
+    vectors = {key: Vector(np.ones(2, np.float32), 7, 0.1) for key in (b"4", b"5")}
+    cache.put_vectors(vectors, endpoint="e", model="m")
+    assert cache.contents() == [
+        Contents("d", "m", 1, 0, 1, 0, 1, 300.0, 300.0),
+        Contents("e", "m", 2, 2, 44, 4, 5, 100.0, 400.0),
+    ]
     cache.close()
+
+
+def test_the_keys_of_what_was_handed_out_are_known_sent_for_or_not(client: Client) -> None:
+    async def main(llm: LLM) -> frozenset[bytes]:
+        await chat(llm, "a")
+        await chat(llm, "a")
+        for text in ("cut", "blank"):
+            with pytest.raises(LLMError):
+                await chat(llm, text)
+        return llm.take_used_keys()
+
+    with Server(says("x"), says("y", finish="length"), says("")) as server:
+        keys = client.run(server.url, main)
+        assert len(keys) == 2  # what is blank is not kept
+        one = client.run(server.url, lambda llm: _keys(llm, "a"), replay=True)
+    assert one < keys
+    cache = ResponseCache(_file(client), read_only=True)
+    assert all(cache.get(key) for key in keys)
+    cache.close()
+
+
+async def _keys(llm: LLM, text: str) -> frozenset[bytes]:
+    await chat(llm, text)
+    return llm.take_used_keys()
 
 
 _WORKER = """

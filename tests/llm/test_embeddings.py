@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engram_eval.llm import LLM, CacheMiss, LLMError
+from engram_eval.llm import LLM, CacheMiss, Embedded, LLMError, ResponseCache
 from engram_eval.llm.embeddings import Vectors
+from engram_eval.llm.response_cache import FILE_NAME, Vector
 from tests.llm.conftest import Client
 from tests.llm.server import Server, Step, refuses, sends
 
@@ -34,8 +36,12 @@ def _answers(body: dict[str, Any], *, floats: bool = False) -> Step:
     return sends({"data": rows[::-1], "usage": {"prompt_tokens": 10 * len(rows), "total_tokens": 10 * len(rows)}})
 
 
-async def _embed(llm: LLM, *texts: str) -> Vectors:
+async def _embedded(llm: LLM, *texts: str) -> Embedded:
     return await llm.embed(role="embedder", model=MODEL, texts=texts)
+
+
+async def _embed(llm: LLM, *texts: str) -> Vectors:
+    return (await _embedded(llm, *texts)).vectors
 
 
 @pytest.mark.parametrize("floats", [False, True])
@@ -135,3 +141,60 @@ def test_blank_texts_are_zero_rows_of_the_models_width(client: Client) -> None:
     with Server(answer=_answers) as server:
         assert client.run(server.url, lambda llm: _embed(llm, "", " ")).tolist() == [[0, 0, 0]] * 2
         assert client.run(server.url, lambda llm: _embed(llm)).shape == (0, 0)
+
+
+def _takes(client: Client, seconds: float, body: dict[str, Any]) -> Step:
+    """The client's clock goes on while the server works."""
+    client.time.now += seconds
+    return _answers(body)
+
+
+def test_each_text_keeps_its_share_of_its_request_and_the_shares_add_up(client: Client) -> None:
+    async def main(llm: LLM) -> list[Embedded]:
+        return [await _embedded(llm, *texts) for texts in (("a", "bbb"), ("a",), ("bbb", "bbb"), ("bbb", "cccc"))]
+
+    with Server(answer=lambda body: _takes(client, 2.0, body)) as server:
+        both, a, b, more = client.run(server.url, main)
+        replayed = client.run(server.url, lambda llm: _embedded(llm, "cccc", "bbb", "a"), replay=True)
+    assert [(e.prompt_tokens, e.latency_s, e.cached) for e in (both, a, b, more, replayed)] == [
+        (20, 2.0, False),
+        (5, 0.5, True),
+        (15, 1.5, True),
+        (25, 3.5, False),
+        (30, 4.0, True),
+    ]
+    assert [e.cost_usd for e in (both, a, b, more)] == pytest.approx([t * 0.02 / 1e6 for t in (20, 5, 15, 25)])
+
+
+def test_a_blank_text_costs_nothing_beside_others_or_alone(client: Client) -> None:
+    async def main(llm: LLM) -> tuple[list[Embedded], dict[str, dict[str, float]]]:
+        return [await _embedded(llm, *texts) for texts in ((), (" ",), (" ",), ("a", ""))], llm.usage()
+
+    with Server(answer=lambda body: _takes(client, 2.0, body)) as server:
+        found, usage = client.run(server.url, main)
+    assert [(e.prompt_tokens, e.latency_s, e.cached) for e in found] == [
+        (0, 0.0, True),
+        (0, 0.0, False),
+        (0, 0.0, True),
+        (10, 2.0, False),
+    ]
+    assert found[1].cost_usd == 0.0
+    assert usage["embedder"]["spent_usd"] == pytest.approx(20 * 0.02 / 1e6)  # what was sent was paid for
+
+
+def test_texts_that_another_call_is_embedding_are_not_sent_and_take_what_they_take(client: Client) -> None:
+    async def both(llm: LLM) -> tuple[Embedded, Embedded]:
+        return await asyncio.gather(_embedded(llm, "a", "bbb"), _embedded(llm, "bbb"))
+
+    with Server(answer=lambda body: _takes(client, 2.0, body)) as server:
+        one, two = client.run(server.url, both)
+    assert (one.latency_s, one.cached, two.latency_s, two.cached) == (2.0, False, 1.5, True)
+
+
+def test_where_two_processes_got_different_vectors_both_hand_out_the_first(tmp_path: Path) -> None:
+    one, two = ResponseCache(tmp_path / FILE_NAME), ResponseCache(tmp_path / FILE_NAME)
+    first, second = (Vector(np.array([x], np.float32), 1, 0.5) for x in (1, 2))
+    for cache, vector in ((one, first), (two, second)):
+        kept = cache.put_vectors({b"k": vector}, endpoint="e", model="m")
+        assert kept[b"k"].values.tolist() == [1]
+        cache.close()

@@ -153,6 +153,26 @@ def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(
     assert isinstance(caught.value, UserError)
 
 
+def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(client: Client) -> None:
+    async def main(url: str) -> tuple[int, float, float, str]:
+        ledger = Ledger(10.5 * _WORST, spent_usd=5 * _WORST)
+        before = ledger.spent_usd
+        llm = LLM(LLMSettings(base_url=url), client.folder, ledger=ledger)
+        answered, _ = await _as_many_as_the_budget_lets(llm, 8)
+        with pytest.raises(OverBudget) as caught:
+            await chat(llm, "one more", max_tokens=100)
+        await llm.close()
+        assert llm.usage()["reader"]["spent_usd"] == pytest.approx(answered * _WORST)
+        return answered, before, ledger.spent_usd, str(caught.value)
+
+    with Server(answer=lambda _: says("x", prompt=0, completion=100)) as server:
+        answered, before, spent, sentence = asyncio.run(main(server.url))
+    assert answered in (4, 5)
+    assert before == 5 * _WORST
+    assert spent == pytest.approx((5 + answered) * _WORST)
+    assert f"${spent:.4f} of --max-cost" in sentence
+
+
 def test_two_clients_may_share_one_budget(client: Client) -> None:
     async def main(first: str, second: str) -> tuple[int, dict[str, dict[str, float]]]:
         ledger = Ledger(10.5 * _WORST)

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from engram_eval.backends import Services
-from engram_eval.backends.engram.extractor import extract
+from engram_eval.backends import ExpectedCall, Services
+from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
+from engram_eval.backends.engram.extractor import MemoryRecord, extract
 from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Scores, Weights
 from engram_eval.backends.engram.recall import Costs, merge, pack
 from engram_eval.backends.engram.store import Store, Stored
+from engram_eval.embedding import Vectors
+from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
 
 
 @dataclass(frozen=True)
 class EngramBackend:
-    """Typed memories (arXiv 2511.12960), by rules: no model is asked.
+    """Typed memories (arXiv 2511.12960). By rules no model is asked; the paper's router and extractor are a model.
 
-    `k`: records of each type that recall takes before the types are merged; `total`: records after merging. The rest are
-    the hybrid ranker's weights, each against a lexical score of weight 1 (`ranking`), chosen from a grid on five
-    LoCoMo conversations; whichever of the five is left out, the same are chosen (benchmarks/tune_engram.py).
+    `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
+    one memory for all, and `k` records of it. The rest are the hybrid ranker's weights, each against a lexical score
+    of weight 1 (`ranking`), chosen from a grid on five LoCoMo conversations; whichever of the five is left out, the same
+    are chosen (benchmarks/tune_engram.py).
     """
 
+    router: Literal["rules", "llm"] = "rules"
+    extractor: Literal["rules", "llm"] = "rules"
     ranker: Literal["hybrid", "dense"] = "hybrid"
+    typed: bool = True
     k: int = 40
     total: int = 60
     dense: float = 0.5
@@ -34,6 +43,9 @@ class EngramBackend:
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dense": {"ranker": "dense"},
+        "llm": {"router": "llm", "extractor": "llm"},
+        "paper": {"router": "llm", "extractor": "llm", "ranker": "dense", "k": 20, "total": 25},
+        "untyped": {"typed": False},
     }
 
     def __post_init__(self) -> None:
@@ -41,6 +53,22 @@ class EngramBackend:
             raise ValueError("k and total must be at least 1")
         if not all(0 <= weight < math.inf for weight in (self.dense, self.turn_before, self.turn_after, self.speaker)):
             raise ValueError("weights must be finite and not negative")
+
+    @property
+    def paraphrases(self) -> bool:
+        return self.extractor == "llm"
+
+    @property
+    def asks_model(self) -> bool:
+        return "llm" in (self.router, self.extractor)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        asked = {ROUTER: self.router, EXTRACTOR: self.extractor}
+        return tuple(prompt for prompt, by in asked.items() if by == "llm")
+
+    def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> Iterator[ExpectedCall]:
+        return expected_calls(session, count_tokens, router=self.router, extractor=self.extractor)
 
     async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
         return EngramMemory(self, services)
@@ -63,26 +91,39 @@ class _Loaded:
     costs: Costs = field(repr=False)
 
 
+Embedded = list[tuple[MemoryRecord, Vectors]]
+
+
 class EngramMemory:
+    """`faults`: what the model could not do, and was done by rules instead."""
+
     def __init__(self, settings: EngramBackend, services: Services, *, kept: slice = slice(None)) -> None:
         self._settings = settings
         self._services = services
         self._kept = kept
         self._loaded: _Loaded | None = None
+        self._extracting: dict[
+            str, tuple[Session, asyncio.Task[tuple[Embedded, list[str]]]]
+        ] = {}  # a model's work, by session
+        self.faults: list[str] = []
         embedder = services.embedder
         self._store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
 
     async def ingest(self, session: Session) -> None:
-        if self._store.has(session):
+        if self._store.has(session) or session.id in self._extracting:
             return
-        records = extract(session)
-        # Embedded without the resolved dates: they are for the reader, and would draw every dated turn together.
-        spoken = {turn.id: f"{turn.speaker}: {turn.text}" for turn in session.turns}
-        rows = dict(zip(spoken, await self._services.embedder.embed(list(spoken.values())), strict=True))
-        self._store.add(session, [(record, rows[record.turn_id]) for record in records])
         self._loaded = None
+        if self._settings.asks_model:  # sessions do not depend on each other: all are asked about at once
+            self._extracting[session.id] = session, asyncio.create_task(self._by_model(session))
+        else:
+            self._store.add(session, await self._embedded(extract(session), session))
 
     async def ready(self) -> None:
+        for session_id, (session, task) in list(self._extracting.items()):
+            records, faults = await task
+            self._store.add(session, records)
+            self.faults += faults
+            del self._extracting[session_id]
         stored = self._store.load()
         embedder, tokens = self._services.embedder, self._services.tokens
         of = self._settings
@@ -94,10 +135,29 @@ class EngramMemory:
         if self._loaded is None:
             await self.ready()
         assert self._loaded is not None
-        stored, costs = self._loaded.stored, self._loaded.costs
+        of, stored, costs = self._settings, self._loaded.stored, self._loaded.costs
         scores: Scores = await self._loaded.ranker.scores(query)
-        merged = merge(stored.records, scores, k=self._settings.k, total=self._settings.total)[self._kept]
-        return pack(stored, merged, scores, costs, self._services.tokens, budget)
+        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed)[self._kept]
+        return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
 
     async def close(self) -> None:
+        for _, task in self._extracting.values():
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._extracting.values()), return_exceptions=True)
         self._store.close()
+
+    async def _by_model(self, session: Session) -> tuple[Embedded, list[str]]:
+        llm, of = self._services.llm, self._settings
+        if llm is None:
+            raise ValueError("no model was named for router and extractor")
+        extraction = await extract_by_model(llm, session, router=of.router, extractor=of.extractor)
+        return await self._embedded(extraction.records, session), extraction.faults
+
+    async def _embedded(self, records: list[MemoryRecord], session: Session) -> Embedded:
+        """The records with their embeddings; a turn's words without the resolved dates, which are for the reader and
+        would draw every dated turn together."""
+        spoken = {turn.id: f"{turn.speaker}: {turn.text}" for turn in session.turns}
+        texts = [spoken[record.turn_ids[0]] if record.verbatim else record.line for record in records]
+        distinct = list(dict.fromkeys(texts))
+        rows = dict(zip(distinct, await self._services.embedder.embed(distinct), strict=True))
+        return [(record, rows[text]) for record, text in zip(records, texts, strict=True)]

@@ -56,21 +56,24 @@ class HybridRanker:
     def __init__(self, stored: Stored, embedder: Embedder, weights: Weights) -> None:
         self._weights = weights
         self._embedder = embedder
-        self._places = np.array(stored.places, np.intp)
-        # One row a turn: a turn's records by rules have the same text, so any of its rows will do.
-        self._turn_vectors = np.zeros((len(stored.turns), stored.vectors.shape[1]), np.float32)
-        self._turn_vectors[self._places] = stored.vectors
-        self._speakers = np.array([stored_turn.turn.speaker for stored_turn in stored.turns], dtype=object)
-        self._speaker_words = {name: frozenset(words(name)) for name in sorted(set(self._speakers))}
+        # What is ranked: a turn, where records keep its words (all of them the same), else a record by itself.
+        pairs = zip(stored.places, stored.records, strict=True)
+        keys = [(place, 0 if record.verbatim else i) for i, (place, record) in enumerate(pairs, start=1)]
+        units = {key: unit for unit, key in enumerate(sorted(set(keys)))}
+        self._places = np.array([units[key] for key in keys], np.intp)
+        self._unit_vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
+        self._unit_vectors[self._places] = stored.vectors
+        turns = [stored.turns[place] for place, _ in units]
+        texts = [stored.turns[place].turn.text if not n else stored.records[n - 1].line for place, n in units]
+        self._speakers = np.array([turn.turn.speaker for turn in turns], dtype=object)
+        everyone = sorted({turn.turn.speaker for turn in stored.turns})
+        self._speaker_words = {name: frozenset(words(name)) for name in everyone}
         # In a dialogue of two everything is said by one or to the other, so the names do not tell turns apart; what
         # they do say of who is meant is the speaker bonus.
         self._name_words = frozenset(word for group in self._speaker_words.values() for word in group)
         names = {stem(word) for word in self._name_words}
-        documents = [
-            [s for s in content_stems(stored_turn.turn.text) if s not in names] for stored_turn in stored.turns
-        ]
-        self._lexical = LexicalIndex(documents)
-        sessions = np.array([stored_turn.session for stored_turn in stored.turns])
+        self._lexical = LexicalIndex([[s for s in content_stems(text) if s not in names] for text in texts])
+        sessions = np.array([turn.session for turn in turns])
         self._same_session = sessions[1:] == sessions[:-1]
 
     async def scores(self, query: str) -> Scores:
@@ -79,7 +82,7 @@ class HybridRanker:
         vector = (await self._embedder.embed([" ".join(content)]))[0]
         weights = self._weights
         match = _standardised(self._lexical.scores([stem(word) for word in content if word not in STOPWORDS]))
-        match += weights.dense * _standardised(self._turn_vectors @ vector)
+        match += weights.dense * _standardised(self._unit_vectors @ vector)
         spread = match.copy()
         spread[1:] += weights.turn_before * match[:-1] * self._same_session
         spread[:-1] += weights.turn_after * match[1:] * self._same_session

@@ -32,52 +32,62 @@ class Costs:
     @staticmethod
     def of(stored: Stored, tokens: TokenCounter) -> Costs:
         return Costs(
-            [tokens.count(record.text + "\n") for record in stored.records],
+            [tokens.count(record.line + "\n") for record in stored.records],
             [tokens.count(date_header(when) + "\n") if when else 0 for when in stored.session_dates],
             {kind: tokens.count(heading + "\n") for kind, heading in _HEADINGS.items()},
         )
 
 
-def merge(records: Sequence[MemoryRecord], scores: Scores, *, k: int, total: int) -> list[int]:
-    """Indices of the best `k` records of each type, best first, at most `total`; a turn stands once, by its best record.
+def merge(records: Sequence[MemoryRecord], scores: Scores, *, k: int, total: int, typed: bool = True) -> list[int]:
+    """Indices of the best `k` records of each type, best first, at most `total`; a turn's words stand once.
 
-    Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays.
+    Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays. Not `typed`: the best
+    `k` of all.
     """
-    left = dict.fromkeys(MemoryType, k)
-    turns: set[str] = set()
+    left = {record.type if typed else None: k for record in records}
+    held: set[tuple[str, ...] | str] = set()
     merged: list[int] = []
     for i in ranking(scores):
         record = records[i]
-        if left[record.type] == 0:
+        kind = record.type if typed else None
+        what = record.turn_ids if record.verbatim else record.line
+        if left[kind] == 0 or (what in held and not typed):
             continue
-        left[record.type] -= 1
-        if record.turn_id not in turns and len(merged) < total:
-            turns.add(record.turn_id)
+        left[kind] -= 1
+        if what not in held and len(merged) < total:
+            held.add(what)
             merged.append(i)
     return merged
 
 
 def pack(
-    stored: Stored, merged: Sequence[int], scores: Scores, costs: Costs, tokens: TokenCounter, budget: int | None
+    stored: Stored,
+    merged: Sequence[int],
+    scores: Scores,
+    costs: Costs,
+    tokens: TokenCounter,
+    budget: int | None,
+    *,
+    typed: bool = True,
 ) -> Context:
     """The merged records, best first while they fit `budget`, as a context."""
-    taken = _fill(stored, merged, costs, budget)
+    taken = _fill(stored, merged, costs, budget, typed)
     if budget is not None:
-        while taken and tokens.count(render(stored, taken)) > budget:
+        while taken and tokens.count(render(stored, taken, typed=typed)) > budget:
             taken.pop()
-    items = tuple(Item((stored.records[i].turn_id,), float(scores[i]), str(stored.records[i].type)) for i in taken)
-    return Context(render(stored, taken), items, truncated=len(taken) < len(merged))
+    items = tuple(Item(stored.records[i].turn_ids, float(scores[i]), str(stored.records[i].type)) for i in taken)
+    return Context(render(stored, taken, typed=typed), items, truncated=len(taken) < len(merged))
 
 
-def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None) -> list[int]:
+def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None, typed: bool) -> list[int]:
     if budget is None:
         return list(merged)
     taken, used = [], 0
-    paid: set[MemoryType | tuple[MemoryType, int]] = set()  # headings, and dates under them, that already stand
+    paid: set[object] = set()  # headings, and dates under them, that already stand
     for i in merged:
-        kind, session = stored.records[i].type, stored.turns[stored.places[i]].session
+        kind, session = stored.records[i].type if typed else None, stored.turns[stored.places[i]].session
         cost = costs.records[i]
-        cost += 0 if kind in paid else costs.headings[kind]
+        cost += 0 if kind is None or kind in paid else costs.headings[kind]
         cost += 0 if (kind, session) in paid else costs.dates[session]
         if used + cost <= budget + 1:  # the last line has no line break
             taken.append(i)
@@ -86,17 +96,22 @@ def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | Non
     return taken
 
 
-def render(stored: Stored, chosen: Iterable[int]) -> str:
-    """Grouped by type, in time order within a type, a session's date once above its records."""
+def render(stored: Stored, chosen: Iterable[int], *, typed: bool = True) -> str:
+    """Grouped by type (if `typed`), in time order, a session's date once above its records."""
+    kinds = list(MemoryType)
+
+    def order(i: int) -> tuple[int, int]:
+        return kinds.index(stored.records[i].type) if typed else 0, stored.places[i]
+
     lines, kind, session = [], None, -1
-    for i in sorted(chosen, key=lambda i: (list(MemoryType).index(stored.records[i].type), stored.places[i])):
+    for i in sorted(chosen, key=order):
         record, record_session = stored.records[i], stored.turns[stored.places[i]].session
-        if record.type != kind:
+        if typed and record.type != kind:
             kind, session = record.type, -1
             lines.append(_HEADINGS[kind])
         if record_session != session:
             session = record_session
             if when := stored.session_dates[session]:
                 lines.append(date_header(when))
-        lines.append(record.text)
+        lines.append(record.line)
     return "\n".join(lines)

@@ -6,6 +6,7 @@ the file and from nowhere else, so that a memory that is opened again recalls th
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from engram_eval.backends.engram.router import MemoryType
 from engram_eval.embedding import Vectors
 from engram_eval.types import Session, Turn
 
-_FORMAT = 1
+_FORMAT = 2
 
 _SCHEMA = """
 CREATE TABLE sessions (id TEXT PRIMARY KEY, position INTEGER NOT NULL, started_at TEXT);
@@ -27,18 +28,19 @@ CREATE TABLE turns (
     text TEXT NOT NULL
 );
 CREATE TABLE episodic (
-    id INTEGER PRIMARY KEY, turn TEXT NOT NULL REFERENCES turns, title TEXT NOT NULL, summary TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, turns TEXT NOT NULL, verbatim INTEGER NOT NULL, title TEXT NOT NULL, summary TEXT NOT NULL,
     anchor_start TEXT, anchor_end TEXT, embedding BLOB NOT NULL
 );
 CREATE TABLE semantic (
-    id INTEGER PRIMARY KEY, turn TEXT NOT NULL REFERENCES turns, fact TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, turns TEXT NOT NULL, verbatim INTEGER NOT NULL, fact TEXT NOT NULL,
     anchor_start TEXT, anchor_end TEXT, embedding BLOB NOT NULL
 );
 CREATE TABLE procedural (
-    id INTEGER PRIMARY KEY, turn TEXT NOT NULL REFERENCES turns, title TEXT NOT NULL, content TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, turns TEXT NOT NULL, verbatim INTEGER NOT NULL, title TEXT NOT NULL, content TEXT NOT NULL,
     anchor_start TEXT, anchor_end TEXT, embedding BLOB NOT NULL
 );
 """
+# `turns` is a JSON list of ids.
 # The column that holds a record's text, and whether the table has titles: the paper's schema for each type.
 _TEXT_COLUMN = {MemoryType.EPISODIC: "summary", MemoryType.SEMANTIC: "fact", MemoryType.PROCEDURAL: "content"}
 _TITLED = (MemoryType.EPISODIC, MemoryType.PROCEDURAL)
@@ -53,7 +55,7 @@ class StoredTurn:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that a memory holds. `vectors` has one row a record; `place` of a record is its turn's index in `turns`."""
+    """All that a memory holds. `vectors` has one row a record; `place` of a record is its first turn's index in `turns`."""
 
     session_dates: list[datetime | None]
     turns: list[StoredTurn]
@@ -115,7 +117,12 @@ class Store:
             raise
 
     def _add_record(self, record: MemoryRecord, vector: Vectors) -> None:
-        columns = {"turn": record.turn_id, _TEXT_COLUMN[record.type]: record.text, "embedding": vector.tobytes()}
+        columns = {
+            "turns": json.dumps(record.turn_ids),
+            "verbatim": record.verbatim,
+            _TEXT_COLUMN[record.type]: record.text,
+            "embedding": vector.tobytes(),
+        }
         if record.type in _TITLED:
             columns["title"] = record.title
         if record.anchor:
@@ -136,11 +143,13 @@ class Store:
         records, places, blobs = [], [], []
         for kind in MemoryType:
             title = "title" if kind in _TITLED else "''"
-            query = f"SELECT turn, {title}, {_TEXT_COLUMN[kind]}, anchor_start, anchor_end, embedding FROM {kind} ORDER BY id"
-            for turn_id, record_title, text, start, end, blob in self._db.execute(query):
+            columns = f"turns, {title}, {_TEXT_COLUMN[kind]}, anchor_start, anchor_end, verbatim, embedding"
+            query = f"SELECT {columns} FROM {kind} ORDER BY id"
+            for turn_ids, record_title, text, start, end, verbatim, blob in self._db.execute(query):
                 anchor = (date.fromisoformat(start), date.fromisoformat(end)) if start else None
-                records.append(MemoryRecord(kind, turn_id, record_title, text, anchor))
-                places.append(turn_places[turn_id])
+                sources = tuple(json.loads(turn_ids))
+                records.append(MemoryRecord(kind, sources, record_title, text, anchor, bool(verbatim)))
+                places.append(turn_places[sources[0]])
                 blobs.append(blob)
         vectors = np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), self._dimensions)
         dates = [datetime.fromisoformat(started_at) if started_at else None for _, started_at in sessions]

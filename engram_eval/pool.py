@@ -1,0 +1,52 @@
+"""Work that overlaps, up to a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, Self
+
+
+class Pool:
+    """Runs up to `limit` coroutines at a time; with a limit of one, each where it stands.
+
+    The first that raises stops the rest. However it ends, what is under way is waited for: it is paid for already.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._running: list[asyncio.Task[None]] = []  # in the order in which they began
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts the work, and returns when there is room for more. Raises what any work so far has raised."""
+        if self._limit == 1:
+            await work
+            return
+        self._running.append(asyncio.create_task(work))
+        while len(self._running) >= self._limit:
+            await self._some(asyncio.FIRST_COMPLETED)
+
+    async def _some(self, until: str) -> None:
+        done, _ = await asyncio.wait(self._running, return_when=until)
+        errors = [task.exception() for task in self._running if task in done]
+        self._running = [task for task in self._running if task not in done]
+        for error in errors:
+            if error:
+                raise error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            while self._running:
+                await self._some(asyncio.ALL_COMPLETED)
+        elif self._running:
+            count = len(self._running)
+            print(
+                f"\nwaiting for {count} answers that are under way (Ctrl-C again: drop them)",
+                file=sys.stderr,
+                flush=True,
+            )
+            await asyncio.wait(self._running)

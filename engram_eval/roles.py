@@ -1,0 +1,226 @@
+"""Who does what in a run: the models behind reader, judge, router and embedder, each at its endpoint, under one budget."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from engram_eval import registry
+from engram_eval.cache import cache_folder
+from engram_eval.embedding import CachedEmbedder, Embedder, LLMEmbedder
+from engram_eval.errors import UserError
+from engram_eval.judges import Judge
+from engram_eval.metering import Meter, MeteredLLM
+from engram_eval.readers import Reader
+from engram_eval.settings import Settings
+
+if TYPE_CHECKING:
+    from engram_eval.llm import LLM, Ledger, LLMSettings
+    from engram_eval.llm.prices import Price
+
+Role = Literal["reader", "judge", "router", "embedder"]
+Family = Literal["locomo", "longmemeval"]
+
+_DEFAULT_MODEL = "gpt-4o-mini"
+_API_EMBEDDER = "openai:"
+
+
+def settled(settings: Settings) -> Settings:
+    """The settings with nothing left open: `auto` is a model where the environment names a key or an endpoint.
+
+    A server of one's own that serves a single model need not be told which. Raises UserError where it must.
+    """
+    auto = "llm" if why_models() or settings.base_url else "offline"
+    settings = replace(
+        settings,
+        reader=auto if settings.reader == "auto" else settings.reader,
+        judge=auto if settings.judge == "auto" else settings.judge,
+    )
+    if settings.base_url is None and (named := os.environ.get("OPENAI_BASE_URL")):
+        settings = replace(settings, base_url=named)  # a resumed run goes on where it began
+    if settings.model is None and settings.asks_models():
+        settings = replace(settings, model=_served(settings))
+    return settings
+
+
+def why_models() -> str:
+    """What in the environment asks for models, in words; empty if nothing does."""
+    names = [name for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if os.environ.get(name)]
+    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} set" if names else ""
+
+
+def _served(settings: Settings) -> str:
+    """The model of the endpoint, where only one can be meant."""
+    from engram_eval.llm import LLM
+    from engram_eval.llm.transport import OPENAI_URL, endpoint_url
+
+    url = endpoint_url(settings.base_url)
+    if url == OPENAI_URL or (settings.reader_model and settings.judge_model):
+        return _DEFAULT_MODEL
+    if settings.replay:
+        raise UserError(f"a replay of {url} has to be told the model; name it with --model")
+
+    async def models() -> list[str]:
+        llm = LLM(_limits(settings, settings.base_url), cache_folder())
+        try:
+            return await llm.models()
+        finally:
+            await llm.close()
+
+    found = asyncio.run(models())
+    if len(found) == 1:
+        return found[0]
+    listed = f"it serves {', '.join(found[:12])}" if found else "it does not say what it serves"
+    raise UserError(f"{url}: which model? {listed}; name one with --model")
+
+
+def _limits(settings: Settings, base_url: str | None) -> LLMSettings:
+    from engram_eval.llm import LLMSettings
+
+    return LLMSettings(
+        base_url=base_url,
+        max_in_flight=settings.max_in_flight,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        max_cost_usd=settings.max_cost,
+        replay=settings.replay,
+        timeout_s=settings.timeout,
+        prices=Path(settings.prices) if settings.prices else None,
+    )
+
+
+class Roles:
+    """Opens readers, judges and embedders. One client an endpoint; `spent_usd` is what the run has cost before."""
+
+    def __init__(self, settings: Settings, *, spent_usd: float = 0.0) -> None:
+        self._settings = settings
+        self._spent_usd = spent_usd
+        self._ledger: Ledger | None = None
+        self._clients: dict[str, LLM] = {}
+        self.meter = Meter()
+        """Of what memories are given: embedder and model."""
+        self._played: set[Role] = set()
+
+    def reader(self, family: Family, count_tokens: Callable[[str], int]) -> Reader:
+        if self._settings.reader == "llm":
+            from engram_eval.readers.llm import LLMReader
+
+            llm, model = self.llm("reader"), self.model("reader")
+            return LLMReader(llm, model, benchmark=family, window=self._settings.window)
+        reader: Reader = registry.make("readers", self._settings.reader, count_tokens)
+        return reader
+
+    def judge(self, family: Family) -> Judge:
+        named = self._settings.judge
+        name, _, variant = named.partition(":")
+        if name == "llm":
+            from engram_eval.judges.llm import LLMJudge
+
+            if variant not in ("", "standard", "strict") or (variant == "strict" and family != "locomo"):
+                raise UserError(
+                    f"--judge {named}: of {family} there is no judge {variant!r}; name llm, or on LoCoMo llm:strict"
+                )
+            votes = self._settings.judge_votes
+            return LLMJudge(
+                self.llm("judge"), self.model("judge"), benchmark=family,
+                variant="strict" if variant == "strict" else "standard", votes=votes,
+            )  # fmt: skip
+        judge: Judge = registry.make("judges", named)
+        return judge
+
+    def embedder(self) -> Embedder:
+        named = self._settings.embedder
+        if named.startswith(_API_EMBEDDER):
+            model = named.removeprefix(_API_EMBEDDER)
+            if not model:
+                raise UserError(f"--embedder {named}: names no model; as in --embedder openai:text-embedding-3-small")
+            return LLMEmbedder(self.llm("embedder"), model, self.meter, dimensions=self._width(model))
+        return CachedEmbedder(registry.make("embedders", named), cache_folder(), self.meter)
+
+    def memory_llm(self) -> MeteredLLM:
+        """What memories ask, as router and as extractor."""
+        return MeteredLLM(self.llm("router"), self.model("router"), self.meter)
+
+    def model(self, role: Role) -> str:
+        if role == "embedder":
+            return self._settings.embedder.removeprefix(_API_EMBEDDER)
+        own: str | None = getattr(self._settings, f"{role}_model")
+        return own or self._settings.model or _DEFAULT_MODEL
+
+    def llm(self, role: Role) -> LLM:
+        """The client of the role's endpoint. Raises UserError where it needs a key and has none."""
+        from engram_eval.llm import LLM, Ledger  # the SDK behind it takes a second to import: only where it is used
+
+        base_url = self._base_url(role)
+        url = self.endpoint(role)
+        if url not in self._clients:
+            self._ledger = self._ledger or Ledger(self._settings.max_cost, spent_usd=self._spent_usd)
+            limits, key = _limits(self._settings, base_url), self._key(role, url)
+            self._clients[url] = LLM(limits, cache_folder(), api_key=key, ledger=self._ledger)
+        self._played.add(role)
+        self._clients[url].require_prices([self.model(role)])
+        return self._clients[url]
+
+    def price(self, role: Role) -> Price | None:
+        """Dollars per token of the role's model, if the table has it."""
+        from engram_eval.llm.prices import Prices
+
+        return Prices(Path(self._settings.prices) if self._settings.prices else None).of(self.model(role))
+
+    def who(self, role: Role) -> str:
+        return f"{self.model(role)} at {self.endpoint(role)}"
+
+    def described(self) -> dict[str, dict[str, str]]:
+        """Of each role that a model plays, its model and endpoint."""
+        return {role: {"model": self.model(role), "endpoint": self.endpoint(role)} for role in sorted(self._played)}
+
+    def endpoint(self, role: Role) -> str:
+        from engram_eval.llm.transport import endpoint_url
+
+        return endpoint_url(self._base_url(role))
+
+    def _base_url(self, role: Role) -> str | None:
+        own: str | None = getattr(self._settings, f"{role}_base_url")
+        return own or self._settings.base_url
+
+    def _key(self, role: Role, url: str) -> str | None:
+        """A key goes to the endpoint that it belongs to: another one gets its own or none."""
+        from engram_eval.llm.transport import OPENAI_URL, endpoint_url
+
+        if own := os.environ.get(f"{role.upper()}_API_KEY"):
+            return own
+        shared = url in (endpoint_url(self._settings.base_url), OPENAI_URL)
+        return None if shared else ""
+
+    def _width(self, model: str) -> int:
+        """The dimensions of a model's embeddings, from the cache or by asking once."""
+        from engram_eval.llm import LLM
+
+        async def width() -> int:
+            llm = LLM(_limits(self._settings, self._base_url("embedder")), cache_folder(), api_key=key)
+            try:
+                return int((await llm.embed(role="embedder", model=model, texts=[" "])).vectors.shape[1])
+            finally:
+                await llm.close()
+
+        key = self._key("embedder", self.endpoint("embedder"))
+        return asyncio.run(width())
+
+    def usage(self) -> dict[str, dict[str, float]]:
+        """By role, as `LLM.usage`."""
+        return self._ledger.usage() if self._ledger else {}
+
+    def take_used_keys(self) -> frozenset[bytes]:
+        """What of the response cache the run went by since this was last asked."""
+        return frozenset(key for client in self._clients.values() for key in client.take_used_keys())
+
+    def spent_usd(self) -> float:
+        return self._ledger.spent_usd if self._ledger else self._spent_usd
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.close()

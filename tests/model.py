@@ -1,0 +1,89 @@
+"""A model that plays every role, behind a real HTTP server: says what it was told to, and reports tokens as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from engram_eval.tokens import token_counter
+from tests.llm.server import Step, says
+
+Play = Callable[[dict[str, Any]], str]
+_SYSTEMS = {
+    "router": "You sort the turns",
+    "extractor": "You write the records",
+    "judge": "grade",
+    "reader": "You answer questions",
+}
+
+
+def role_of(body: dict[str, Any]) -> str:
+    system = body["messages"][0]["content"]
+    return next(role for role, words in _SYSTEMS.items() if words in system)
+
+
+def material(body: dict[str, Any]) -> dict[str, Any]:
+    """What router, extractor and judge are shown."""
+    found: dict[str, Any] = json.loads(body["messages"][1]["content"])
+    return found
+
+
+def plays(**roles: Play) -> Callable[[dict[str, Any]], Step]:
+    """A server's `answer`: each role as given, else as below."""
+
+    def answer(body: dict[str, Any]) -> Step:
+        role = role_of(body)
+        text = {**_PLAYED, **roles}[role](body)
+        count = token_counter().count
+        prompt = sum(count(m["content"]) + 4 for m in body["messages"])
+        prompt += count(json.dumps(body["response_format"])) if "response_format" in body else 0
+        return says(text, prompt=prompt, completion=count(text))
+
+    return answer
+
+
+def routes(body: dict[str, Any]) -> str:
+    """Whatever has a digit is an event, a question nothing, the rest a fact."""
+    turns = material(body)["turns"]
+    events = [turn["turn"] for turn in turns if re.search(r"\d", turn["text"])]
+    facts = [turn["turn"] for turn in turns if turn["turn"] not in events and not turn["text"].endswith("?")]
+    return json.dumps({"episodic": events, "semantic": facts, "procedural": []})
+
+
+def extracts(body: dict[str, Any]) -> str:
+    """Each turn's own words, told of its speaker."""
+    turns = [turn for turn in material(body)["turns"] if turn.get("memories")]
+    told = {turn["turn"]: f"{turn['speaker']} told: {turn['text']}" for turn in turns}
+
+    def of(kind: str) -> list[int]:
+        return [turn["turn"] for turn in turns if kind in turn["memories"]]
+
+    return json.dumps(
+        {
+            "episodic": [
+                {"turns": [n], "title": "News", "summary": told[n], "when": "2023-05"} for n in of("episodic")
+            ],
+            "semantic": [{"turns": [n], "fact": told[n], "when": ""} for n in of("semantic")],
+            "procedural": [{"turns": [n], "title": "How", "content": told[n], "when": ""} for n in of("procedural")],
+        }
+    )
+
+
+def reads(body: dict[str, Any]) -> str:
+    """The last line of the memories, at most six words of it."""
+    memories = body["messages"][1]["content"].partition("\n\nQuestion:")[0]
+    return " ".join(memories.splitlines()[-1].split()[:6])
+
+
+def judges(body: dict[str, Any]) -> str:
+    shown = material(body)
+    right = shown["gold answer"].lower() in shown["answer to grade"].lower()
+    reason = (
+        "The answer to grade states what the gold answer says, in so many words, and so it counts as right or wrong."
+    )
+    return json.dumps({"reason": reason, "verdict": "CORRECT" if right else "WRONG"})
+
+
+_PLAYED: dict[str, Play] = {"router": routes, "extractor": extracts, "reader": reads, "judge": judges}
