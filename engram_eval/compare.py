@@ -9,7 +9,7 @@ from typing import Any
 
 from engram_eval.metrics import summarise
 from engram_eval.results import RunFolder
-from engram_eval.table import Row, Table, answers_table, context_table, time_table
+from engram_eval.table import Row, Table, answers_table, context_table, money_table, time_table
 from engram_eval.text import plural
 
 # What two runs must share for their numbers to be compared: where it stands in the manifest, and its name in prose.
@@ -52,6 +52,8 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     categories = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["categories"]))
     headline = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["headline"]))
     tables = [answers_table(rows, categories, headline), context_table(rows), time_table(rows)]
+    if any(row["cost_usd"] or row["judge_cost_usd"] for row in rows):
+        tables.append(money_table(rows))
     differences = [
         *_differences(manifests),
         *_other_questions({p: {r.question_id for r in f} for p, f in records.items()}),
@@ -148,6 +150,18 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                     f"{label}: {facts['errors']:,} of {plural(facts['expected'], 'question')} ended in an error and count "
                     "neither as right nor as wrong; its figures are over the rest, and do not compare with the others'."
                 )
+            if facts["ingest_faults"]:
+                notes.append(
+                    f"{label}: {plural(facts['ingest_faults'], 'time')} the model made nothing usable of a batch of "
+                    "turns; they are kept as they were said (faults.jsonl)."
+                )
+            if votes := facts["votes"]:
+                shares = [100 * share for share in votes["accuracy"]]
+                notes.append(
+                    f"{label}: {len(shares)} verdicts an answer, of which the majority counts; by single verdicts the "
+                    f"accuracy is {min(shares):.1f} to {max(shares):.1f} %, and {100 * votes['split']:.1f} % of the "
+                    "answers split them."
+                )
             if facts["cut"]:
                 notes.append(
                     f"{label} sent more than its budget for {plural(facts['cut'], 'question')}: the end was cut off."
@@ -156,6 +170,8 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                 notes.append(
                     f"{label} names no turns: its evidence recall goes by its text alone, and it has no ranking."
                 )
+        if note := manifest.get("probe", {}).get("note"):
+            notes.append(note)
         if summary["reader"]["name"] == "offline":
             notes.append("Answer times are the offline reader's, not a model's: compare memories by recall and ingest.")
         if not summary["complete"]:

@@ -6,6 +6,7 @@ question that ended in an error is counted in `errors`, over all categories, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,9 @@ import pandas as pd
 from engram_eval.evidence import ndcg
 from engram_eval.results import Record
 from engram_eval.stats import bootstrap_share
+
+
+_ENDLESS = 10**9  # questions
 
 
 def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,9 +43,12 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> dict[st
                 if (mine["category"] == category).any()
             },
             **_costs(headline, ranked=facts["limit"] == "budget"),
-            "ingest_s": {"total": _total_ingest(mine)},
-            "cost_usd": float(mine["cost_usd"].dropna().astype(float).sum()),
+            "ingest_s": {"total": _once_a_conversation(mine, "ingest_s")},
+            "ingest_faults": int(_once_a_conversation(mine, "ingest_faults") or 0),
+            **_money(mine, headline),
+            "votes": _votes(headline),
         }
+    _break_even(backends)
     return {
         "backends": backends,
         "dataset": dataset,
@@ -105,7 +112,57 @@ def _quantiles(values: pd.Series[Any]) -> dict[str, float | None]:
     return {"p50": float(p50), "p95": float(p95)}
 
 
-def _total_ingest(frame: pd.DataFrame) -> float | None:
-    """Each conversation once: all its records carry the time that its ingestion took. None where none does."""
-    known = frame.dropna(subset=["ingest_s"])
-    return float(known.groupby("conversation_id")["ingest_s"].max().sum()) if len(known) else None
+def _once_a_conversation(frame: pd.DataFrame, column: str) -> float | None:
+    """The sum of what all records of a conversation carry alike; None where none does."""
+    known = frame.dropna(subset=[column])
+    return float(known.groupby("conversation_id")[column].max().astype(float).sum()) if len(known) else None
+
+
+def _money(mine: pd.DataFrame, headline: pd.DataFrame) -> dict[str, Any]:
+    """US dollars, cached or not. A memory's own are ingestion and answers (recall and reader); the judge's stand apart."""
+    ingest = _once_a_conversation(mine, "ingest_cost_usd") or 0.0
+    answers = _sum(mine["cost_usd"])
+    correct = int(headline["correct"].fillna(False).astype(bool).sum())
+    conversations = int(mine.dropna(subset=["ingest_cost_usd"])["conversation_id"].nunique())
+    asked = int((mine["status"] == "ok").sum())
+    return {
+        "cost_usd": ingest + answers,
+        "ingest_cost_usd": ingest,
+        "answer_cost_usd": answers,
+        "judge_cost_usd": sum(float(judge.get("cost_usd") or 0.0) for judge in mine["judge"].dropna()),
+        "cost_per_correct_usd": (ingest + _sum(headline["cost_usd"])) / correct if correct else None,
+        "cost_per_question_usd": answers / asked if asked else None,
+        "cost_per_conversation_usd": ingest / conversations if conversations else None,
+    }
+
+
+def _break_even(backends: dict[str, dict[str, Any]]) -> None:
+    """The number of questions about a conversation from which a memory is cheaper than the full history.
+
+    A history costs nothing to ingest and its length each time: n answers cost less once n x (its cost a question - the
+    memory's) is over what ingesting the conversation cost. None: never.
+    """
+    whole = next((facts for facts in backends.values() if facts["limit"] == "window"), None)
+    if whole is None or not whole["cost_per_question_usd"]:
+        return
+    for facts in backends.values():
+        each, once = facts["cost_per_question_usd"], facts["cost_per_conversation_usd"]
+        if facts is not whole and None not in (each, once):
+            saved = whole["cost_per_question_usd"] - each
+            after = once / saved if saved > 0 else math.inf
+            facts["cheaper_than_full_history_after"] = math.floor(after) + 1 if after < _ENDLESS else None
+
+
+def _votes(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """Accuracy by the first, the second … verdict on each answer, and how many answers they differed on."""
+    votes = [judge["votes"] for judge in frame["judge"].dropna() if len(judge["votes"]) > 1]
+    if not votes or len({len(of_one) for of_one in votes}) > 1:
+        return None
+    return {
+        "accuracy": [float(share) for share in np.mean(np.array(votes, float), axis=0)],
+        "split": float(np.mean([len(set(of_one)) > 1 for of_one in votes])),
+    }
+
+
+def _sum(values: pd.Series[Any]) -> float:
+    return float(values.dropna().astype(float).sum())

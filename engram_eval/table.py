@@ -6,6 +6,7 @@ the memories only: controls are there to be read against.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -138,6 +139,36 @@ def context_table(rows: Sequence[Row]) -> Table:
         *_pair("tokens", "context_tokens", _whole),
     ]
     return Table("Context (as it was sent to the reader)", columns, list(rows), _bound_memory)
+
+
+def money_table(rows: Sequence[Row]) -> Table:
+    """What it cost, cached or not: the memory's own, and apart from it the judging."""
+    columns = [
+        Column("backend", _at("backend"), str),
+        Column("$ ingest", _at("ingest_cost_usd"), _dollars),
+        Column("$ answers", _at("answer_cost_usd"), _dollars),
+        Column("$ total", _at("cost_usd"), _dollars, "low"),
+        Column("$ a correct answer", _at("cost_per_correct_usd"), _dollars, "low"),
+        Column("cheaper than full history", _cheaper, str),
+        Column("$ judge", _at("judge_cost_usd"), _dollars),
+    ]
+    return Table(
+        "Money (total = ingest + answers, as if nothing had been cached; judging apart)", columns, list(rows), _memory
+    )
+
+
+def _cheaper(row: Row) -> str | None:
+    if "cheaper_than_full_history_after" not in row:
+        return None
+    questions = row["cheaper_than_full_history_after"]
+    return "never" if questions is None else f"from question {questions:,}"
+
+
+def _dollars(value: float) -> str:
+    """Three digits that count, cents at least: 12.35, 0.104, 0.0000312."""
+    if value == 0 or value >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.{2 - math.floor(math.log10(value))}f}"
 
 
 def time_table(rows: Sequence[Row]) -> Table:

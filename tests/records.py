@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engram_eval.backends import Traits
@@ -123,4 +123,20 @@ def run() -> list[Record]:
                     ingest_s=2.0,
                 )
             )
+    return records
+
+
+PRICED = {"engram": backend(), "bm25": backend(), "full-history": backend(limit="window")}
+
+
+def priced_run() -> list[Record]:
+    """The same questions with a model: a memory that costs to ingest, one that does not, and the full history."""
+    records = []
+    for label, once, each in (("engram", 2.0, 0.5), ("bm25", 0.0, 0.01), ("full-history", 0.0, 0.625)):
+        for item in run():
+            if item.backend == "engram":
+                second = item.conversation_id == "b" and label == "engram"
+                judge = {"name": "llm", "votes": [True, True, item.correct], "reason": "same", "cost_usd": 0.01}
+                cost = each - 0.2 if second else each
+                records.append(replace(item, backend=label, ingest_cost_usd=once, cost_usd=cost, judge=judge))
     return records

@@ -15,7 +15,7 @@ from rich.console import Console
 from engram_eval.compare import Comparison, compare
 from engram_eval.results import RunFolder
 from engram_eval.table import print_rich, to_csv, to_markdown
-from tests.records import backend, manifest, record, run
+from tests.records import PRICED, backend, manifest, priced_run, record, run
 
 _GOLDEN = Path(__file__).parent / "golden"
 
@@ -50,6 +50,20 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
     golden = _GOLDEN / name
     if os.environ.get("REGOLD"):
         golden.parent.mkdir(exist_ok=True)
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "priced")
+    folder.create(manifest(backends=PRICED, judge={"name": "llm", "agreement": ""}, probe={"note": "Judge probe: so."}))
+    with folder.appending() as writer:
+        for item in priced_run():
+            writer.append(item)
+    result = compare([folder])
+    rendered = to_markdown(result.tables[-1:]) + "\n" + "\n".join(result.notes) + "\n"
+    golden = _GOLDEN / "money.md"
+    if os.environ.get("REGOLD"):
         golden.write_text(rendered)
     assert rendered == golden.read_text()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engram_eval.metrics import summarise
 from engram_eval.results import Record
-from tests.records import failed, manifest, record, run
+from tests.records import PRICED, failed, manifest, priced_run, record, run
 
 
 def test_accuracy_is_over_the_headline_and_the_others_stand_apart() -> None:
@@ -89,3 +89,47 @@ def test_means_equal_those_taken_by_hand(records: list[Record]) -> None:
     if good:
         low, high = engram["accuracy_ci"]
         assert 0 <= low <= high <= 1
+
+
+def test_money_is_the_ingestion_once_and_each_answer() -> None:
+    """Two conversations of $2 each, two answers of 50 and two of 30 cents, one of them adversarial."""
+    engram = summarise(priced_run(), manifest(backends=PRICED))["backends"]["engram"]
+    assert engram["ingest_cost_usd"] == 4.0
+    assert engram["answer_cost_usd"] == pytest.approx(1.6)
+    assert engram["cost_usd"] == pytest.approx(5.6)
+    assert engram["cost_per_correct_usd"] == pytest.approx((4.0 + 1.3) / 2)  # of the headline's two right answers
+    assert engram["judge_cost_usd"] == pytest.approx(0.04)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 1000), st.integers(0, 1000))
+def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int, each: int, whole: int) -> None:
+    """In whole dollars, which are exact: before question n it is not cheaper, with it it is."""
+    records = [
+        record(backend="engram", ingest_cost_usd=float(once), cost_usd=float(each)),
+        record(backend="full-history", ingest_cost_usd=0.0, cost_usd=float(whole)),
+    ]
+    engram = summarise(records, manifest(backends=PRICED))["backends"]["engram"]
+    if whole == 0:
+        assert "cheaper_than_full_history_after" not in engram
+        return
+    n = engram["cheaper_than_full_history_after"]
+    if n is None:
+        assert each >= whole
+    else:
+        assert once + n * each < n * whole
+        assert n == 1 or once + (n - 1) * each >= (n - 1) * whole
+
+
+def test_votes_show_how_far_they_agree() -> None:
+    def voted(i: int, *votes: bool) -> Record:
+        return record(question_id=f"q{i}", judge={"name": "llm", "votes": list(votes), "reason": ""})
+
+    records = [
+        voted(0, True, True, True),
+        voted(1, True, False, True),
+        voted(2, False, False, True),
+        voted(3, True, True, True),
+    ]
+    votes = summarise(records, manifest())["backends"]["engram"]["votes"]
+    assert votes == {"accuracy": [0.75, 0.5, 1.0], "split": 0.5}
+    assert summarise(run(), manifest())["backends"]["engram"]["votes"] is None
