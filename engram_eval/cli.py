@@ -12,10 +12,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from engram_eval import __version__
-from engram_eval.commands import BAD_INPUT, DONE, INTERRUPTED, backends, cache, compare, datasets, doctor, run
+from engram_eval.commands import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    agree,
+    backends,
+    cache,
+    compare,
+    datasets,
+    doctor,
+    judge,
+    run,
+)
 from engram_eval.errors import UserError
 
-_COMMANDS = (run, compare, cache, datasets, backends, doctor)
+_COMMANDS = (run, compare, judge, agree, cache, datasets, backends, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

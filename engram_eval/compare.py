@@ -42,7 +42,7 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     records = {str(folder.path): folder.records() for folder in folders}
     summaries = {path: summarise(found, manifests[path]) for path, found in records.items()}
     rows: list[Row] = []
-    names = _names(list(summaries))
+    names = run_names(list(summaries))
     for path, summary in summaries.items():
         run = f" ({names[path]})" if len(summaries) > 1 else ""
         for label, facts in summary["backends"].items():
@@ -63,7 +63,7 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     return Comparison(_data(manifests), rows, tables, [*differences, *_notes(summaries, manifests)], summaries)
 
 
-def _names(paths: Sequence[str]) -> dict[str, str]:
+def run_names(paths: Sequence[str]) -> dict[str, str]:
     """The last parts of the paths, as many as tell them apart."""
     parts = {path: Path(path).absolute().parts for path in paths}
     longest = max(map(len, parts.values()))
@@ -76,7 +76,7 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
 def _differences(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Where the runs are not the same experiment."""
     notes = []
-    names = _names(list(manifests))
+    names = run_names(list(manifests))
     for name, keys in _SAME.items():
         known = {path: _dig(manifest, keys) for path, manifest in manifests.items()}
         values = {path: value for path, value in known.items() if value is not None}  # of answers made elsewhere
@@ -94,7 +94,7 @@ def _other_questions(asked: Mapping[str, set[str]]) -> list[str]:
 
 
 def _data(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    names = _names(list(manifests))
+    names = run_names(list(manifests))
     lines = []
     for path, manifest in manifests.items():
         of = manifest["dataset"]

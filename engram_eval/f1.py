@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+from engram_eval.types import Question
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(?:a|an|the|and)\b")
 
@@ -159,3 +161,10 @@ def _tidy(word: str) -> str:
         if measure > 1 or (measure == 1 and not _ends_cvc(word[:-1])):
             word = word[:-1]
     return word[:-1] if word.endswith("ll") and _measure(word[:-1]) > 1 else word
+
+
+def question_f1(question: Question, answer: str) -> float | None:
+    """LoCoMo's official F1; None where the gold is not an answer but a remark on why there is none."""
+    if question.unanswerable and question.category != "adversarial":
+        return None
+    return official_f1(answer, question.gold, question.category)

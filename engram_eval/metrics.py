@@ -18,7 +18,6 @@ from engram_eval.evidence import ndcg
 from engram_eval.results import Record
 from engram_eval.stats import bootstrap_share
 
-
 _ENDLESS = 10**9  # questions
 
 

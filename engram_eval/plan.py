@@ -158,7 +158,7 @@ def _kind_of_file(path: Path) -> str:
 
 def _choose(dataset: Dataset, settings: Settings) -> tuple[frozenset[str], int]:
     """The questions to ask: of the categories named, all, or a simple random sample of `limit` under the seed."""
-    wanted = _categories(dataset, settings)
+    wanted = categories_asked(dataset, settings)
     questions: dict[str, str] = {}
     for sample in dataset.samples():
         questions |= {q.id: sample.conversation.id for q in sample.questions if q.category in wanted}
@@ -172,7 +172,7 @@ def _choose(dataset: Dataset, settings: Settings) -> tuple[frozenset[str], int]:
     return frozenset(chosen), len({questions[question_id] for question_id in chosen})
 
 
-def _categories(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
+def categories_asked(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
     if settings.categories is None:
         return dataset.categories
     numbered = {str(i): name for i, name in enumerate(dataset.categories, start=1)}
@@ -186,7 +186,7 @@ def _categories(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
 
 def describe(plan: Plan) -> dict[str, Any]:
     """The manifest's part that says what is run: two runs that agree in it are the same experiment."""
-    asked = _categories(plan.dataset, plan.settings)
+    asked = categories_asked(plan.dataset, plan.settings)
     prompted = (plan.reader, plan.judge, *plan.backends.values())
     headline = [category for category in plan.dataset.headline if category in asked]
     return {

@@ -202,8 +202,10 @@ class RunFolder:
         if lines := "".join(f"{key.hex()}\n" for key in sorted(keys)):
             _append(self.cache_keys_path, lines.encode())
 
-    def write_probe(self, lines: Iterable[dict[str, Any]]) -> None:
-        _write_whole(self.probe_path, b"\n".join(_json(line) for line in lines))
+    def keep_probe(self, summary: dict[str, Any], lines: Iterable[dict[str, Any]]) -> None:
+        """What was found of the judge, in the manifest, and each answer that was put to it in `probe.jsonl`."""
+        _write_whole(self.probe_path, b"\n".join(map(_json, lines)))
+        self.write_manifest({**self.manifest(), "probe": summary})
 
     @contextmanager
     def appending(self) -> Iterator[RecordWriter]:

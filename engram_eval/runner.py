@@ -15,20 +15,25 @@ import hashlib
 import re
 import shutil
 import traceback
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from engram_eval.backends import Memory, MemoryBackend, Services, traits_of
+from engram_eval.datasets import Dataset
 from engram_eval.errors import UserError
 from engram_eval.evidence import answer_in_context, evidence_found, stands_in
-from engram_eval.f1 import official_f1
+from engram_eval.f1 import question_f1
+from engram_eval.judges import Judge
 from engram_eval.metering import Meter
 from engram_eval.plan import Plan
 from engram_eval.pool import Pool
+from engram_eval.probe import probe_judge
 from engram_eval.progress import Progress
 from engram_eval.results import Record, RecordWriter, RunFolder, record_of
+from engram_eval.settings import Settings
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
@@ -83,9 +88,20 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
                 await _let_interrupts_in()
                 if questions:
                     progress.conversation()
+    await probe_judge_of(plan.judge, plan.dataset, plan.chosen, plan.settings, folder)
     for empty in [*folder.state_path.glob("*"), folder.state_path]:
         with contextlib.suppress(OSError):  # kept memories are in it
             empty.rmdir()
+
+
+async def probe_judge_of(
+    judge: Judge, dataset: Dataset, chosen: Collection[str], settings: Settings, folder: RunFolder
+) -> None:
+    """Measures a run's LLM judge by answers whose right verdict is known, and keeps what was found in the folder."""
+    if settings.judge_probe and judge.name.partition(":")[0] == "llm":
+        asked = [question for sample in dataset.samples() for question in sample.questions if question.id in chosen]
+        found, lines = await probe_judge(judge, asked, seed=settings.seed, limit=settings.max_in_flight)
+        folder.keep_probe(found, lines)
 
 
 async def _let_interrupts_in() -> None:
@@ -199,7 +215,7 @@ class _ConversationRun:
             answer=answer.text,
             correct=verdict.correct,
             judge={"name": plan.judge.name, **said},
-            f1=_f1(question, answer.text),
+            f1=question_f1(question, answer.text),
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
@@ -271,13 +287,6 @@ class _Span:
 
     def dollars(self) -> float:
         return self._meter.cost_usd - self._began_usd
-
-
-def _f1(question: Question, answer: str) -> float | None:
-    """LoCoMo's official F1; None where the gold is not an answer but a remark on why there is none."""
-    if question.unanswerable and question.category != "adversarial":
-        return None
-    return official_f1(answer, question.gold, question.category)
 
 
 def _file_name(text: str) -> str:

@@ -1,10 +1,11 @@
-"""How near does a run with a slow model come to the ideal, and what does the client cost beside the bare SDK?
+"""How near does a run with a slow model come to the ideal, and what does the harness cost beside the bare clients?
 
     python benchmarks/perf/llm_run.py
 
 A server on the loopback answers every call, first after 500 ms (64 calls in flight): 2,000 questions, 4,000 calls, held
-against 4,000 x 0.5 s / 64. Then at once, 2,000 calls: calls per second and CPU per call of the client and of a bare loop
-over the SDK in the same run.
+against 4,000 x 0.5 s / 64; then the same from the cache. Then at once: calls per second and CPU per call of a bare HTTP
+client, of a bare loop over the SDK, of our client, and of the whole harness (what 2,000 questions more take than 10);
+and the peak memory of 1,000 questions against 10,000.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _IN_FLIGHT = 64
@@ -75,28 +77,55 @@ def _with_server(delay_s: float, work: Callable[[str], None]) -> None:
             process.join()
 
 
-def _whole_run(url: str) -> None:
+@dataclass(frozen=True)
+class _Used:
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+
+
+def _run(url: str, folder: str, name: str, *arguments: str) -> _Used:
+    """One whole command, in a process of its own."""
+    command = [
+        sys.executable, "-m", "engram_eval", "run", "--dataset", "synthetic", "--backend", "bm25", "--no-controls",
+        "--reader", "llm", "--judge", "llm", "--model", "gpt-4o-mini", "--base-url", url, "--no-probe",
+        "--max-in-flight", str(_IN_FLIGHT), "--out", f"{folder}/{name}", *arguments,
+    ]  # fmt: skip
+    environment = {**os.environ, "ENGRAM_EVAL_CACHE": f"{folder}/cache", "OPENAI_API_KEY": "none"}
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"the run {name} failed: {' '.join(command)}")
+    return _Used(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def _slow(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable, "-m", "engram_eval", "run", "--dataset", "synthetic", "--backend", "bm25", "--no-controls",
-            "--reader", "llm", "--judge", "llm", "--base-url", url, "--max-in-flight", str(_IN_FLIGHT),
-        ]  # fmt: skip
-        environment = {**os.environ, "ENGRAM_EVAL_CACHE": f"{folder}/cache", "OPENAI_API_KEY": "none"}
-        seconds = []
-        for name in ("called", "cached"):
-            started = time.perf_counter()
-            subprocess.run(
-                [*command, "--out", f"{folder}/{name}"],
-                env=environment,
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            seconds.append(time.perf_counter() - started)
+        called, cached = (_run(url, folder, name) for name in ("called", "cached"))
+    with tempfile.TemporaryDirectory() as folder:
+        start_up = _run(url, folder, "few", "--limit", "10")
     ideal = 2 * _QUESTIONS * _DELAY_S / _IN_FLIGHT
-    print(f"{_QUESTIONS:,} questions, {_DELAY_S} s a call, {_IN_FLIGHT} in flight: {seconds[0]:.1f} s,")
-    print(f"  {seconds[0] / ideal:.2f} x the ideal {ideal:.1f} s; start-up, ingest and recall included.")
-    print(f"  The same again from the cache: {seconds[1]:.1f} s.")
+    print(f"{_QUESTIONS:,} questions, {_DELAY_S} s a call, {_IN_FLIGHT} in flight: {called.seconds:.1f} s,")
+    print(
+        f"  {called.seconds / ideal:.2f} x the ideal {ideal:.1f} s; 10 questions alone, start-up, take {start_up.seconds:.1f} s,"
+    )
+    print(f"  without which it is {(called.seconds - start_up.seconds) / ideal:.2f} x.")
+    print(f"  The same again from the cache: {cached.seconds:.1f} s.")
+
+
+def _harness(url: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = _run(url, folder, "few", "--limit", "10"), _run(url, folder, "many")
+        calls = 2 * (_QUESTIONS - 10)
+        seconds, cpu = many.seconds - few.seconds, many.cpu_s - few.cpu_s
+        print(f"{'whole harness':16} {calls / seconds:8,.0f} calls/s {1000 * cpu / calls:8.2f} ms CPU a call")
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = [
+            _run(url, folder, str(conversations), "--set", f"dataset.conversations={conversations}").peak_mb
+            for conversations in (5, 50)
+        ]
+        print(f"peak memory: {peaks[0]:.0f} MB with 1,000 questions, {peaks[1]:.0f} MB with 10,000")
 
 
 def _bare(url: str) -> None:
@@ -104,6 +133,7 @@ def _bare(url: str) -> None:
 
 
 async def _against_the_sdk(url: str) -> None:
+    import aiohttp
     import openai
 
     from engram_eval.llm import LLM, LLMSettings
@@ -112,17 +142,25 @@ async def _against_the_sdk(url: str) -> None:
         return [{"role": "user", "content": f"{'Ann: I ran a charity race last Saturday. ' * 80}\nQuestion {i}?"}]
 
     sdk = openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0)
+    http = aiohttp.ClientSession()
     with tempfile.TemporaryDirectory() as folder:
         llm = LLM(LLMSettings(base_url=url, max_in_flight=_IN_FLIGHT), Path(folder), api_key="none")
 
         async def over_the_sdk(i: int) -> object:
             return await sdk.chat.completions.create(model="gpt-4o-mini", messages=messages(i))  # type: ignore[arg-type]
 
+        async def over_http(i: int) -> object:
+            body = {"model": "gpt-4o-mini", "messages": messages(i)}
+            async with http.post(f"{url}/chat/completions", json=body) as response:
+                return await response.json()
+
+        await _timed("bare HTTP", over_http)
         sdk_cost = await _timed("bare SDK", over_the_sdk)
         our_cost = await _timed("client", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i)))
         await _timed("client, cached", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i)))
         print(f"  CPU per call: {our_cost / sdk_cost:.2f} x the bare SDK's")
         await llm.close()
+    await http.close()
     await sdk.close()
 
 
@@ -147,5 +185,6 @@ def _cpu_s() -> float:
 
 
 if __name__ == "__main__":
-    _with_server(_DELAY_S, _whole_run)
+    _with_server(_DELAY_S, _slow)
     _with_server(0.0, _bare)
+    _with_server(0.0, _harness)

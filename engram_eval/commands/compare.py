@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,33 @@ def add(commands: Any) -> None:
     parser = command(
         commands, "compare", _compare, "set the backends of finished runs on one table",
         """compare results/synthetic-20260101-120000
-compare results/a results/b --format markdown""",
+compare results/a results/b --format markdown
+compare results/gpt-4o-mini --paper""",
     )  # fmt: skip
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table", help="(table)")
+    parser.add_argument("--paper", action="store_true", help="set the published figures beside them")
 
 
 def _compare(options: argparse.Namespace) -> int:
     from engram_eval.results import RunFolder
 
-    print_comparison([RunFolder(path) for path in options.runs], options.format)
+    print_comparison([RunFolder(path) for path in options.runs], options.format, paper=options.paper)
     return DONE
 
 
-def print_comparison(folders: list[Any], form: str) -> None:
+def print_comparison(folders: list[Any], form: str, *, paper: bool = False) -> None:
     from rich.console import Console
 
     from engram_eval.compare import compare
     from engram_eval.table import print_rich, to_csv, to_markdown
 
     result = compare(folders)
+    if paper:
+        from engram_eval.paper import paper_tables
+
+        tables, notes = paper_tables({str(folder.path): folder.manifest() for folder in folders}, result.summaries)
+        result = replace(result, tables=[*result.tables, *tables], notes=[*result.notes, *notes])
     if form == "json":
         print(json.dumps(result.summaries, indent=2, ensure_ascii=False))
     elif form == "csv":

@@ -129,3 +129,17 @@ def _kind(value: Any) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no detail"])[0][:120]
+
+
+def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
+    """One line of JSON Lines. Raises UserError for what is no JSON."""
+    try:
+        return Node(json.loads(line.decode("utf-8")), path, f"line {number}", form)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: line {number}, byte {error.start + 1}: not UTF-8; save the file as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); give it one JSON object a line"
+        ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets nested without end
+        raise UserError(f"{path}: line {number}: not usable JSON; give it one JSON object of plain values") from None

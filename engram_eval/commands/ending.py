@@ -1,0 +1,34 @@
+"""What a run leaves behind when it ends, however it ends, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engram_eval.results import RunFolder
+    from engram_eval.roles import Roles
+
+
+def write_end(folder: RunFolder, roles: Roles, *, finished: bool) -> dict[str, Any]:
+    """Writes usage, cache keys and the summary, which is returned."""
+    from engram_eval import manifest as manifests
+    from engram_eval.metrics import summarise
+
+    stored = folder.manifest()
+    usage = manifests.added_usage(stored.get("usage", {}), roles.usage())
+    folder.keep_cache_keys(roles.take_used_keys())
+    manifest = {**stored, "finished": manifests.now() if finished else None, "usage": usage}
+    folder.write_manifest(manifest)
+    summary = summarise(folder.records(), manifest)
+    folder.write_summary(summary)
+    return summary
+
+
+def print_usage(folder: RunFolder) -> None:
+    """What each role used, over all processes that worked on the run, and where the run lies."""
+    for role, used in folder.manifest()["usage"].items():
+        print(
+            f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, "
+            f"{used['prompt_tokens']:,.0f} + {used['completion_tokens']:,.0f} tokens, ${used['cost_usd']:.4f}"
+        )
+    print(f"Records, summary and manifest: {folder.path}")
