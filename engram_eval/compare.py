@@ -39,8 +39,7 @@ class Comparison:
 def compare(folders: Sequence[RunFolder]) -> Comparison:
     """Reads records and manifests only. Raises UserError for a folder that holds no run."""
     manifests = {str(folder.path): folder.manifest() for folder in folders}
-    records = {str(folder.path): folder.records() for folder in folders}
-    summaries = {path: summarise(found, manifests[path]) for path, found in records.items()}
+    summaries = {str(folder.path): summarise(folder.records(), manifests[str(folder.path)]) for folder in folders}
     rows: list[Row] = []
     names = run_names(list(summaries))
     for path, summary in summaries.items():
@@ -54,10 +53,8 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
     tables = [answers_table(rows, categories, headline), context_table(rows), time_table(rows)]
     if any(row["cost_usd"] or row["judge_cost_usd"] for row in rows):
         tables.append(money_table(rows))
-    differences = [
-        *_differences(manifests),
-        *_other_questions({p: {r.question_id for r in f} for p, f in records.items()}),
-    ]
+    asked = {str(folder.path): {record.question_id for record in folder.records()} for folder in folders}
+    differences = [*_differences(manifests), *_other_questions(asked)] if len(folders) > 1 else []
     if differences:  # what does not compare has no best
         tables = [replace(table, ranked=lambda _row: False) for table in tables]
     return Comparison(_data(manifests), rows, tables, [*differences, *_notes(summaries, manifests)], summaries)

@@ -264,9 +264,9 @@ async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> 
     A call that fails is recorded as an error and does not stop the others. Raises UserError where no further call can
     succeed, or records cannot be written.
     """
-    records = folder.records()
-    done = {record.question_id for record in records if record.status == "ok"}
-    told = {record.question_id for record in records}
+    records = [(record.question_id, record.status) for record in folder.records()]
+    done = {question_id for question_id, status in records if status == "ok"}
+    told = {question_id for question_id, _ in records}
     with (
         folder.appending() as writer,
         Progress(

@@ -7,8 +7,8 @@ question that ended in an error is counted in `errors`, over all categories, and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ from engram_eval.stats import bootstrap_share
 _ENDLESS = 10**9  # questions
 
 
-def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary as DESIGN section 5 defines it. Backends stand in the order of the manifest."""
+def summarise(records: Iterable[Record], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a run. Backends stand in the order of the manifest."""
     dataset = manifest["dataset"]
     seed = manifest["seed"]
-    frame = pd.DataFrame([asdict(record) for record in records], columns=[*Record.__dataclass_fields__])
+    frame = pd.DataFrame(map(_row, records), columns=[*_TAKEN, *_DERIVED]).astype(object)
     backends = {}
     for label, facts in manifest["backends"].items():
         mine = frame[frame["backend"] == label]
@@ -53,8 +53,30 @@ def summarise(records: Sequence[Record], manifest: Mapping[str, Any]) -> dict[st
         "dataset": dataset,
         "reader": manifest["reader"],
         "judge": manifest["judge"],
-        "complete": len(records) == dataset["questions"] * len(manifest["backends"]),
+        "complete": len(frame) == dataset["questions"] * len(manifest["backends"]),
     }
+
+
+# What is taken from a record as it is, and what is made of it: texts and lists stay behind, or a large run would not fit.
+_TAKEN = (
+    "backend", "conversation_id", "category", "unanswerable", "status", "correct", "f1", "context_tokens", "cost_usd",
+    "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall", "evidence_all",
+    "answer_in_context", "truncated", "cut",
+)  # fmt: skip
+_DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes")
+
+
+def _row(record: Record) -> tuple[Any, ...]:
+    values = (getattr(record, name) for name in _TAKEN)
+    judge = record.judge or {}
+    votes = tuple(judge.get("votes", ()))
+    return (
+        *(sys.intern(value) if isinstance(value, str) else value for value in values),
+        ndcg(record.retrieved, record.evidence),
+        bool(record.retrieved),
+        judge.get("cost_usd"),
+        votes if len(votes) > 1 else None,
+    )
 
 
 def _scores(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -83,17 +105,15 @@ def _costs(frame: pd.DataFrame, *, ranked: bool) -> dict[str, Any]:
     """Tokens and latency, and for a memory that ranks, how well."""
     answered = frame[frame["status"] == "ok"]
     answerable = answered[~answered["unanswerable"].astype(bool)]
-    names_turns = answered["retrieved"].map(len).sum() > 0
-    pairs = zip(answerable["retrieved"], answerable["evidence"], strict=True) if ranked and names_turns else ()
-    gains = [ndcg(retrieved, evidence) for retrieved, evidence in pairs]
+    names_turns = bool(answered["names_turns"].any())
     return {
-        "ndcg@10": _mean(pd.Series(gains, dtype=object)),
+        "ndcg@10": _mean(answerable["ndcg"]) if ranked and names_turns else None,
         "context_tokens": {"mean": _mean(answered["context_tokens"]), **_quantiles(answered["context_tokens"])},
         "recall_s": _quantiles(answered["recall_s"]),
         "answer_s": _quantiles(answered["answer_s"]),
         "latency_s": _quantiles(answered["recall_s"].astype(float) + answered["answer_s"].astype(float)),
         "judge_s": _quantiles(answered["judge_s"]),
-        "names_turns": bool(names_turns),
+        "names_turns": names_turns,
         "truncated": int(answered["truncated"].astype(bool).sum()),
     }
 
@@ -128,7 +148,7 @@ def _money(mine: pd.DataFrame, headline: pd.DataFrame) -> dict[str, Any]:
         "cost_usd": ingest + answers,
         "ingest_cost_usd": ingest,
         "answer_cost_usd": answers,
-        "judge_cost_usd": sum(float(judge.get("cost_usd") or 0.0) for judge in mine["judge"].dropna()),
+        "judge_cost_usd": _sum(mine["judge_cost_usd"]),
         "cost_per_correct_usd": (ingest + _sum(headline["cost_usd"])) / correct if correct else None,
         "cost_per_question_usd": answers / asked if asked else None,
         "cost_per_conversation_usd": ingest / conversations if conversations else None,
@@ -154,7 +174,7 @@ def _break_even(backends: dict[str, dict[str, Any]]) -> None:
 
 def _votes(frame: pd.DataFrame) -> dict[str, Any] | None:
     """Accuracy by the first, the second … verdict on each answer, and how many answers they differed on."""
-    votes = [judge["votes"] for judge in frame["judge"].dropna() if len(judge["votes"]) > 1]
+    votes = list(frame["votes"].dropna())
     if not votes or len({len(of_one) for of_one in votes}) > 1:
         return None
     return {

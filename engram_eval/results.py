@@ -157,24 +157,28 @@ class RunFolder:
     def write_summary(self, summary: dict[str, Any]) -> None:
         _write_whole(self.summary_path, _json(summary, indent=2))
 
-    def records(self) -> list[Record]:
-        """The last record of each question, in the order in which the questions first came. A torn last line is left out.
+    def records(self) -> Iterator[Record]:
+        """The last record of each question, in the order of the file; a torn last line is left out.
 
-        Raises UserError for any other line that is not a record.
+        One at a time and read twice, so that a run may have any number. Raises UserError for any other line that is not
+        a record.
         """
-        latest: dict[tuple[str, str], Record] = {}
+        counts = {self._record(line, number).key: number for number, line in self._lines()}
+        numbers = set(counts.values())
+        for number, line in self._lines():
+            if number in numbers:
+                yield self._record(line, number)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
         try:
-            lines = self.records_path.read_bytes().split(b"\n")
+            with self.records_path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.endswith(b"\n"):  # else torn by a killed process
+                        yield number, line
         except FileNotFoundError:
-            return []
+            return
         except OSError as error:
             raise UserError(f"{self.records_path}: cannot be read ({error.strerror}); check its permissions") from None
-        for number, line in enumerate(lines, start=1):
-            if number == len(lines):  # behind the last line break: empty, or torn by a killed process
-                break
-            record = self._record(line, number)
-            latest[record.key] = record
-        return list(latest.values())
 
     def _record(self, line: bytes, number: int) -> Record:
         where = f"{self.records_path}: line {number}"
