@@ -10,8 +10,12 @@ DATA ?=
 BACKENDS ?=
 BUDGET ?=
 LIMIT ?=
-MODEL ?=
 OUT ?=
+# and with a model
+MODEL ?=
+EMBEDDER ?= $(if $(OPENAI_BASE_URL),static)
+MAX_COST ?=
+EXPERIMENT ?= $(if $(MODEL),$(if $(findstring longmemeval,$(DATA)),engram_longmemeval_s,engram_locomo),default)
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench test lint types pytest clean
@@ -20,7 +24,8 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
 	@echo 'make bench DATA=locomo10.json BACKENDS="engram full-history" BUDGET=916 LIMIT=50 OUT=results/mine'
-	@echo 'OPENAI_API_KEY=... make bench DATA=locomo10.json MODEL=gpt-4o-mini'
+	@echo 'OPENAI_API_KEY=... make bench DATA=locomo10.json MODEL=gpt-4o-mini MAX_COST=10'
+	@echo 'OPENAI_BASE_URL=http://localhost:11434/v1 make bench MODEL=qwen3'
 
 install: $(INSTALLED) ## set up .venv (the other targets do it by themselves)
 
@@ -32,7 +37,7 @@ $(INSTALLED): pyproject.toml requirements-model.txt
 	@touch $@
 
 bench: $(INSTALLED) ## compare memories: LoCoMo if it can be had, else synthetic dialogues
-	$(BIN)/engram-eval run benchmarks/default.toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(MODEL),--reader llm --judge llm --model '$(MODEL)') $(if $(OUT),--out '$(OUT)')
+	$(BIN)/engram-eval run benchmarks/$(EXPERIMENT).toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(OUT),--out '$(OUT)') $(if $(MODEL),--model '$(MODEL)' --paper $(if $(EMBEDDER),--embedder '$(EMBEDDER)')) $(if $(MAX_COST),--max-cost $(MAX_COST))
 
 test: lint types pytest ## ruff, mypy and the tests
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from engram_eval.backends import MemoryBackend, Services, traits_of
-from engram_eval.embedding import CachedEmbedder
+from engram_eval.embedding import CachedEmbedder, StaticEmbedder
 from engram_eval.plan import Plan
 from engram_eval.roles import Role
 from engram_eval.types import Context, Question, Sample
@@ -29,7 +29,7 @@ _VERDICT = 45
 _THOUGHTS = 400
 # Prompt tokens beside the texts: the chat format's own, and what an output schema adds.
 _PER_MESSAGE, _PER_CALL = 4, 3
-_MODEL_OF: dict[str, Role] = {"reader": "reader", "judge": "judge", "router": "router", "extractor": "router"}
+_PLAYED_BY: dict[str, Role] = {"extractor": "router"}
 _MEASURED_CONVERSATIONS, _MEASURED_QUESTIONS = 4, 12
 _INGESTED_CONVERSATIONS = 12
 
@@ -67,7 +67,7 @@ def dollars(plan: Plan, uses: Mapping[str, Use]) -> float | None:
     """What they cost; None if one of the models has no price."""
     total = 0.0
     for role, use in uses.items():
-        price = plan.roles.price(_MODEL_OF[role])
+        price = plan.roles.price(_PLAYED_BY.get(role, cast(Role, role)))
         if price is None:
             return None
         total += price.cost(use.prompt_tokens, use.completion_tokens)
@@ -108,19 +108,19 @@ class _Estimator:
         """Whether its recall can be tried out: it is ours, and asks nobody."""
         ours = type(self.backend).__module__.startswith("engram_eval.")
         traits = traits_of(self.backend)
-        local = isinstance(self.plan.embedder, CachedEmbedder)
-        return ours and local and not traits.asks_model and traits.limit != "window"
+        return ours and not traits.asks_model and traits.limit != "window"
 
     async def _measured(self) -> float:
         """Mean context tokens over some of the questions."""
         tokens: list[int] = []
+        local = isinstance(self.plan.embedder, CachedEmbedder)
+        embedder = self.plan.embedder if local else StaticEmbedder()  # whose vectors fill a budget as any do
         with TemporaryDirectory() as folder:
             for i, (sample, questions) in enumerate(islice(self._asked(), _MEASURED_CONVERSATIONS)):
                 place = Path(folder) / str(i)
                 place.mkdir()
-                memory = await self.backend.open(
-                    sample.conversation.info, Services(self.plan.embedder, self.plan.tokens, place)
-                )
+                services = Services(embedder, self.plan.tokens, place)
+                memory = await self.backend.open(sample.conversation.info, services)
                 for session in sample.conversation.sessions:
                     await memory.ingest(session)
                 if hasattr(memory, "ready"):
@@ -157,6 +157,8 @@ class _Estimator:
             some += 1
             for session in sample.conversation.sessions:
                 for call in expected(session, self._count):
+                    if call.role == "embedder" and isinstance(self.plan.embedder, CachedEmbedder):
+                        continue
                     uses[call.role].add(self._prompt(call.messages, call.schema), call.completion_tokens)
         for role, use in uses.items():
             scale = self.plan.conversations / some

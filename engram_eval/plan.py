@@ -47,10 +47,10 @@ class Plan:
     """What was chosen and why, in words, for the lines that stand before a run."""
 
 
-def make_plan(settings: Settings, *, spent_usd: float = 0.0) -> Plan:
+def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) -> Plan:
     """Opens and checks all that the settings name. Raises UserError before anything is asked.
 
-    `spent_usd`: what the run has cost before it was resumed.
+    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is to be looked at, not executed.
     """
     given, settings = settings, settled(settings)
     tokens = token_counter(settings.encoding)
@@ -64,7 +64,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0) -> Plan:
     roles = Roles(settings, spent_usd=spent_usd)
     reader, judge = roles.reader(family, tokens.count), roles.judge(family)
     memory_llm = roles.memory_llm() if any(traits_of(backend).asks_model for backend in backends.values()) else None
-    embedder = roles.embedder()
+    embedder = roles.embedder(ask=not dry)
     where = f"at {roles.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
     chosen, conversations = _choose(dataset, settings)
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
@@ -85,7 +85,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0) -> Plan:
             ),
             "judge": _who(judge.name, judge.agreement, roles, "judge", auto=given.judge == "auto"),
             **({"router": f"llm: {roles.who('router')}"} if memory_llm else {}),
-            "embedder": f"{embedder.name}, {embedder.dimensions} dimensions, {where}",
+            "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {where}",
             "budget": "; ".join([f"{budget:,} tokens of {tokens.encoding}, {why_budget}", *(f"{u}" for u in unbound)]),
         },
     )  # fmt: skip

@@ -27,6 +27,7 @@ Family = Literal["locomo", "longmemeval"]
 
 _DEFAULT_MODEL = "gpt-4o-mini"
 _API_EMBEDDER = "openai:"
+_WIDTHS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # OpenAI's
 
 
 def settled(settings: Settings) -> Settings:
@@ -132,13 +133,15 @@ class Roles:
         judge: Judge = registry.make("judges", named)
         return judge
 
-    def embedder(self) -> Embedder:
+    def embedder(self, *, ask: bool = True) -> Embedder:
+        """Not to `ask`: an endpoint's embedder may have 0 dimensions, and is there to be looked at."""
         named = self._settings.embedder
         if named.startswith(_API_EMBEDDER):
             model = named.removeprefix(_API_EMBEDDER)
             if not model:
                 raise UserError(f"--embedder {named}: names no model; as in --embedder openai:text-embedding-3-small")
-            return LLMEmbedder(self.llm("embedder"), model, self.meter, dimensions=self._width(model))
+            width = _WIDTHS.get(model) or (self._width(model) if ask else 0)
+            return LLMEmbedder(self.llm("embedder"), model, self.meter, dimensions=width)
         return CachedEmbedder(registry.make("embedders", named), cache_folder(), self.meter)
 
     def memory_llm(self) -> MeteredLLM:

@@ -192,12 +192,12 @@ def test_runs_of_both_benchmarks_have_a_table_each() -> None:
 
 
 def test_a_backend_answers_by_its_preset_before_its_name() -> None:
-    labels = ["engram:dense", "engram", "engram:paper", "engram:untyped", "bm25"]
+    labels = ["engram:dense", "engram", "engram:paper", "engram:paper-untyped", "bm25"]
     backends = {label: backend() for label in labels}
     found = [item for label in labels for item in _records(label, 50, asked=20)]
     (table,), _ = _paper((_manifest(backends=backends), found))
     assert list(_cells(table))[:7] == [
-        "ENGRAM", "engram:paper", "engram", "engram:dense", "full history", "ENGRAM, one untyped store", "engram:untyped",
+        "ENGRAM", "engram:paper", "engram", "engram:dense", "full history", "ENGRAM, one untyped store", "engram:paper-untyped",
     ]  # fmt: skip
 
 

@@ -77,13 +77,19 @@ class Traits:
 class ExpectedCall:
     """A call that a memory will make when it ingests a session, for an estimate of what a run takes.
 
-    A backend that asks a model may have `expected_calls(session, count_tokens)`, an iterable of these.
+    A backend may have `expected_calls(session, count_tokens)`, an iterable of these: of router and extractor, and of the
+    embedder (`messages` are then the texts), which counts where that is a model at an endpoint.
     """
 
     role: str
     messages: Sequence[Mapping[str, str]]
     schema: Mapping[str, Any] | None
     completion_tokens: float
+
+
+def expected_embedding(session: Session) -> ExpectedCall:
+    """That of all turns of a session."""
+    return ExpectedCall("embedder", [{"content": f"{turn.speaker}: {turn.text}"} for turn in session.turns], None, 0)
 
 
 def traits_of(backend: MemoryBackend) -> Traits:

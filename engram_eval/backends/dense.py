@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from engram_eval.backends import Services
+from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.lexical import ranking
 from engram_eval.backends.transcript import Transcript
 from engram_eval.embedding import Embedder, Vectors
@@ -17,6 +18,9 @@ from engram_eval.types import Context, ConversationInfo, Session
 @dataclass(frozen=True)
 class DenseBackend:
     """Turns as "speaker: text", cosine similarity, best first until the budget is full."""
+
+    def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> list[ExpectedCall]:  # noqa: ARG002
+        return [expected_embedding(session)]
 
     async def open(self, conversation: ConversationInfo, services: Services) -> DenseMemory:  # noqa: ARG002
         return DenseMemory(Transcript(services.tokens), services.embedder)

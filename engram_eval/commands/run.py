@@ -23,8 +23,8 @@ run --dataset locomo --data locomo10.json --backend engram --backend full-histor
 run --data longmemeval_s_cleaned.json --limit 50 --budget 1200
 run benchmarks/default.toml --set engram.k=20 --out results/k20
 run --resume results/k20
-run --data locomo10.json --reader llm --judge llm --model gpt-4o-mini --max-cost 5
-run --data locomo10.json --reader llm --model qwen3 --base-url http://localhost:11434/v1""",
+run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --paper
+run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument
     add("experiment", nargs="?", type=Path, metavar="FILE.toml", help="an experiment file; flags override it")
@@ -59,6 +59,7 @@ run --data locomo10.json --reader llm --model qwen3 --base-url http://localhost:
     add("--out", type=Path, metavar="DIR", help="the run's folder (results/DATASET-TIME)")
     add("--resume", type=Path, metavar="RUN", help="finish an interrupted run; questions that errored are asked again")
     add("--keep-memories", action="store_true", help="keep the memories' files in the run's folder")
+    add("--paper", action="store_true", help="set the published figures beside the result, as 'compare --paper' does")
     add("--dry-run", action="store_true", help="print the plan and what it would take, and ask nothing")
     add_probe(parser)
     add_models(parser, ("reader", "judge", "router", "embedder"))
@@ -84,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         plan = make_plan(settings, spent_usd=manifests.spent_usd(stored, folder.records()))
         manifests.refuse_other_run(stored, describe(plan), options.resume)
     else:
-        plan = make_plan(manifests.new_settings(options.experiment, given(options)))
+        plan = make_plan(manifests.new_settings(options.experiment, given(options)), dry=options.dry_run)
         folder = RunFolder(options.out or manifests.default_folder(plan.dataset.name))
     _print_plan(plan.why if options.dry_run else {**plan.why, "run": str(folder.path)})
     if options.dry_run:
@@ -104,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"\nengram-eval: interrupted; finish it with: engram-eval run --resume {folder.path}", file=sys.stderr)
         return INTERRUPTED
     summary = write_end(folder, plan.roles, finished=True)
-    print_comparison([folder], "table")
+    print_comparison([folder], "table", paper=options.paper)
     print_usage(folder)
     errors = sum(facts["errors"] for facts in summary["backends"].values())
     if errors:

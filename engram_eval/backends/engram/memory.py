@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from engram_eval.backends import ExpectedCall, Services
+from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
 from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Scores, Weights
@@ -18,6 +18,9 @@ from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedding import Vectors
 from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
+
+_BY_MODEL = {"router": "llm", "extractor": "llm"}
+_PAPER = {**_BY_MODEL, "ranker": "dense", "k": 20, "total": 25}  # k and K are not checked against the paper's text
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class EngramBackend:
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dense": {"ranker": "dense"},
-        "llm": {"router": "llm", "extractor": "llm"},
-        "paper": {"router": "llm", "extractor": "llm", "ranker": "dense", "k": 20, "total": 25},
         "untyped": {"typed": False},
+        "llm": _BY_MODEL,
+        "paper": _PAPER,
+        "paper-untyped": {**_PAPER, "typed": False},
+        "paper-rules-router": {**_PAPER, "router": "rules"},
     }
 
     def __post_init__(self) -> None:
@@ -68,7 +73,8 @@ class EngramBackend:
         return tuple(prompt for prompt, by in asked.items() if by == "llm")
 
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> Iterator[ExpectedCall]:
-        return expected_calls(session, count_tokens, router=self.router, extractor=self.extractor)
+        yield from expected_calls(session, count_tokens, router=self.router, extractor=self.extractor)
+        yield expected_embedding(session)
 
     async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
         return EngramMemory(self, services)
