@@ -13,7 +13,7 @@ from typing import Any
 from engram_eval import __version__
 from engram_eval.errors import UserError
 from engram_eval.results import Record
-from engram_eval.settings import Settings, differences, from_mapping, from_toml
+from engram_eval.settings import Settings, differences, from_file, from_mapping
 
 _PACKAGES = (
     "bm25s",
@@ -30,7 +30,7 @@ _PACKAGES = (
 
 def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
     """Flags over the experiment file over the defaults."""
-    values = from_toml(experiment) if experiment else {}
+    values = from_file(experiment) if experiment else {}
     merged = {**values, **given}
     if "options" in given and isinstance(values.get("options"), dict):
         # Both levels flat, so that --set engram.k=20 overrides k and leaves the file's other settings of engram.

@@ -128,7 +128,7 @@ class _ConversationRun:
         try:
             opened = await self._open()
         except (Exception, asyncio.CancelledError) as error:
-            self._note(error)
+            self._go_on_after(error, self.conversation.id)
             for question in questions:
                 self._write(record_of(self.label, question, error=error, step="ingest"))
             return
@@ -139,7 +139,7 @@ class _ConversationRun:
                 try:
                     recalled = await self._recall(question, opened.memory, turns)
                 except (Exception, asyncio.CancelledError) as error:
-                    self._note(error)
+                    self._go_on_after(error, question.id)
                     self._write(record_of(self.label, question, error=error, step="recall", **opened.cost))
                 if recalled is not None:
                     await self.pool.run(self._finish(question, recalled, opened, turns))
@@ -174,7 +174,7 @@ class _ConversationRun:
         try:
             await memory.close()
         except Exception as error:  # its answers are in already
-            self._note(error)
+            self._go_on_after(error, self.conversation.id)
 
     async def _recall(self, question: Question, memory: Memory, turns: dict[str, Turn]) -> _Recalled:
         if traits_of(self.backend).sees_evidence:
@@ -189,10 +189,8 @@ class _ConversationRun:
         """Answers, judges and writes one question."""
         try:
             record = await self._answered(question, recalled, opened, turns)
-        except UserError as error:  # no further call can succeed: the run stops, and can be resumed
-            raise UserError(f"{error} (at {self.label}, {question.id})") from error
         except (Exception, asyncio.CancelledError) as error:
-            self._note(error)
+            self._go_on_after(error, question.id)
             record = record_of(self.label, question, error=error, step="answer", **opened.cost)
         self._write(record)
 
@@ -254,11 +252,16 @@ class _ConversationRun:
         self.writer.append(record)
         self.progress.question(self.label, record.error)
 
-    def _note(self, error: BaseException) -> None:
-        """Lets the run go on after a fault of a memory, reader or judge; not after a Ctrl-C."""
+    def _go_on_after(self, error: BaseException, where: str) -> None:
+        """Lets the run go on after a fault of a memory, reader or judge.
+
+        Not after a Ctrl-C, nor after a UserError: no further call can succeed. The run stops, and can be resumed.
+        """
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise error
+        if isinstance(error, UserError):
+            raise UserError(f"{error} (at {self.label}, {where})") from error
         if self.debug:
             traceback.print_exception(error)
 
@@ -286,7 +289,7 @@ class _Span:
         return max(0.0, perf_counter() + self._meter.unmeasured_s - self._began_s)
 
     def dollars(self) -> float:
-        return self._meter.cost_usd - self._began_usd
+        return round(self._meter.cost_usd - self._began_usd, 12)  # the same in whatever order calls came back
 
 
 def _file_name(text: str) -> str:

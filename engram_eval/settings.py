@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -111,12 +112,20 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
     return settings
 
 
-def from_toml(path: Path) -> dict[str, Any]:
-    """The values of an experiment file. A relative `data` is relative to the file's own folder."""
+def from_file(path: Path) -> dict[str, Any]:
+    """The values of an experiment file (TOML), or of the run whose `manifest.json` it is.
+
+    A relative `data` is relative to the file's own folder.
+    """
+    is_manifest = path.suffix == ".json"
     try:
-        values = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error}); see benchmarks/ for examples") from None
+        text = path.read_bytes().decode("utf-8")
+        values = json.loads(text) if is_manifest else tomllib.loads(text)
+        if is_manifest:
+            values = {name: value for name, value in values["settings"].items() if value is not None}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        what = "not the manifest of a run" if is_manifest else f"not TOML ({error}); see benchmarks/ for examples"
+        raise UserError(f"{path}: {what}") from None
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); name an experiment file such as benchmarks/default.toml"

@@ -23,11 +23,18 @@ run --dataset locomo --data locomo10.json --backend engram --backend full-histor
 run --data longmemeval_s_cleaned.json --limit 50 --budget 1200
 run benchmarks/default.toml --set engram.k=20 --out results/k20
 run --resume results/k20
+run published/manifest.json --data locomo10.json --replay
 run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --paper
 run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument
-    add("experiment", nargs="?", type=Path, metavar="FILE.toml", help="an experiment file; flags override it")
+    add(
+        "experiment",
+        nargs="?",
+        type=Path,
+        metavar="FILE.toml",
+        help="an experiment file, or the manifest.json of a run; flags override it",
+    )
     add_data(parser)
     add(
         "--backend",
