@@ -152,13 +152,6 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                     f"{label}: {plural(facts['ingest_faults'], 'time')} the model made nothing usable of a batch of "
                     "turns; they are kept as they were said (faults.jsonl)."
                 )
-            if votes := facts["votes"]:
-                shares = [100 * share for share in votes["accuracy"]]
-                notes.append(
-                    f"{label}: {len(shares)} verdicts an answer, of which the majority counts; by single verdicts the "
-                    f"accuracy is {min(shares):.1f} to {max(shares):.1f} %, and {100 * votes['split']:.1f} % of the "
-                    "answers split them."
-                )
             if facts["cut"]:
                 notes.append(
                     f"{label} sent more than its budget for {plural(facts['cut'], 'question')}: the end was cut off."
@@ -167,6 +160,8 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                 notes.append(
                     f"{label} names no turns: its evidence recall goes by its text alone, and it has no ranking."
                 )
+        if voted := {label: facts["votes"] for label, facts in summary["backends"].items() if facts["votes"]}:
+            notes.append(_spread(voted))
         if note := manifest.get("probe", {}).get("note"):
             notes.append(note)
         if summary["reader"]["name"] == "offline":
@@ -174,3 +169,16 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
         if not summary["complete"]:
             notes.append(f"The run {path} is not finished: these are the questions so far.")
     return list(dict.fromkeys(notes))
+
+
+def _spread(voted: Mapping[str, Mapping[str, Any]]) -> str:
+    """How far several verdicts on the same answers agree."""
+    parts = []
+    for label, votes in voted.items():
+        shares = [100 * share for share in votes["accuracy"]]
+        parts.append(f"{label} {min(shares):.1f} to {max(shares):.1f} % ({100 * votes['split']:.1f} % split)")
+    count = len(next(iter(voted.values()))["accuracy"])
+    return (
+        f"The majority of {count} verdicts counts; accuracy by the lowest and highest single one, and the share of answers "
+        f"on which they differ: {', '.join(parts)}."
+    )

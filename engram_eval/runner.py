@@ -15,7 +15,7 @@ import hashlib
 import re
 import shutil
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -157,7 +157,8 @@ class _ConversationRun:
         try:
             for session in self.conversation.sessions:
                 await memory.ingest(session)
-                await _let_interrupts_in()
+                with span.paused():  # answers of other questions may be taken in meanwhile
+                    await _let_interrupts_in()
             if hasattr(memory, "ready"):
                 await memory.ready()
         except (Exception, asyncio.CancelledError):
@@ -287,6 +288,13 @@ class _Span:
 
     def seconds(self) -> float:
         return max(0.0, perf_counter() + self._meter.unmeasured_s - self._began_s)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what is no part of it."""
+        began = perf_counter()
+        yield
+        self._began_s += perf_counter() - began
 
     def dollars(self) -> float:
         return round(self._meter.cost_usd - self._began_usd, 12)  # the same in whatever order calls came back

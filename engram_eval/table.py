@@ -158,7 +158,7 @@ def money_table(rows: Sequence[Row]) -> Table:
 
 
 def _cheaper(row: Row) -> str | None:
-    if "cheaper_than_full_history_after" not in row:
+    if "cheaper_than_full_history_after" not in row or not _memory(row):
         return None
     questions = row["cheaper_than_full_history_after"]
     return "never" if questions is None else f"from question {questions:,}"
