@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import IO, Any, Literal, get_args, get_origin, get_type_hints
@@ -242,7 +242,7 @@ class RecordWriter:
     def append(self, record: Record) -> None:
         """Writes one line and flushes it. Raises UserError on a full disk; the run can be resumed."""
         try:
-            self._file.write(_json(asdict(record)) + b"\n")
+            self._file.write(_json({name: getattr(record, name) for name in _FIELDS}) + b"\n")
             self._file.flush()
         except OSError as error:
             raise UserError(

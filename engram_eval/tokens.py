@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import splintr
 import tiktoken
@@ -29,13 +29,13 @@ class TokenCounter:
     decode: Callable[[Sequence[int]], str]
 
     def count(self, text: str) -> int:
-        return len(self.encode(text))
+        return len(self.encode(text)) if len(text) < _LONG else _counted(self, text)
 
     def cut(self, text: str, limit: int) -> str:
         """The longest beginning of `text`, to within a character, that counts at most `limit` tokens."""
-        ids = self.encode(text)
-        if len(ids) <= limit:
+        if self.count(text) <= limit:
             return text
+        ids = self.encode(text)
         # A cut between tokens may part a character of several bytes, and the shortened text may be split into
         # other tokens than before: take tokens away until what is left is a true beginning that fits.
         for end in range(limit, 0, -1):
@@ -43,6 +43,15 @@ class TokenCounter:
             if text.startswith(head) and self.count(head) <= limit:
                 return head
         return ""
+
+
+_LONG = 20_000  # characters
+
+
+@lru_cache(maxsize=16)
+def _counted(counter: TokenCounter, text: str) -> int:
+    """A whole history is the context of every question about it."""
+    return len(counter.encode(text))
 
 
 @cache
