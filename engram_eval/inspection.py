@@ -89,9 +89,16 @@ def list_backends() -> None:
         backend = registry.resolve("backends", name)
         print(f"{name:14} {(inspect.getdoc(backend) or '').partition(chr(10))[0]}")
         for key, value in registry.settings_of(backend()).items():
-            print(f"{'':14}   --set {name}.{key}={value}")
-        for preset in getattr(backend, "presets", {}):
-            print(f"{'':14}   preset {name}:{preset}")
+            print(f"{'':14}   --set {name}.{key}={_plain(value)}")
+        for preset, settings in getattr(backend, "presets", {}).items():
+            print(
+                f"{'':14}   {name}:{preset} is {', '.join(f'{key}={_plain(value)}' for key, value in settings.items())}"
+            )
+
+
+def _plain(value: object) -> str:
+    """As `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # --- doctor -----------------------------------------------------------------------------------------------------
@@ -144,5 +151,19 @@ def _hub() -> str:
     return "reachable, LongMemEval can be fetched"
 
 
+def _models() -> str:
+    from engram_eval.llm.transport import endpoint_url
+    from engram_eval.roles import served_models, why_models
+
+    if not why_models():
+        raise UserError("neither OPENAI_API_KEY nor OPENAI_BASE_URL is set: reader and judge are the offline ones")
+    found = served_models(Settings())
+    return (
+        f"{endpoint_url(None)} serves {', '.join(found[:8])}{' …' if len(found) > 8 else ''}"
+        if found
+        else (f"{endpoint_url(None)} is there, and does not say what it serves")
+    )
+
+
 _NEEDED = {"embedder": _embedder, "tokenizer": _tokenizer, "cache": _cache}
-_OPTIONAL = {"LoCoMo": _locomo, "Hugging Face": _hub}
+_OPTIONAL = {"LoCoMo": _locomo, "Hugging Face": _hub, "models": _models}

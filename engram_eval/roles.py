@@ -56,7 +56,6 @@ def why_models() -> str:
 
 def _served(settings: Settings) -> str:
     """The model of the endpoint, where only one can be meant."""
-    from engram_eval.llm import LLM
     from engram_eval.llm.transport import OPENAI_URL, endpoint_url
 
     url = endpoint_url(settings.base_url)
@@ -65,6 +64,17 @@ def _served(settings: Settings) -> str:
     if settings.replay:
         raise UserError(f"a replay of {url} has to be told the model; name it with --model")
 
+    found = served_models(settings)
+    if len(found) == 1:
+        return found[0]
+    listed = f"it serves {', '.join(found[:12])}" if found else "it does not say what it serves"
+    raise UserError(f"{url}: which model? {listed}; name one with --model")
+
+
+def served_models(settings: Settings) -> list[str]:
+    """What the endpoint says that it serves. Raises UserError where nothing is there, or a key is wanted."""
+    from engram_eval.llm import LLM
+
     async def models() -> list[str]:
         llm = LLM(_limits(settings, settings.base_url), cache_folder())
         try:
@@ -72,11 +82,7 @@ def _served(settings: Settings) -> str:
         finally:
             await llm.close()
 
-    found = asyncio.run(models())
-    if len(found) == 1:
-        return found[0]
-    listed = f"it serves {', '.join(found[:12])}" if found else "it does not say what it serves"
-    raise UserError(f"{url}: which model? {listed}; name one with --model")
+    return asyncio.run(models())
 
 
 def _limits(settings: Settings, base_url: str | None) -> LLMSettings:
