@@ -343,7 +343,10 @@ class _Work:
             "context_tokens": self.grading.tokens.count(answer.context),
             "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
             "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
+            "evidence_found": found,
+            "evidence_stored": list(question.evidence),  # nothing is known of what the memory holds
             "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, answer.context),
+            "context": self.writer.contexts.put(answer.context),
         }
 
     def write(self, record: Record) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import UnionType
 from typing import IO, Any, Literal, get_args, get_origin, get_type_hints
 
+from engram_eval.contexts import Contexts
 from engram_eval.errors import UserError
 from engram_eval.types import Question
 
@@ -29,6 +30,8 @@ class Record:
     question's whole conversation took, the same on all its records; so `ingest_cost_usd`, and `ingest_faults` (things
     that the memory could not do then, and made up for). `cost_usd`: of recall and answer, cached or not. `truncated`:
     the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
+    `evidence_found`, `evidence_left_out`, `evidence_stored`: the evidence turns that stand in the context, that were
+    recalled but had no room, that the memory holds at all. `context`: the key of the context in `contexts.sqlite`.
     """
 
     backend: str
@@ -59,7 +62,11 @@ class Record:
     evidence: list[str]
     evidence_recall: float | None
     evidence_all: bool | None
+    evidence_found: list[str]
+    evidence_left_out: list[str]
+    evidence_stored: list[str]
     answer_in_context: bool | None
+    context: str | None
     truncated: bool
     cut: bool
 
@@ -76,7 +83,7 @@ def record_of(
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
             "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall",
-            "evidence_all", "answer_in_context",
+            "evidence_all", "answer_in_context", "context",
         )
     )  # fmt: skip
     fixed = {
@@ -91,7 +98,10 @@ def record_of(
         "error": f"{step}: {type(error).__name__}: {error}" if error else None,
         "evidence": list(question.evidence),
     }
-    return Record(**{"cached": False, "retrieved": [], "truncated": False, "cut": False, **nothing, **fixed, **values})
+    lists: dict[str, Any] = {
+        name: [] for name in ("retrieved", "evidence_found", "evidence_left_out", "evidence_stored")
+    }
+    return Record(**{"cached": False, "truncated": False, "cut": False, **lists, **nothing, **fixed, **values})
 
 
 def _types(hint: Any) -> tuple[type, ...]:
@@ -117,6 +127,7 @@ class RunFolder:
         self.records_path = path / "records.jsonl"
         self.summary_path = path / "summary.json"
         self.state_path = path / "state"
+        self.contexts_path = path / "contexts.sqlite"
         self.faults_path = path / "faults.jsonl"
         self.cache_keys_path = path / "cache_keys.txt"
         self.probe_path = path / "probe.jsonl"
@@ -195,6 +206,10 @@ class RunFolder:
                 raise UserError(f"{where}: {name} is {value!r:.40}; delete the line to have its question asked again")
         return Record(**{name: values[name] for name in _FIELDS})
 
+    def contexts(self) -> Contexts:
+        """To look contexts up in."""
+        return Contexts(self.contexts_path, read_only=True)
+
     def keep_faults(self, backend: str, conversation_id: str, faults: Sequence[str]) -> None:
         """Appends what a memory could not do while it ingested a conversation, each fault once."""
         known = self.faults_path.read_bytes().split(b"\n") if self.faults_path.exists() else []
@@ -227,7 +242,8 @@ class RunFolder:
                 if path.exists():
                     with path.open("ab") as beside:
                         _drop_torn_line(path, beside)
-            yield RecordWriter(self.records_path, file)
+            with Contexts(self.contexts_path) as contexts:
+                yield RecordWriter(self.records_path, file, contexts)
         except BlockingIOError:
             raise UserError(f"{self.path}: another process is writing this run; wait for it to end") from None
         finally:
@@ -236,8 +252,8 @@ class RunFolder:
 
 
 class RecordWriter:
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: IO[bytes], contexts: Contexts) -> None:
+        self._path, self._file, self.contexts = path, file, contexts
 
     def append(self, record: Record) -> None:
         """Writes one line and flushes it. Raises UserError on a full disk; the run can be resumed."""

@@ -44,6 +44,8 @@ class _Opened:
     memory: Memory
     cost: dict[str, Any]
     """The part of a record that is the same for all questions of the conversation."""
+    holds: Collection[str]
+    """The ids of the turns that the memory holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,9 @@ class _ConversationRun:
             self.folder.keep_faults(self.label, self.conversation.id, faults)
             self.progress.fault(self.label, faults[0])
         cost = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_faults": len(faults)}
-        return _Opened(memory, cost)
+        every = [turn.id for session in self.conversation.sessions for turn in session.turns]
+        holds = memory.turn_ids() if hasattr(memory, "turn_ids") else every
+        return _Opened(memory, cost, frozenset(holds))
 
     async def _close(self, memory: Memory) -> None:
         try:
@@ -207,6 +211,8 @@ class _ConversationRun:
         verdict = await plan.judge.judge(question, answer.text)
         judge_s = span.seconds() if verdict.latency_s is None else verdict.latency_s
         found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
+        named = (turn_id for item in recalled.context.items for turn_id in item.turn_ids)
+        without_room = {*recalled.context.left_out, *named}  # recalled, whether it stands in the text or not
         said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
         return record_of(
             self.label,
@@ -227,9 +233,13 @@ class _ConversationRun:
             retrieved=list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids)),
             evidence_recall=len(found) / len(question.evidence) if question.evidence else None,
             evidence_all=len(found) == len(question.evidence) if question.evidence else None,
+            evidence_found=found,
+            evidence_left_out=[t for t in question.evidence if t not in found and t in without_room],
+            evidence_stored=[t for t in question.evidence if t in opened.holds],
             answer_in_context=None if question.unanswerable else answer_in_context(question.gold, context.text),
             truncated=context.truncated,
             cut=cut,
+            context=self.writer.contexts.put(context.text),
         )
 
     def _budget(self) -> int | None:

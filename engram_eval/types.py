@@ -89,12 +89,14 @@ class Item:
 class Context:
     """What the reader is handed: the text, and behind it the items that stand in it, best first.
 
-    `truncated` says that something was recalled but had to be left out for want of room.
+    `truncated` says that something was recalled but had to be left out for want of room; `left_out` holds the ids of
+    the turns that were, if the memory can tell.
     """
 
     text: str
     items: tuple[Item, ...] = ()
     truncated: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

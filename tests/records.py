@@ -39,7 +39,11 @@ def record(**values: Any) -> Record:
         "evidence": ["D1:1"],
         "evidence_recall": 1.0,
         "evidence_all": True,
+        "evidence_found": ["D1:1"],
+        "evidence_left_out": [],
+        "evidence_stored": ["D1:1"],
         "answer_in_context": True,
+        "context": None,
         "truncated": False,
         "cut": False,
     }

@@ -65,7 +65,12 @@ def _records(run: Path) -> dict[str, dict[str, Any]]:
 def test_answers_become_a_run_like_any_other(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert _judge(_answers(tmp_path, *_all()), data, run) == 0
-    assert sorted(p.name for p in run.iterdir()) == ["manifest.json", "records.jsonl", "summary.json"]
+    assert sorted(p.name for p in run.iterdir()) == [
+        "contexts.sqlite",
+        "manifest.json",
+        "records.jsonl",
+        "summary.json",
+    ]
     records = _records(run)
     assert list(records) == _QUESTIONS
     assert all(r["correct"] and r["status"] == "ok" and r["backend"] == "answers" for r in records.values())

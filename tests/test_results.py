@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engram_eval.contexts import Contexts
 from engram_eval.errors import UserError
 from engram_eval.results import Record, RecordWriter, RunFolder
 from tests.records import manifest, record
@@ -147,15 +148,16 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
         RunFolder(tmp_path / "file" / "run").create({})
 
 
-def test_a_full_disk_is_said_with_the_mend() -> None:
+def test_a_full_disk_is_said_with_the_mend(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
     with (
         pytest.raises(UserError, match=r"No space left on device\); free some space"),
         full.open("wb", buffering=0) as file,
+        Contexts(tmp_path / "contexts.sqlite") as contexts,
     ):
-        RecordWriter(Path("results/x/records.jsonl"), file).append(record())
+        RecordWriter(Path("results/x/records.jsonl"), file, contexts).append(record())
 
 
 def test_records_as_fields() -> None:

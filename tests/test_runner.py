@@ -41,10 +41,15 @@ def _scores(run: Path) -> list[dict[str, Any]]:
     return sorted(clean, key=lambda r: (r["backend"], r["question_id"]))
 
 
-def test_a_run_leaves_its_three_files_and_every_question_of_every_backend(data: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_its_files_and_every_question_of_every_backend(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert _run(data, run, "--backend", "engram", "--backend", "full-history") == 0
-    assert sorted(p.name for p in run.iterdir()) == ["manifest.json", "records.jsonl", "summary.json"]
+    assert sorted(p.name for p in run.iterdir()) == [
+        "contexts.sqlite",
+        "manifest.json",
+        "records.jsonl",
+        "summary.json",
+    ]
     records = _records(run)
     assert {(r["backend"], r["question_id"]) for r in records} == {
         (b, f"conv-{c}:q{q}") for b in ("none", "engram", "full-history", "oracle") for c in range(3) for q in range(4)

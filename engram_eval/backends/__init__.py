@@ -7,7 +7,7 @@ impossible. The one exception is the `oracle` control, which the runner shows th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,6 +47,10 @@ class Memory(Protocol):
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         """What is remembered that helps to answer `query`, in at most `budget` tokens of the services' counter."""
+        ...
+
+    def turn_ids(self) -> Collection[str]:
+        """The turns that it holds, in whatever form. Optional; without it, it is taken to hold all."""
         ...
 
     async def close(self) -> None: ...

@@ -50,7 +50,9 @@ class FullHistoryMemory:
             while kept and (total > budget + 1 or self._tokens.count(self._text(kept)) > budget):
                 total -= kept.pop(0)[2]
         items = tuple(Item((turn_id,), 0.0) for _, turn_ids, _ in kept for turn_id in turn_ids)
-        return Context(self._text(kept), items, truncated=len(kept) < len(self._sessions))
+        dropped = list(self._sessions.values())[: len(self._sessions) - len(kept)]
+        left_out = tuple(turn_id for _, turn_ids, _ in dropped for turn_id in turn_ids)
+        return Context(self._text(kept), items, bool(dropped), left_out)
 
     @staticmethod
     def _text(sessions: list[tuple[str, tuple[str, ...], int]]) -> str:

@@ -89,7 +89,9 @@ class Transcript:
         """The context for lines in rank order with the scores of all lines."""
         taken, truncated = self.fill(ranked, budget)
         items = tuple(Item((self.lines[i].turn_id,), float(scores[i])) for i in taken)
-        return Context(self.render(taken), items, truncated)
+        kept = set(taken)
+        left_out = tuple(self.lines[i].turn_id for i in ranked if i not in kept) if truncated else ()
+        return Context(self.render(taken), items, truncated, left_out)
 
 
 def date_header(when: datetime | None) -> str:

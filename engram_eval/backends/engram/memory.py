@@ -146,6 +146,11 @@ class EngramMemory:
         merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed)[self._kept]
         return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
 
+    def turn_ids(self) -> frozenset[str]:
+        """The turns that its records come from: what a model's router left aside is not there."""
+        records = self._loaded.stored.records if self._loaded else ()
+        return frozenset(turn_id for record in records for turn_id in record.turn_ids)
+
     async def close(self) -> None:
         for _, task in self._extracting.values():
             task.cancel()

@@ -76,7 +76,9 @@ def pack(
         while taken and tokens.count(render(stored, taken, typed=typed)) > budget:
             taken.pop()
     items = tuple(Item(stored.records[i].turn_ids, float(scores[i]), str(stored.records[i].type)) for i in taken)
-    return Context(render(stored, taken, typed=typed), items, truncated=len(taken) < len(merged))
+    kept = set(taken)
+    left_out = tuple(turn_id for i in merged if i not in kept for turn_id in stored.records[i].turn_ids)
+    return Context(render(stored, taken, typed=typed), items, len(taken) < len(merged), left_out)
 
 
 def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None, typed: bool) -> list[int]:
