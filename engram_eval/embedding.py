@@ -180,7 +180,7 @@ class CachedEmbedder:
             if key in known:
                 out[i], seconds = known[key]
                 embedding_s += seconds
-        self._meter.charge(embedding_s - (perf_counter() - called), 0.0)
+        self._meter.replace(perf_counter() - called, embedding_s)
         return out
 
     def close(self) -> None:

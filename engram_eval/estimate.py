@@ -19,6 +19,7 @@ from typing import Any, cast
 from engram_eval.backends import MemoryBackend, Services, traits_of
 from engram_eval.embedding import CachedEmbedder, StaticEmbedder
 from engram_eval.plan import Plan
+from engram_eval.probe import make_probes
 from engram_eval.roles import Role
 from engram_eval.types import Context, Question, Sample
 
@@ -59,8 +60,25 @@ class Line:
 
 
 async def estimate(plan: Plan) -> list[Line]:
-    """A line a backend, in the plan's order. Asks nobody."""
-    return [await _Estimator(plan, label, backend).line() for label, backend in plan.backends.items()]
+    """A line a backend, in the plan's order, and one of the judge probe. Asks nobody.
+
+    An ingest call that several memories make alike stands with the first: the others find it in the cache.
+    """
+    made: set[int] = set()
+    lines = [await _Estimator(plan, label, backend, made).line() for label, backend in plan.backends.items()]
+    return [*lines, *_probe(plan)]
+
+
+def _probe(plan: Plan) -> list[Line]:
+    if not plan.settings.judge_probe or not hasattr(plan.judge, "messages"):
+        return []
+    asked = [q for sample in plan.dataset.samples() for q in sample.questions if q.id in plan.chosen]
+    line = Line("(judge probe)", 0, 0.0)
+    estimator = _Estimator(plan, line.label, next(iter(plan.backends.values())), set())
+    for probe in make_probes(asked, seed=plan.settings.seed):
+        line.questions += 1
+        estimator.add_verdict(line, probe.question, probe.answer)
+    return [line] if line.questions else []
 
 
 def dollars(plan: Plan, uses: Mapping[str, Use]) -> float | None:
@@ -79,6 +97,8 @@ class _Estimator:
     plan: Plan
     label: str
     backend: MemoryBackend
+    made: set[int]
+    """Hashes of the ingest calls that are estimated already."""
 
     async def line(self) -> Line:
         plan = self.plan
@@ -97,12 +117,16 @@ class _Estimator:
                 if reader:
                     line.uses["reader"].add(context + self._reader_prompt(question), self._answer(question))
                 if judge:
-                    line.uses["judge"].add(
-                        self._judge_prompt(question), _VERDICT + self._thoughts("judge"), self._votes()
-                    )
+                    self.add_verdict(line, question, question.gold)
         line.context_tokens = contexts / max(asked, 1)
         self._add_ingestion(line)
         return line
+
+    def add_verdict(self, line: Line, question: Question, answer: str) -> None:
+        from engram_eval.judges.llm import SCHEMA
+
+        prompt = self._prompt(self.plan.judge.messages(question, answer), SCHEMA)  # type: ignore[attr-defined]
+        line.uses["judge"].add(prompt, _VERDICT + self._thoughts("judge"), self.plan.settings.judge_votes)
 
     def _is_free(self) -> bool:
         """Whether its recall can be tried out: it is ours, and asks nobody."""
@@ -159,7 +183,11 @@ class _Estimator:
                 for call in expected(session, self._count):
                     if call.role == "embedder" and isinstance(self.plan.embedder, CachedEmbedder):
                         continue
-                    uses[call.role].add(self._prompt(call.messages, call.schema), call.completion_tokens)
+                    what = hash((call.role, *(message["content"] for message in call.messages)))
+                    if what not in self.made:
+                        self.made.add(what)
+                        thoughts = self._thoughts("router") if call.schema else 0
+                        uses[call.role].add(self._prompt(call.messages, call.schema), call.completion_tokens + thoughts)
         for role, use in uses.items():
             scale = self.plan.conversations / some
             line.uses[role] = Use(use.calls * scale, use.prompt_tokens * scale, use.completion_tokens * scale)
@@ -169,11 +197,6 @@ class _Estimator:
         messages = self.plan.reader.messages(question.text, asked_at=question.asked_at, context=Context("."))  # type: ignore[attr-defined]
         return self._prompt(messages)
 
-    def _judge_prompt(self, question: Question) -> int:
-        from engram_eval.judges.llm import SCHEMA
-
-        return self._prompt(self.plan.judge.messages(question, question.gold), SCHEMA)  # type: ignore[attr-defined]
-
     def _answer(self, question: Question) -> int:
         beyond = _ANSWER_BEYOND_GOLD["longmemeval" if "longmemeval" in self.plan.dataset.name else "locomo"]
         return self._count(question.gold) + beyond + self._thoughts("reader")
@@ -182,9 +205,6 @@ class _Estimator:
         from engram_eval.llm.dialect import first_dialect
 
         return _THOUGHTS if first_dialect(self.plan.roles.model(role)).room else 0
-
-    def _votes(self) -> int:
-        return self.plan.settings.judge_votes
 
     def _prompt(self, messages: Iterable[Mapping[str, str]], schema: Mapping[str, Any] | None = None) -> int:
         texts = [message["content"] for message in messages]

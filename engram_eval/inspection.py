@@ -152,7 +152,7 @@ def _hub() -> str:
 
 
 def _models() -> str:
-    from engram_eval.llm.transport import endpoint_url
+    from engram_eval.endpoint import endpoint_url
     from engram_eval.roles import served_models, why_models
 
     if not why_models():

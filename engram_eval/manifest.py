@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 from engram_eval import __version__
 from engram_eval.errors import UserError
-from engram_eval.results import Record
 from engram_eval.settings import Settings, differences, from_file, from_mapping
 
 _PACKAGES = (
@@ -45,8 +44,12 @@ def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
 
 def resumed_settings(manifest: Mapping[str, Any], run: Path, given: Mapping[str, Any]) -> Settings:
     """The settings of the run itself; its data may have moved. Raises UserError if other flags differ from them."""
-    stored = from_mapping(manifest["settings"], str(run / "manifest.json"))
-    wanted = from_mapping({**manifest["settings"], **given}, "command line")
+    begun = {
+        **manifest["settings"],
+        "replay": False,
+    }  # a replay that is resumed may go on for real, and the other way round
+    stored = from_mapping(begun, str(run / "manifest.json"))
+    wanted = from_mapping({**begun, **given}, "command line")
     if changed := differences(stored, wanted):
         raise UserError(
             f"{run}: cannot be resumed with other settings: {'; '.join(changed)}; start a new run for these"
@@ -81,16 +84,6 @@ def _change(part: str, old: Any, new: Any) -> str:
             f"{key} was {str(old.get(key))[:80]} and is {str(new.get(key))[:80]}" for key in keys
         )
     return f"{part} was {old} and is {new}"
-
-
-def spent_usd(manifest: Mapping[str, Any], records: Iterable[Record]) -> float:
-    """What a run has cost so far: as it noted when it stopped; of one that was killed, what its records tell."""
-    noted = sum(float(row["spent_usd"]) for row in manifest.get("usage", {}).values())
-    told = 0.0
-    for record in records:
-        judged = (record.judge or {}).get("cost_usd") or 0.0
-        told += 0.0 if record.cached else (record.cost_usd or 0.0) + judged
-    return max(noted, told)
 
 
 def added_usage(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engram_eval.evidence import ndcg
+from engram_eval.metering import known_sum
 from engram_eval.results import Record
 from engram_eval.stats import bootstrap_share
 
@@ -138,20 +139,21 @@ def _once_a_conversation(frame: pd.DataFrame, column: str) -> float | None:
 
 
 def _money(mine: pd.DataFrame, headline: pd.DataFrame) -> dict[str, Any]:
-    """US dollars, cached or not. A memory's own are ingestion and answers (recall and reader); the judge's stand apart."""
-    ingest = _once_a_conversation(mine, "ingest_cost_usd") or 0.0
-    answers = _sum(mine["cost_usd"])
-    correct = int(headline["correct"].fillna(False).astype(bool).sum())
-    conversations = int(mine.dropna(subset=["ingest_cost_usd"])["conversation_id"].nunique())
-    asked = int((mine["status"] == "ok").sum())
+    """US dollars, cached or not; None where one is not known. A memory's own are ingestion and answers (recall and reader);
+    the judge's stand apart."""
+    ingested = mine.drop_duplicates("conversation_id")
+    answered, scored = mine[mine["status"] == "ok"], headline[headline["status"] == "ok"]
+    ingest, answers = _known_sum(ingested["ingest_cost_usd"]), _known_sum(answered["cost_usd"])
+    mine_alone = known_sum([ingest, _known_sum(scored["cost_usd"])])
+    correct = int(scored["correct"].fillna(False).astype(bool).sum())
     return {
-        "cost_usd": ingest + answers,
+        "cost_usd": known_sum([ingest, answers]),
         "ingest_cost_usd": ingest,
         "answer_cost_usd": answers,
-        "judge_cost_usd": _sum(mine["judge_cost_usd"]),
-        "cost_per_correct_usd": (ingest + _sum(headline["cost_usd"])) / correct if correct else None,
-        "cost_per_question_usd": answers / asked if asked else None,
-        "cost_per_conversation_usd": ingest / conversations if conversations else None,
+        "judge_cost_usd": _known_sum(answered["judge_cost_usd"]),
+        "cost_per_correct_usd": mine_alone / correct if correct and mine_alone is not None else None,
+        "cost_per_question_usd": answers / len(answered) if len(answered) and answers is not None else None,
+        "cost_per_conversation_usd": ingest / len(ingested) if len(ingested) and ingest is not None else None,
     }
 
 
@@ -166,7 +168,7 @@ def _break_even(backends: dict[str, dict[str, Any]]) -> None:
         return
     for facts in backends.values():
         each, once = facts["cost_per_question_usd"], facts["cost_per_conversation_usd"]
-        if facts is not whole and None not in (each, once):
+        if facts is not whole and each is not None and once is not None:
             saved = whole["cost_per_question_usd"] - each
             after = once / saved if saved > 0 else math.inf
             facts["cheaper_than_full_history_after"] = math.floor(after) + 1 if after < _ENDLESS else None
@@ -183,5 +185,5 @@ def _votes(frame: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _sum(values: pd.Series[Any]) -> float:
-    return float(values.dropna().astype(float).sum())
+def _known_sum(values: pd.Series[Any]) -> float | None:
+    return known_sum(None if value is None or value != value else float(value) for value in values)

@@ -52,9 +52,10 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
 
     `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is to be looked at, not executed.
     """
-    given, settings = settings, settled(settings)
-    tokens = token_counter(settings.encoding)
     backends = {label: registry.open_backend(label, _options(settings, label)) for label in settings.labels()}
+    memories_ask = any(traits_of(backend).asks_model for backend in backends.values())
+    given, settings = settings, settled(settings, memories_ask=memories_ask)
+    tokens = token_counter(settings.encoding)
     known = {label.partition(":")[0] for label in backends} | {"dataset"}
     for key in settings.options:
         if key.rpartition(".")[0] not in known:
@@ -63,7 +64,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
     family: Family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
     roles = Roles(settings, spent_usd=spent_usd)
     reader, judge = roles.reader(family, tokens.count), roles.judge(family)
-    memory_llm = roles.memory_llm() if any(traits_of(backend).asks_model for backend in backends.values()) else None
+    memory_llm = roles.memory_llm() if memories_ask else None
     embedder = roles.embedder(ask=not dry)
     where = f"at {roles.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
     chosen, conversations = _choose(dataset, settings)

@@ -118,6 +118,10 @@ _MANIFEST_KEYS = frozenset(
 )
 
 
+class InUse(UserError):  # noqa: N818 - a reason to wait, not a fault
+    """Another process is writing the run."""
+
+
 class RunFolder:
     """The folder of one run."""
 
@@ -131,14 +135,14 @@ class RunFolder:
         self.faults_path = path / "faults.jsonl"
         self.cache_keys_path = path / "cache_keys.txt"
         self.probe_path = path / "probe.jsonl"
+        self.spent_path = path / "spent.txt"
 
     def create(self, manifest: dict[str, Any]) -> None:
         """Makes the folder. Raises UserError if it holds a run, or what is left of one, or cannot be made."""
         try:
             if self.manifest_path.exists():
                 raise UserError(
-                    f"{self.path}: holds a run already; "
-                    f"finish it with 'engram-eval run --resume {self.path}' or name another folder"
+                    f"{self.path}: holds a run already; finish it with --resume {self.path}, or name another folder"
                 )
             if self.records_path.exists() or self.state_path.exists():
                 raise UserError(f"{self.path}: holds what is left of a run without a manifest; name another folder")
@@ -221,6 +225,22 @@ class RunFolder:
         if lines := "".join(f"{key.hex()}\n" for key in sorted(keys)):
             _append(self.cache_keys_path, lines.encode())
 
+    def keep_spent(self, dollars: float) -> None:
+        """Appends what the run has cost by now: a line a change, the last one counts."""
+        _append(self.spent_path, f"{dollars:.8f}\n".encode())
+
+    def spent_usd(self) -> float:
+        """What the run has cost when it ended, however it ended: of calls that were under way what they may have cost."""
+        try:
+            lines = self.spent_path.read_bytes().split(b"\n")[:-1]  # what stands behind the last break is torn
+            return float(lines[-1]) if lines else 0.0
+        except FileNotFoundError:
+            return 0.0
+        except (OSError, ValueError):
+            raise UserError(
+                f"{self.spent_path}: cannot be read; write into it what the run has cost, in dollars"
+            ) from None
+
     def keep_probe(self, summary: dict[str, Any], lines: Iterable[dict[str, Any]]) -> None:
         """What was found of the judge, in the manifest, and each answer that was put to it in `probe.jsonl`."""
         _write_whole(self.probe_path, b"\n".join(map(_json, lines)))
@@ -238,14 +258,14 @@ class RunFolder:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _drop_torn_line(self.records_path, file)
-            for path in (self.cache_keys_path, self.faults_path):
+            for path in (self.cache_keys_path, self.faults_path, self.spent_path):
                 if path.exists():
                     with path.open("ab") as beside:
                         _drop_torn_line(path, beside)
             with Contexts(self.contexts_path) as contexts:
                 yield RecordWriter(self.records_path, file, contexts)
         except BlockingIOError:
-            raise UserError(f"{self.path}: another process is writing this run; wait for it to end") from None
+            raise InUse(f"{self.path}: another process is writing this run; wait for it to end") from None
         finally:
             with suppress(OSError):  # of a full disk, where what could not be written was told already
                 file.close()
@@ -263,7 +283,7 @@ class RecordWriter:
         except OSError as error:
             raise UserError(
                 f"{self._path}: cannot be written ({error.strerror}); "
-                f"free some space, then 'engram-eval run --resume {self._path.parent}'"
+                f"free some space, then finish the run with --resume {self._path.parent}"
             ) from None
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engram_eval import registry
 from engram_eval.cache import cache_folder
@@ -30,11 +30,14 @@ _API_EMBEDDER = "openai:"
 _WIDTHS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # OpenAI's
 
 
-def settled(settings: Settings) -> Settings:
+def settled(settings: Settings, *, memories_ask: bool = False) -> Settings:
     """The settings with nothing left open: `auto` is a model where the environment names a key or an endpoint.
 
-    A server of one's own that serves a single model need not be told which. Raises UserError where it must.
+    A server of one's own that serves a single model is asked which; UserError where it must be named. `memories_ask`:
+    a memory needs the model, even if reader and judge do not.
     """
+    from engram_eval.endpoint import endpoint_url
+
     auto = "llm" if why_models() or settings.base_url else "offline"
     settings = replace(
         settings,
@@ -43,7 +46,10 @@ def settled(settings: Settings) -> Settings:
     )
     if settings.base_url is None and (named := os.environ.get("OPENAI_BASE_URL")):
         settings = replace(settings, base_url=named)  # a resumed run goes on where it began
-    if settings.model is None and settings.asks_models():
+    names = ("base_url", "reader_base_url", "judge_base_url", "router_base_url", "embedder_base_url")
+    named_urls: dict[str, Any] = {name: endpoint_url(url) for name in names if (url := getattr(settings, name))}
+    settings = replace(settings, **named_urls)  # none with a password in it
+    if settings.model is None and (settings.asks_models() or (memories_ask and not settings.router_model)):
         settings = replace(settings, model=_served(settings))
     return settings
 
@@ -56,7 +62,7 @@ def why_models() -> str:
 
 def _served(settings: Settings) -> str:
     """The model of the endpoint, where only one can be meant."""
-    from engram_eval.llm.transport import OPENAI_URL, endpoint_url
+    from engram_eval.endpoint import OPENAI_URL, endpoint_url
 
     url = endpoint_url(settings.base_url)
     if url == OPENAI_URL or (settings.reader_model and settings.judge_model):
@@ -107,7 +113,9 @@ class Roles:
         self._settings = settings
         self._spent_usd = spent_usd
         self._ledger: Ledger | None = None
-        self._clients: dict[str, LLM] = {}
+        self._clients: dict[tuple[str, str | None], LLM] = {}
+        self._other_keys: set[bytes] = set()
+        self._journal: Callable[[float], None] = lambda _usd: None
         self.meter = Meter()
         """Of what memories are given: embedder and model."""
         self._played: set[Role] = set()
@@ -162,17 +170,31 @@ class Roles:
 
     def llm(self, role: Role) -> LLM:
         """The client of the role's endpoint. Raises UserError where it needs a key and has none."""
-        from engram_eval.llm import LLM, Ledger  # the SDK behind it takes a second to import: only where it is used
+        from engram_eval.llm import LLM  # the SDK behind it takes a second to import: only where it is used
 
-        base_url = self._base_url(role)
         url = self.endpoint(role)
-        if url not in self._clients:
-            self._ledger = self._ledger or Ledger(self._settings.max_cost, spent_usd=self._spent_usd)
-            limits, key = _limits(self._settings, base_url), self._key(role, url)
-            self._clients[url] = LLM(limits, cache_folder(), api_key=key, ledger=self._ledger)
+        key = self._key(role, url)
+        if (url, key) not in self._clients:
+            self._clients[url, key] = LLM(
+                _limits(self._settings, url), cache_folder(), api_key=key, ledger=self._the_ledger()
+            )
         self._played.add(role)
-        self._clients[url].require_prices([self.model(role)])
-        return self._clients[url]
+        self._clients[url, key].require_prices([self.model(role)])
+        return self._clients[url, key]
+
+    def journal_to(self, journal: Callable[[float], None]) -> None:
+        """Tells what the run has cost after each change, so that a killed run still knows."""
+        self._journal = journal
+        if self._ledger:
+            self._ledger.journal = journal
+
+    def _the_ledger(self) -> Ledger:
+        from engram_eval.llm import Ledger
+
+        if self._ledger is None:
+            self._ledger = Ledger(self._settings.max_cost, spent_usd=self._spent_usd)
+            self._ledger.journal = self._journal
+        return self._ledger
 
     def price(self, role: Role) -> Price | None:
         """Dollars per token of the role's model, if the table has it."""
@@ -188,7 +210,7 @@ class Roles:
         return {role: {"model": self.model(role), "endpoint": self.endpoint(role)} for role in sorted(self._played)}
 
     def endpoint(self, role: Role) -> str:
-        from engram_eval.llm.transport import endpoint_url
+        from engram_eval.endpoint import endpoint_url
 
         return endpoint_url(self._base_url(role))
 
@@ -198,7 +220,7 @@ class Roles:
 
     def _key(self, role: Role, url: str) -> str | None:
         """A key goes to the endpoint that it belongs to: another one gets its own or none."""
-        from engram_eval.llm.transport import OPENAI_URL, endpoint_url
+        from engram_eval.endpoint import OPENAI_URL, endpoint_url
 
         if own := os.environ.get(f"{role.upper()}_API_KEY"):
             return own
@@ -209,14 +231,17 @@ class Roles:
         """The dimensions of a model's embeddings, from the cache or by asking once."""
         from engram_eval.llm import LLM
 
-        async def width() -> int:
-            llm = LLM(_limits(self._settings, self._base_url("embedder")), cache_folder(), api_key=key)
+        url = self.endpoint("embedder")
+        key, ledger = self._key("embedder", url), self._the_ledger()
+
+        async def width() -> int:  # a client of its own: one belongs to one event loop
+            llm = LLM(_limits(self._settings, url), cache_folder(), api_key=key, ledger=ledger)
             try:
                 return int((await llm.embed(role="embedder", model=model, texts=[" "])).vectors.shape[1])
             finally:
+                self._other_keys |= llm.take_used_keys()
                 await llm.close()
 
-        key = self._key("embedder", self.endpoint("embedder"))
         return asyncio.run(width())
 
     def usage(self) -> dict[str, dict[str, float]]:
@@ -225,7 +250,8 @@ class Roles:
 
     def take_used_keys(self) -> frozenset[bytes]:
         """What of the response cache the run went by since this was last asked."""
-        return frozenset(key for client in self._clients.values() for key in client.take_used_keys())
+        others, self._other_keys = self._other_keys, set()
+        return frozenset(others).union(*(client.take_used_keys() for client in self._clients.values()))
 
     def spent_usd(self) -> float:
         return self._ledger.spent_usd if self._ledger else self._spent_usd

@@ -27,7 +27,7 @@ from engram_eval.errors import UserError
 from engram_eval.evidence import answer_in_context, evidence_found, stands_in
 from engram_eval.f1 import question_f1
 from engram_eval.judges import Judge
-from engram_eval.metering import Meter
+from engram_eval.metering import Meter, known_sum
 from engram_eval.plan import Plan
 from engram_eval.pool import Pool
 from engram_eval.probe import probe_judge
@@ -52,7 +52,7 @@ class _Opened:
 class _Recalled:
     context: Context
     seconds: float
-    dollars: float
+    dollars: float | None
 
 
 async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_memories: bool = False) -> None:
@@ -204,12 +204,12 @@ class _ConversationRun:
     ) -> Record:
         plan = self.plan
         context, cut = self._within(recalled.context, turns)
-        span = _Span(plan.roles.meter)
+        began = perf_counter()
         answer = await plan.reader.answer(question.text, asked_at=question.asked_at, context=context)
-        answer_s = span.seconds() if answer.latency_s is None else answer.latency_s
-        span = _Span(plan.roles.meter)
+        answer_s = perf_counter() - began if answer.latency_s is None else answer.latency_s
+        began = perf_counter()
         verdict = await plan.judge.judge(question, answer.text)
-        judge_s = span.seconds() if verdict.latency_s is None else verdict.latency_s
+        judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
         found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
         named = (turn_id for item in recalled.context.items for turn_id in item.turn_ids)
         without_room = {*recalled.context.left_out, *named}  # recalled, whether it stands in the text or not
@@ -224,7 +224,7 @@ class _ConversationRun:
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
-            cost_usd=recalled.dollars + answer.cost_usd,
+            cost_usd=known_sum([recalled.dollars, answer.cost_usd]),
             recall_s=recalled.seconds,
             answer_s=answer_s,
             judge_s=judge_s,
@@ -295,6 +295,7 @@ class _Span:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._began_s, self._began_usd = perf_counter() + meter.unmeasured_s, meter.cost_usd
+        self._unpriced = meter.unpriced
 
     def seconds(self) -> float:
         return max(0.0, perf_counter() + self._meter.unmeasured_s - self._began_s)
@@ -306,8 +307,11 @@ class _Span:
         yield
         self._began_s += perf_counter() - began
 
-    def dollars(self) -> float:
-        return round(self._meter.cost_usd - self._began_usd, 12)  # the same in whatever order calls came back
+    def dollars(self) -> float | None:
+        """None if a model has no price. Rounded, to be the same in whatever order calls came back."""
+        if self._meter.unpriced > self._unpriced:
+            return None
+        return round(self._meter.cost_usd - self._began_usd, 12)
 
 
 def _file_name(text: str) -> str:

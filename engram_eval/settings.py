@@ -104,6 +104,8 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
         number = getattr(settings, key)
         if number is not None and number < least:
             raise UserError(f"{where}: {key} = {number} is too small; it is at least {least}")
+    if settings.judge_votes % 2 == 0:
+        raise UserError(f"{where}: judge_votes = {settings.judge_votes} may end in a tie; name an odd number")
     for key in ("data", "categories"):
         if not getattr(settings, key) and getattr(settings, key) is not None:
             raise UserError(f"{where}: {key} is empty; name something or leave it out")
@@ -122,6 +124,8 @@ def from_file(path: Path) -> dict[str, Any]:
         text = path.read_bytes().decode("utf-8")
         values = json.loads(text) if is_manifest else tomllib.loads(text)
         if is_manifest:
+            if values["reader"]["name"] == "recorded":
+                raise UserError(f"{path}: of a grading, which has no memories to run; see 'engram-eval judge --help'")
             values = {name: value for name, value in values["settings"].items() if value is not None}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = "not the manifest of a run" if is_manifest else f"not TOML ({error}); see benchmarks/ for examples"

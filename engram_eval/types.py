@@ -104,13 +104,13 @@ class Answer:
     """What the reader said. Tokens are in the answer model's encoding; `prompt_tokens` counts all that it was sent.
 
     `latency_s` is how long it took, or had taken when it was cached, without waiting for limits or retries; None for as
-    long as the call took.
+    long as the call took. `cost_usd` is None where nobody knows it.
     """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
     cached: bool = False
     latency_s: float | None = None
 
@@ -125,5 +125,5 @@ class Verdict:
     correct: bool
     votes: tuple[bool, ...]
     reason: str
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
     latency_s: float | None = None

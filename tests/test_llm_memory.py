@@ -126,6 +126,28 @@ def test_what_cannot_be_mended_is_told_and_kept_word_for_word(
     assert sum(text in everything for text in turns) > len(turns) / 2
 
 
+def test_a_turns_number_may_be_written_as_json_writes_numbers(data: Path, tmp_path: Path) -> None:
+    def router(body: dict[str, Any]) -> str:
+        return json.dumps({kind: [float(n) for n in turns] for kind, turns in json.loads(routes(body)).items()})
+
+    with Server(answer=plays(router=router)) as server:
+        assert _run(data, tmp_path / "run", server) == 0
+    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {0}
+
+
+def test_turns_that_a_server_refuses_for_their_content_are_kept_word_for_word(data: Path, tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> Step:
+        if role_of(body) == "extractor":
+            return refuses(400, "The response was filtered", code="content_filter")
+        return plays()(body)
+
+    with Server(answer=answer) as server:
+        assert _run(data, tmp_path / "run", server) == 0
+        sessions = _roles(server)["router"]
+        assert _roles(server)["extractor"] == sessions  # not asked again: the answer would be the same
+    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {sessions}
+
+
 def test_a_call_that_fails_is_an_error_and_no_fault_of_the_models(data: Path, tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> Step:
         return refuses(400, "bad request") if role_of(body) == "extractor" else plays()(body)

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from engram_eval.cli import main
+from engram_eval.llm.prices import Prices
+from engram_eval.results import RunFolder
 from tests.datasets.test_locomo import _RECORD
-from tests.llm.server import Server, Step
+from tests.llm.server import Server, Step, sends
 from tests.model import plays
 
 _KEY = "sk-never-written-4f9a1c77"
@@ -165,3 +167,91 @@ def test_each_role_may_have_its_own_endpoint_and_a_key_goes_nowhere_else(
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["models"]["judge"] == {"model": "j", "endpoint": judge.url}
     assert manifest["models"]["router"]["endpoint"] == router.url
+
+
+def _paid(server: Server) -> float:
+    """What the calls that the server answered cost, by the price table and the tokens that it reports."""
+    price = Prices().of("gpt-4o-mini")
+    assert price is not None
+    total = 0.0
+    for asked in server.asked:
+        usage = json.loads(plays()(asked.body).body)["usage"]
+        total += price.cost(usage["prompt_tokens"], usage["completion_tokens"])
+    return total
+
+
+def test_a_killed_run_still_knows_what_it_has_spent(data: Path, tmp_path: Path) -> None:
+    """Ingestion, answers and verdicts alike; of the calls under way, what they may have cost."""
+
+    def slow(body: dict[str, Any]) -> Step:
+        step = plays()(body)
+        return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.02))
+
+    with Server(answer=slow) as server:
+        budget = ["--max-cost", "0.03", "--max-in-flight", "3", "--no-probe"]
+        command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "run", server, *budget)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while server.answered < 25 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(0.2)
+        spent = RunFolder(tmp_path / "run").spent_usd()
+        assert _paid(server) <= spent <= 0.03
+        main(["run", "--resume", str(tmp_path / "run")])
+        assert _paid(server) <= 0.03
+
+
+def test_ctrl_c_while_sessions_are_extracted_asks_nothing_twice(data: Path, tmp_path: Path) -> None:
+    def slow(body: dict[str, Any]) -> Step:
+        step = plays()(body)
+        return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.05))
+
+    with Server(answer=slow) as server:
+        command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "run", server)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not server.at_once and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert main(["run", "--resume", str(tmp_path / "run")]) == 0
+        assert max(_sent(server).values()) == 1
+
+
+def test_a_run_with_an_endpoints_embeddings_is_repeated_elsewhere(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(body: dict[str, Any]) -> Step:
+        if "input" not in body:
+            return plays()(body)
+        rows = [
+            {"index": i, "embedding": [float(len(text)), float(text.count("dog")), 1.0]}
+            for i, text in enumerate(body["input"])
+        ]
+        return sends({"data": rows, "usage": {"prompt_tokens": 3 * len(rows)}})
+
+    with Server(answer=answer) as server:
+        assert main(_command(data, tmp_path / "run", server, "--embedder", "openai:tiny")) == 0
+    records = _records(tmp_path / "run")
+    assert {r["ingest_cost_usd"] for r in records if r["backend"] == "engram:paper"} == {None}  # tiny has no price
+    assert {r["ingest_cost_usd"] for r in records if r["backend"] == "bm25"} == {0.0}
+    assert main(["cache", "export", str(tmp_path / "bundle.jsonl.gz"), "--run", str(tmp_path / "run")]) == 0
+    monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "elsewhere"))
+    assert main(["cache", "import", str(tmp_path / "bundle.jsonl.gz")]) == 0
+    manifest = str(tmp_path / "run" / "manifest.json")
+    assert main(["run", manifest, "--data", str(data), "--replay", "--out", str(tmp_path / "again")]) == 0
+    assert _records(tmp_path / "run", *_TIMELESS) == _records(tmp_path / "again", *_TIMELESS)
+
+
+def test_a_password_in_an_address_is_refused_and_written_nowhere(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = ["--router-base-url", "http://me:hunter2@host/v1", "--reader", "offline", "--judge", "offline"]
+    assert main(["run", "--data", str(data), "--backend", "bm25", "--out", str(tmp_path / "run"), *urls]) == 2
+    told = capsys.readouterr()
+    assert "holds a password" in told.err
+    assert "hunter2" not in told.err + told.out
+    assert not (tmp_path / "run").exists()

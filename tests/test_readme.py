@@ -71,7 +71,7 @@ def test_doctor_and_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backends"]) == 0
     listed = capsys.readouterr().out
     assert "--set engram.k=40" in listed
-    assert "preset engram:dense" in listed
+    assert "engram:dense is ranker=dense" in listed
     assert main(["datasets", "list"]) == 0
     assert "longmemeval_s" in capsys.readouterr().out
 

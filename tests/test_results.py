@@ -130,7 +130,7 @@ def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "new" / "run")
     folder.create(manifest())
-    with pytest.raises(UserError, match="holds a run already; finish it with 'engram-eval run --resume"):
+    with pytest.raises(UserError, match="holds a run already; finish it with --resume"):
         folder.create(manifest())
 
 

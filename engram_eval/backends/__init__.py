@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from engram_eval.embedding import Embedder
-from engram_eval.metering import MeteredLLM
+from engram_eval.metering import ChatModel
 from engram_eval.tokens import TokenCounter
 from engram_eval.types import Context, ConversationInfo, Session
 
@@ -30,7 +30,7 @@ class Services:
     tokens: TokenCounter
     folder: Path
     """A folder of this memory's own to keep state in; it exists."""
-    llm: MeteredLLM | None = None
+    llm: ChatModel | None = None
     """A model, for backends that say `asks_model`; None for others."""
 
 

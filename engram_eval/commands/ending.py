@@ -29,6 +29,7 @@ def print_usage(folder: RunFolder) -> None:
     for role, used in folder.manifest()["usage"].items():
         print(
             f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, "
-            f"{used['prompt_tokens']:,.0f} + {used['completion_tokens']:,.0f} tokens, ${used['cost_usd']:.4f}"
+            f"{used['prompt_tokens']:,.0f} + {used['completion_tokens']:,.0f} tokens, ${used['spent_usd']:.4f} spent"
+            + (f", {used['unpriced']:,.0f} calls without a price" if used["unpriced"] else "")
         )
     print(f"Records, summary and manifest: {folder.path}")

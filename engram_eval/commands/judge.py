@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ judge --resume results/my-memory""",
 def _judge(options: argparse.Namespace) -> int:
     from engram_eval import manifest as manifests
     from engram_eval.grading import describe, make_grading, read_answers
-    from engram_eval.results import RunFolder
+    from engram_eval.results import InUse, RunFolder
 
     if options.resume:
         folder = RunFolder(options.resume)
@@ -65,8 +64,11 @@ def _judge(options: argparse.Namespace) -> int:
         folder.create({**manifests.provenance(), **describe(grading), "finished": None})
     for name, text in {**grading.why, "run": str(folder.path)}.items():
         print(f"{name:9} {text}", file=sys.stderr)
+    grading.roles.journal_to(folder.keep_spent)
     try:
         asyncio.run(_execute(grading, folder, options))
+    except InUse:
+        raise
     except UserError:
         write_end(folder, grading.roles, finished=False)
         raise
@@ -93,10 +95,10 @@ def _resumed(options: argparse.Namespace, folder: RunFolder) -> Grading:
             f"finish it with 'engram-eval run --resume {folder.path}'"
         )
     settings = manifests.resumed_settings(stored, options.resume, _given(options))
-    # What the answers had cost was not spent here.
-    spent = manifests.spent_usd(stored, (replace(record, cost_usd=None) for record in folder.records()))
     answers = read_answers(options.answers or Path(stored["reader"]["origin"]))
-    grading = make_grading(settings, answers, options.name or next(iter(stored["backends"])), spent_usd=spent)
+    grading = make_grading(
+        settings, answers, options.name or next(iter(stored["backends"])), spent_usd=folder.spent_usd()
+    )
     manifests.refuse_other_run(stored, describe(grading), options.resume)
     return grading
 

@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     from engram_eval.estimate import estimate
     from engram_eval.grading import is_grading
     from engram_eval.plan import describe, make_plan
-    from engram_eval.results import RunFolder
+    from engram_eval.results import InUse, RunFolder
 
     if options.resume:
         if options.out or options.experiment:
@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
                 f"{options.resume}: holds graded answers; finish it with 'engram-eval judge --resume {options.resume}'"
             )
         settings = manifests.resumed_settings(stored, options.resume, given(options))
-        plan = make_plan(settings, spent_usd=manifests.spent_usd(stored, folder.records()))
+        plan = make_plan(settings, spent_usd=folder.spent_usd(), dry=options.dry_run)
         manifests.refuse_other_run(stored, describe(plan), options.resume)
     else:
         plan = make_plan(manifests.new_settings(options.experiment, given(options)), dry=options.dry_run)
@@ -98,12 +98,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _print_estimate(plan)
         return DONE
-    if plan.settings.asks_models() and not plan.settings.replay and not options.resume:
+    if plan.roles.described() and not plan.settings.replay and not options.resume:
         print(f"cost      {_cost(plan, asyncio.run(estimate(plan)))}", file=sys.stderr)
     if not options.resume:
         folder.create({**manifests.provenance(), **describe(plan), "finished": None})
+    plan.roles.journal_to(folder.keep_spent)
     try:
         asyncio.run(_execute(plan, folder, options))
+    except InUse:
+        raise
     except UserError:
         write_end(folder, plan.roles, finished=False)
         raise

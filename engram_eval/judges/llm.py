@@ -13,6 +13,7 @@ import json
 from typing import Literal
 
 from engram_eval.llm import LLM
+from engram_eval.metering import known_sum
 from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Question, Verdict
 
@@ -47,7 +48,7 @@ class LLMJudge:
 
     async def judge(self, question: Question, answer: str) -> Verdict:
         messages = self.messages(question, answer)
-        votes, reasons, seconds, dollars = [], [], 0.0, 0.0
+        votes, reasons, seconds, dollars = [], [], 0.0, list[float | None]()
         for repeat in range(self.votes):
             completion = await self._llm.chat(
                 role="judge",
@@ -61,10 +62,10 @@ class LLMJudge:
             votes.append(said["verdict"] == "CORRECT")
             reasons.append(said["reason"])
             seconds += completion.latency_s
-            dollars += completion.cost_usd
+            dollars.append(completion.cost_usd)
         correct = 2 * sum(votes) > len(votes)
         reason = next(text for vote, text in zip(votes, reasons, strict=True) if vote == correct)
-        return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=dollars)
+        return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=known_sum(dollars))
 
     def messages(self, question: Question, answer: str) -> list[dict[str, str]]:
         """What the model is sent, together with SCHEMA."""

@@ -13,7 +13,7 @@ from engram_eval.llm.client import LLM
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
 from engram_eval.llm.embeddings import Embedded
-from engram_eval.llm.errors import CacheMiss, LLMError, OverBudget
+from engram_eval.llm.errors import CacheMiss, LLMError, OverBudget, Refused
 from engram_eval.llm.response_cache import ResponseCache
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.usage import Ledger
@@ -28,5 +28,6 @@ __all__ = [
     "LLMSettings",
     "Ledger",
     "OverBudget",
+    "Refused",
     "ResponseCache",
 ]

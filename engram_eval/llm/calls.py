@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from engram_eval.errors import UserError
 from engram_eval.llm.clock import Clock
-from engram_eval.llm.errors import LLMError
+from engram_eval.llm.errors import LLMError, Refused
 from engram_eval.llm.limits import Admission, Limits
 from engram_eval.llm.prices import Price
 from engram_eval.llm.retries import backoff, is_passing
@@ -125,7 +125,8 @@ class Calls:
         if rejected.status in (401, 403) and not rejected.is_about_content():
             # Not the server's own words: they may quote the key.
             self._stopped = (
-                f"{url} refused the key ({rejected.status}); check OPENAI_API_KEY and what it may be used for"
+                f"{url} refused the key ({rejected.status}); check OPENAI_API_KEY (or ROLE_API_KEY, of an endpoint of a "
+                "role's own) and what it may be used for"
             )
         elif rejected.is_about_quota():
             self._stopped = f"the quota at {url} is used up ({rejected}); resume the run when there is more"
@@ -137,9 +138,9 @@ class Calls:
         url = self._endpoint.url
         if isinstance(fault, Rejected):
             if fault.is_about_context():
-                raise LLMError(f"the request is longer than the model's context ({fault})")
+                raise Refused(f"the request is longer than the model's context ({fault})")
             if fault.is_about_content():
-                raise LLMError(f"{url} refused the request for its content ({fault})")
+                raise Refused(f"{url} refused the request for its content ({fault})")
             if fault.status == 404 or fault.is_about_model():
                 raise UserError(
                     f"{url} does not have what was asked for ({fault}); check the model's name and --base-url"

@@ -48,7 +48,7 @@ def read_usage(content: Mapping[str, Any]) -> Usage | None:
 def answer_text(response: Response, max_tokens: int) -> str:
     """The answer without a reasoning model's thoughts. Raises LLMError for what is no whole answer."""
     if response.finish_reason in _CUT_OFF:
-        raise LLMError(f"the answer was cut off at the token limit (max_tokens={max_tokens}); raise it", response.text)
+        raise LLMError(f"the answer was cut off at the token limit (max_tokens={max_tokens})", response.text)
     if response.finish_reason in _FILTERED:
         raise LLMError(f"the model refused to answer ({response.finish_reason})", response.text)
     text = without_thoughts(response.text)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engram_eval.endpoint import endpoint_url
 from engram_eval.errors import UserError
 from engram_eval.llm.calls import Calls, Reply, Request
 from engram_eval.llm.chat_reply import answer_text, is_blank, read_chat
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
-from engram_eval.llm.dialect import Dialect, adapted, first_dialect
+from engram_eval.llm.dialect import Dialect, adapted, first_dialect, names_its_objection
 from engram_eval.llm.embeddings import Embedded, Embeddings
 from engram_eval.llm.errors import CacheMiss, LLMError
 from engram_eval.llm.estimates import Estimates
@@ -23,7 +24,7 @@ from engram_eval.llm.parsing import NotParsed, parse_json
 from engram_eval.llm.prices import Prices
 from engram_eval.llm.response_cache import Response, ResponseCache, cache_file
 from engram_eval.llm.settings import LLMSettings
-from engram_eval.llm.transport import Endpoint, Rejected, endpoint_url
+from engram_eval.llm.transport import Endpoint, Rejected
 from engram_eval.llm.usage import Ledger
 
 
@@ -97,7 +98,7 @@ class LLM:
         self._ledger.record(role, prompt_tokens=prompt, completion_tokens=completion, cost_usd=cost, cached=cached)
         text = answer_text(response, max_tokens)
         data = _parsed(text, schema, response)
-        return Completion(text, data, prompt, completion, cost or 0.0, response.latency_s, cached)
+        return Completion(text, data, prompt, completion, cost, response.latency_s, cached)
 
     async def embed(self, *, role: str, model: str, texts: Sequence[str]) -> Embedded:
         """One row a text. Raises LLMError for a call that failed for good; UserError where none can succeed."""
@@ -160,6 +161,7 @@ class LLM:
         max_tokens: int,
     ) -> Response:
         dialect = self._dialects.get(model) or first_dialect(model)
+        certain = True
         tried = {dialect}
         texts = [message.get("content", "") for message in messages]
         counted = self._estimates.count(model, texts, schema) if calls.counts_tokens else 0
@@ -174,7 +176,7 @@ class LLM:
             return read_chat(content, model, texts)
 
         def adapt(rejected: Rejected) -> bool:
-            nonlocal dialect
+            nonlocal dialect, certain
             if rejected.is_about_context() or rejected.is_about_content():
                 return False
             learnt = self._dialects.get(model)
@@ -182,12 +184,14 @@ class LLM:
                 learnt = adapted(dialect, rejected, asks_for_json=schema is not None)
             if learnt is None or learnt in tried:
                 return False
+            certain = certain and names_its_objection(rejected)
             dialect = learnt
             tried.add(learnt)
             return True
 
         reply, latency = await calls.send(request, read, adapt)
-        self._remember(model, dialect, asked_for_json=schema is not None)
+        if certain:  # a bad day of the server's must not change how all later calls are made
+            self._remember(model, dialect, asked_for_json=schema is not None)
         self._estimates.observe(model, counted, reply.usage.prompt_tokens)
         response = replace(reply.value, latency_s=latency)
         if is_blank(response):  # a whim of the server, more often than the model's answer: ask again when resumed

@@ -15,6 +15,7 @@ class Completion:
     data: Any | None
     prompt_tokens: int
     completion_tokens: int
-    cost_usd: float
+    cost_usd: float | None
+    """None for a model without a price."""
     latency_s: float
     cached: bool

@@ -60,6 +60,16 @@ def first_dialect(model: str) -> Dialect:
     return Dialect()
 
 
+_ABOUT_OUTPUT = re.compile(
+    r"response.?format|json|schema|grammar|guided|structured|temperature|max_(?:completion_)?tokens", re.IGNORECASE
+)
+
+
+def names_its_objection(rejected: Rejected) -> bool:
+    """Whether a refusal is about a parameter for sure: a bare 400 may be anything."""
+    return rejected.status != 400 or bool(rejected.param or _ABOUT_OUTPUT.search(rejected.message))
+
+
 def adapted(dialect: Dialect, rejected: Rejected, *, asks_for_json: bool) -> Dialect | None:
     """The dialect to try after a refusal; None if the refusal is not about one."""
     asked_format = asks_for_json and dialect.output != "text"

@@ -39,7 +39,7 @@ class Embedded:
 
     vectors: Vectors
     prompt_tokens: int
-    cost_usd: float
+    cost_usd: float | None
     latency_s: float
     cached: bool
 
@@ -84,7 +84,7 @@ class Embeddings:
                 out[row] = known[keyed[text]].values
         tokens = sum(known[key].prompt_tokens for key in asked_for)
         price = self._prices.of(model)
-        cost, latency = price.cost(tokens, 0) if price else 0.0, sum(known[key].latency_s for key in asked_for)
+        cost, latency = price.cost(tokens, 0) if price else None, sum(known[key].latency_s for key in asked_for)
         return Embedded(out, tokens, cost, latency, all(cached for _, cached in used)), used
 
     async def close(self) -> None:

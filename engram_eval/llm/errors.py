@@ -13,6 +13,10 @@ class LLMError(Exception):
         self.raw = raw
 
 
+class Refused(LLMError):  # noqa: N818
+    """This request will never be answered: it is too long for the model, or refused for its content."""
+
+
 class OverBudget(UserError):  # noqa: N818 - a reason to stop, not a fault
     """The next call could cost more than is left of --max-cost. It was not sent."""
 

@@ -31,8 +31,8 @@ class LLMSettings:
         for name, least in (("max_in_flight", 1), ("requests_per_minute", 1), ("tokens_per_minute", 1), ("retries", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UserError(f"{name} is {value}; it must be at least {least}")
+                raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")
         if not self.timeout_s > 0:
-            raise UserError(f"timeout_s is {self.timeout_s}; it must be above 0")
+            raise UserError(f"--timeout {self.timeout_s:g}: must be above 0 seconds")
         if self.max_cost_usd is not None and not self.max_cost_usd >= 0:  # also catches NaN
-            raise UserError(f"max_cost_usd is {self.max_cost_usd}; it must be 0 or more dollars")
+            raise UserError(f"--max-cost {self.max_cost_usd:g}: must be 0 or more dollars")

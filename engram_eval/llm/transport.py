@@ -21,12 +21,12 @@ import aiohttp
 import httpx2
 import openai
 
+from engram_eval.endpoint import OPENAI_URL, endpoint_url
 from engram_eval.errors import UserError
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.keys import encodable
 from engram_eval.llm.reachable import why_unreachable
 
-OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_S = 5.0
 _LOOK_S = 5.0
 _SHORTEST_KEY = 16
@@ -103,6 +103,10 @@ class Endpoint:
             # Half the time of the SDK's own transport, whose pool looks at every open connection for every request.
             http_client=openai.DefaultAioHttpClient(verify=_certificates()),
         )
+        if (
+            urlsplit(self.url).hostname != urlsplit(OPENAI_URL).hostname
+        ):  # what names an account of OpenAI's stays at home
+            self._client.organization = self._client.project = None
         self._answered = False  # ever, with JSON
         self._web_pages = 0
         self._reached = asyncio.Lock()
@@ -222,24 +226,6 @@ def _root(error: BaseException) -> BaseException:
     while not isinstance(error, aiohttp.ClientError) and (cause := error.__cause__) is not None:
         error = cause
     return error
-
-
-def endpoint_url(base_url: str | None) -> str:
-    """A base URL in one spelling. Raises UserError for one that is none or that holds a secret."""
-    url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).strip()
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if host is None or parts.scheme.lower() not in ("http", "https"):
-        raise UserError("the base URL is not of the form http://HOST:PORT/v1; mend --base-url")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise UserError(
-            f"the base URL of {host} holds a password or a query; leave it out and put the key into OPENAI_API_KEY"
-        )
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
 def brief(text: str) -> str:

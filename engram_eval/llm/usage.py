@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engram_eval.llm.errors import OverBudget
@@ -28,10 +28,12 @@ class Ledger:
     """Usage by role and money spent. Clients of several endpoints may share one, and with it one budget.
 
     `spent_usd`: what a run had spent before it was resumed; it counts against `max_cost_usd` and in no role's usage.
+    `journal`: told after every change what is spent, with the worst case of the calls in flight.
     """
 
     def __init__(self, max_cost_usd: float | None = None, *, spent_usd: float = 0.0) -> None:
         self.max_cost_usd = max_cost_usd
+        self.journal: Callable[[float], None] = lambda _usd: None
         self._roles: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
         self._spent = spent_usd
         self._in_flight: set[Charge] = set()
@@ -67,12 +69,13 @@ class Ledger:
             if not self._in_flight or self._spent + worst > self.max_cost_usd:
                 raise OverBudget(
                     f"the next call could cost ${worst:.4f} and ${self._spent:.4f} of --max-cost ${self.max_cost_usd:g} "
-                    "are spent; resume the run with a higher --max-cost (answers so far are kept)"
+                    "are spent; go on with a higher --max-cost (answers so far are kept)"
                 )
             self._settled.clear()
             await self._settled.wait()
         charge = Charge(worst)
         self._in_flight.add(charge)
+        self._tell()
         return charge
 
     @contextmanager
@@ -84,6 +87,10 @@ class Ledger:
             self._in_flight.discard(charge)
             self._spent += charge.amount
             self._settled.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        self.journal(self._spent + self._reserved())
 
     def _reserved(self) -> float:
         return sum(charge.amount for charge in self._in_flight)  # summed anew: a running total would drift

@@ -149,7 +149,7 @@ def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(
         assert client.chat(server.url, settings={"max_cost_usd": 0}).cached
         with pytest.raises(OverBudget) as caught:
             client.chat(server.url, "other", settings={"max_cost_usd": 0.0001})
-    assert re.search(r"could cost \$0\.\d+ and \$0\.0000 of --max-cost \$0\.0001 are spent; resume", str(caught.value))
+    assert re.search(r"could cost \$0\.\d+ and \$0\.0000 of --max-cost \$0\.0001 are spent; go on", str(caught.value))
     assert isinstance(caught.value, UserError)
 
 

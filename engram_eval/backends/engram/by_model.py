@@ -19,7 +19,7 @@ from engram_eval.backends import ExpectedCall
 from engram_eval.backends.engram.extractor import MemoryRecord, extract_turn
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.dates import DateSpan, format_span
-from engram_eval.metering import MeteredLLM
+from engram_eval.metering import ChatModel
 from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Session, Turn
 
@@ -46,16 +46,24 @@ class Extraction:
     """What the model could not do, a sentence each; the turns concerned are in `records` word for word."""
 
 
-async def extract_by_model(llm: MeteredLLM, session: Session, *, router: By, extractor: By) -> Extraction:
+async def extract_by_model(llm: ChatModel, session: Session, *, router: By, extractor: By) -> Extraction:
     """The records of a session in the order of their turns; either part may be left to the rules.
 
     Raises LLMError for a call that failed, UserError where no further call can succeed.
     """
-    done = await asyncio.gather(*(_batch(llm, session, batch, router, extractor) for batch in batches_of(session)))
+    batches = [_batch(llm, session, batch, router, extractor) for batch in batches_of(session)]
+    ended = await asyncio.gather(*batches, return_exceptions=True)  # all of them: what is under way is paid for
+    done = [_of(extraction) for extraction in ended]
     return Extraction([record for d in done for record in d.records], [fault for d in done for fault in d.faults])
 
 
-async def _batch(llm: MeteredLLM, session: Session, batch: tuple[Turn, ...], router: By, extractor: By) -> Extraction:
+def _of(ended: Extraction | BaseException) -> Extraction:
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended
+
+
+async def _batch(llm: ChatModel, session: Session, batch: tuple[Turn, ...], router: By, extractor: By) -> Extraction:
     masks, faults = masks_by_rules(session, batch), []
     if router == "llm":
         routed, fault = await _route(llm, session, batch)
@@ -118,7 +126,7 @@ def router_messages(session: Session, batch: Sequence[Turn]) -> Messages:
     return _messages(ROUTER, session, [{"turn": n, **_said(turn)} for n, turn in enumerate(batch, start=1)])
 
 
-async def _route(llm: MeteredLLM, session: Session, batch: Sequence[Turn]) -> tuple[Masks | None, list[str]]:
+async def _route(llm: ChatModel, session: Session, batch: Sequence[Turn]) -> tuple[Masks | None, list[str]]:
     def read(data: Mapping[str, Any]) -> Masks:
         masks: dict[str, set[MemoryType]] = {}
         for kind in MemoryType:
@@ -141,7 +149,7 @@ def extractor_messages(session: Session, batch: Sequence[Turn], masks: Masks) ->
 
 
 async def _extract(
-    llm: MeteredLLM, session: Session, batch: Sequence[Turn], masks: Masks
+    llm: ChatModel, session: Session, batch: Sequence[Turn], masks: Masks
 ) -> tuple[list[MemoryRecord] | None, list[str]]:
     def read(data: Mapping[str, Any]) -> list[MemoryRecord]:
         return [_record(kind, values, session, batch) for kind in MemoryType for values in data[kind]]
@@ -181,7 +189,7 @@ def _anchor(when: str) -> tuple[date, date] | None:
 
 
 async def _asked(
-    llm: MeteredLLM,
+    llm: ChatModel,
     role: str,
     messages: Messages,
     schema: Mapping[str, Any],
@@ -190,14 +198,18 @@ async def _asked(
     batch: Sequence[Turn],
 ) -> tuple[T | None, list[str]]:
     """What the model says, and no fault; or, if it could not even mend it, nothing and the fault."""
-    from engram_eval.llm import LLMError
+    from engram_eval.llm import LLMError, Refused
 
     fault: Exception | None = None
+    said = ""
     for _ in range(2):
         try:
             completion = await llm.chat(role=role, messages=messages, schema=schema, max_tokens=_MAX_TOKENS)
             said = completion.text
             return read(completion.data), []  # type: ignore[arg-type]  # a mapping: the schema says so
+        except Refused as error:  # nothing to mend, now or later
+            fault = error
+            break
         except LLMError as error:
             if error.raw is None:
                 raise
@@ -229,7 +241,7 @@ def _said(turn: Turn) -> dict[str, Any]:
 def _turn(batch: Sequence[Turn], number: int) -> Turn:
     if not 1 <= number <= len(batch):
         raise ValueError(f"there is no turn {number}")
-    return batch[number - 1]
+    return batch[int(number) - 1]  # JSON's 1.0 is an integer
 
 
 _TEXT = {MemoryType.EPISODIC: "summary", MemoryType.SEMANTIC: "fact", MemoryType.PROCEDURAL: "content"}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
@@ -16,8 +16,12 @@ from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Score
 from engram_eval.backends.engram.recall import Costs, merge, pack
 from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedding import Vectors
+from engram_eval.metering import ChatModel
 from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
+
+if TYPE_CHECKING:
+    from engram_eval.llm import Completion
 
 _BY_MODEL = {"router": "llm", "extractor": "llm"}
 _PAPER = {**_BY_MODEL, "ranker": "dense", "k": 20, "total": 25}  # k and K are not checked against the paper's text
@@ -97,6 +101,19 @@ class _Loaded:
     costs: Costs = field(repr=False)
 
 
+class _UntilClosed:
+    """Makes no further calls once its memory is being closed."""
+
+    def __init__(self, llm: ChatModel, closed: Callable[[], bool]) -> None:
+        self.model = llm.model
+        self._llm, self._closed = llm, closed
+
+    async def chat(self, **call: Any) -> Completion:
+        if self._closed():
+            raise asyncio.CancelledError
+        return await self._llm.chat(**call)
+
+
 Embedded = list[tuple[MemoryRecord, Vectors]]
 
 
@@ -111,6 +128,7 @@ class EngramMemory:
         self._extracting: dict[
             str, tuple[Session, asyncio.Task[tuple[Embedded, list[str]]]]
         ] = {}  # a model's work, by session
+        self._closing = False
         self.faults: list[str] = []
         embedder = services.embedder
         self._store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
@@ -126,7 +144,7 @@ class EngramMemory:
 
     async def ready(self) -> None:
         for session_id, (session, task) in list(self._extracting.items()):
-            records, faults = await task
+            records, faults = await asyncio.shield(task)
             self._store.add(session, records)
             self.faults += faults
             del self._extracting[session_id]
@@ -152,15 +170,16 @@ class EngramMemory:
         return frozenset(turn_id for record in records for turn_id in record.turn_ids)
 
     async def close(self) -> None:
-        for _, task in self._extracting.values():
-            task.cancel()
+        """Waits for calls that are under way: they are paid for, and will be in the cache."""
+        self._closing = True
         await asyncio.gather(*(task for _, task in self._extracting.values()), return_exceptions=True)
         self._store.close()
 
     async def _by_model(self, session: Session) -> tuple[Embedded, list[str]]:
-        llm, of = self._services.llm, self._settings
-        if llm is None:
+        of = self._settings
+        if self._services.llm is None:
             raise ValueError("no model was named for router and extractor")
+        llm = _UntilClosed(self._services.llm, lambda: self._closing)
         extraction = await extract_by_model(llm, session, router=of.router, extractor=of.extractor)
         return await self._embedded(extraction.records, session), extraction.faults
 

@@ -98,6 +98,8 @@ class HybridRanker:
 
 
 def _standardised(scores: Vectors) -> Scores:
+    if not len(scores):
+        return scores.astype(np.float64)
     spread = float(scores.std())
     wide = scores.astype(np.float64)
     return (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide)
