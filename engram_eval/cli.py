@@ -22,12 +22,15 @@ from engram_eval.commands import (
     compare,
     datasets,
     doctor,
+    export,
+    failures,
     judge,
     run,
+    show,
 )
 from engram_eval.errors import UserError
 
-_COMMANDS = (run, compare, judge, agree, cache, datasets, backends, doctor)
+_COMMANDS = (run, compare, show, failures, export, judge, agree, cache, datasets, backends, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

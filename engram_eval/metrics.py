@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_eval.causes import Cause, cause_of
 from engram_eval.evidence import ndcg
 from engram_eval.metering import known_sum
 from engram_eval.results import Record
@@ -47,6 +48,7 @@ def summarise(records: Iterable[Record], manifest: Mapping[str, Any]) -> dict[st
             "ingest_faults": int(_once_a_conversation(mine, "ingest_faults") or 0),
             **_money(mine, headline),
             "votes": _votes(headline),
+            "causes": {str(cause): int((headline["cause"] == cause).sum()) for cause in Cause},
         }
     _break_even(backends)
     return {
@@ -64,7 +66,7 @@ _TAKEN = (
     "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall", "evidence_all",
     "answer_in_context", "truncated", "cut",
 )  # fmt: skip
-_DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes")
+_DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause")
 
 
 def _row(record: Record) -> tuple[Any, ...]:
@@ -77,6 +79,7 @@ def _row(record: Record) -> tuple[Any, ...]:
         bool(record.retrieved),
         judge.get("cost_usd"),
         votes if len(votes) > 1 else None,
+        cause_of(record),
     )
 
 

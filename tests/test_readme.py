@@ -20,7 +20,19 @@ _CONSOLE = [
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
-_COMMANDS = ("run", "compare", "judge", "agree", "cache", "datasets", "backends", "doctor")
+_COMMANDS = (
+    "run",
+    "compare",
+    "show",
+    "failures",
+    "export",
+    "judge",
+    "agree",
+    "cache",
+    "datasets",
+    "backends",
+    "doctor",
+)
 
 
 def _help(*arguments: str) -> str:
