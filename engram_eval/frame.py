@@ -33,6 +33,7 @@ def load(*runs: str | Path) -> pd.DataFrame:
     return frame
 
 
+_LISTS = ("retrieved", "evidence", "evidence_found", "evidence_left_out", "evidence_stored", "judge_votes")
 _JUDGE = {"name": "judge_name", "votes": "judge_votes", "reason": "judge_reason", "cost_usd": "judge_cost_usd"}
 
 
@@ -56,8 +57,7 @@ def export(runs: Sequence[Path], out: Path) -> int:
         if out.suffix == ".parquet":
             frame.to_parquet(out, index=False)
         elif out.suffix == ".csv":
-            lists = [name for name in frame.columns if frame[name].map(lambda value: isinstance(value, list)).any()]
-            for name in lists:
+            for name in _LISTS:
                 frame[name] = frame[name].map(
                     lambda value: " ".join(map(str, value)) if isinstance(value, list) else ""
                 )
