@@ -270,7 +270,11 @@ async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> 
     with (
         folder.appending() as writer,
         Progress(
-            grading.conversations, len(grading.chosen), [grading.label], done={grading.label: len(done)}
+            grading.conversations,
+            len(grading.chosen),
+            [grading.label],
+            done={grading.label: len(done)},
+            headline=grading.dataset.headline,
         ) as progress,
     ):
         work = _Work(grading, folder, writer, progress, debug)
@@ -352,4 +356,4 @@ class _Work:
     def write(self, record: Record) -> None:
         self.folder.keep_cache_keys(self.grading.roles.take_used_keys())
         self.writer.append(record)
-        self.progress.question(self.grading.label, record.error)
+        self.progress.question(record)

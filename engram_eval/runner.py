@@ -70,7 +70,9 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
     counts = {label: sum(key[0] == label for key in done) for label in plan.backends}
     with (
         folder.appending() as writer,
-        Progress(plan.conversations, len(plan.chosen), plan.backends, done=counts) as progress,
+        Progress(
+            plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.headline
+        ) as progress,
     ):
         async with Pool(plan.settings.max_in_flight if plan.settings.asks_models() else 1) as pool:
             for sample in plan.dataset.samples():
@@ -261,7 +263,7 @@ class _ConversationRun:
     def _write(self, record: Record) -> None:
         self.folder.keep_cache_keys(self.plan.roles.take_used_keys())
         self.writer.append(record)
-        self.progress.question(self.label, record.error)
+        self.progress.question(record)
 
     def _go_on_after(self, error: BaseException, where: str) -> None:
         """Lets the run go on after a fault of a memory, reader or judge.
