@@ -18,7 +18,9 @@ from engram_eval.commands import (
     INTERRUPTED,
     agree,
     backends,
+    baseline,
     cache,
+    check,
     compare,
     datasets,
     doctor,
@@ -30,7 +32,7 @@ from engram_eval.commands import (
 )
 from engram_eval.errors import UserError
 
-_COMMANDS = (run, compare, show, failures, export, judge, agree, cache, datasets, backends, doctor)
+_COMMANDS = (run, compare, check, baseline, show, failures, export, judge, agree, cache, datasets, backends, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

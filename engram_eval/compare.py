@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engram_eval.errors import UserError
 from engram_eval.metrics import summarise
-from engram_eval.results import RunFolder
-from engram_eval.table import Row, Table, answers_table, context_table, money_table, time_table
+from engram_eval.paired import Outcome, Pair, outcomes, pair
+from engram_eval.paired import notes as paired_notes
+from engram_eval.results import Record, RunFolder
+from engram_eval.table import (
+    Row,
+    Table,
+    answers_table,
+    context_table,
+    misses_table,
+    money_table,
+    pairs_table,
+    takes_table,
+    time_table,
+)
 from engram_eval.text import plural
 
-# What two runs must share for their numbers to be compared: where it stands in the manifest, and its name in prose.
+# What two runs must share for their numbers to be compared: where it stands in the manifest, and its name in prose. A backend's
+# own settings are not among it: they are what is compared.
 _SAME = {
     "dataset": ("dataset", "sha256"),
     "dataset's name": ("dataset", "name"),
     "number of questions": ("dataset", "questions"),
+    "choice of categories": ("dataset", "categories"),
+    "choice of headline categories": ("dataset", "headline"),
     "reader": ("reader", "name"),
     "reader's model": ("reader", "model"),
+    "reader's window": ("reader", "window"),
     "judge": ("judge", "name"),
+    "judge's model": ("judge", "model"),
+    "judge's number of votes": ("judge", "votes"),
     "budget": ("budget",),
     "token encoding": ("token_encoding",),
     "embedder": ("embedder", "name"),
@@ -34,13 +54,29 @@ class Comparison:
     tables: list[Table]
     notes: list[str]
     summaries: dict[str, dict[str, Any]]
+    pairs: list[Pair]
+    unlike: list[str]
+    """What the runs differ in, if they were set side by side all the same."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "runs": self.summaries,
+            "pairs": [one.to_json() for one in self.pairs],
+            "these_runs_do_not_compare": self.unlike,
+        }
 
 
-def compare(folders: Sequence[RunFolder]) -> Comparison:
-    """Reads records and manifests only. Raises UserError for a folder that holds no run."""
+def compare(folders: Sequence[RunFolder], *, allow_different: bool = False, all_pairs: bool = False) -> Comparison:
+    """Reads records and manifests only. Raises UserError for a folder that holds no run, and for unlike runs.
+
+    `allow_different` sets these side by side all the same, and says so on every table. Each memory is paired with one
+    reference (the full history, else the best), or where an earlier run has it too with itself there; with `all_pairs`, with
+    every other memory.
+    """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
     summaries = {str(folder.path): summarise(folder.records(), manifests[str(folder.path)]) for folder in folders}
     rows: list[Row] = []
+    labels: dict[str, str] = {}
     names = run_names(list(summaries))
     for path, summary in summaries.items():
         run = f" ({names[path]})" if len(summaries) > 1 else ""
@@ -48,16 +84,65 @@ def compare(folders: Sequence[RunFolder]) -> Comparison:
             bound = {"window": "window", "none": "nothing"}.get(facts["limit"])
             bound = f"{manifests[path]['budget']:,}" if facts["limit"] == "budget" else bound
             rows.append({"backend": label + run, "run": path, "bound": bound, **facts})
+            labels[label + run] = label
     categories = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["categories"]))
     headline = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["headline"]))
-    tables = [answers_table(rows, categories, headline), context_table(rows), time_table(rows)]
+    tables = [answers_table(rows, categories, headline), context_table(rows), misses_table(rows), time_table(rows)]
     if any(row["cost_usd"] or row["judge_cost_usd"] for row in rows):
         tables.append(money_table(rows))
-    asked = {str(folder.path): {record.question_id for record in folder.records()} for folder in folders}
-    differences = [*_differences(manifests), *_other_questions(asked)] if len(folders) > 1 else []
-    if differences:  # what does not compare has no best
-        tables = [replace(table, ranked=lambda _row: False) for table in tables]
-    return Comparison(_data(manifests), rows, tables, [*differences, *_notes(summaries, manifests)], summaries)
+    asked: dict[str, set[str]] = {}
+    of: dict[str, dict[str, Outcome]] = {}
+    for folder in folders:
+        path, named = str(folder.path), f" ({names[str(folder.path)]})" if len(summaries) > 1 else ""
+        asked[path] = set()
+        found = outcomes(_noting(folder.records(), asked[path]), headline)
+        of |= {label + named: mine for label, mine in found.items()}
+    unlike = _unlike(manifests, summaries, asked)
+    if unlike and not allow_different:
+        raise UserError(
+            f"{' and '.join(summaries)} do not compare: {'; '.join(unlike)}; compare runs of one experiment, or set these "
+            "side by side all the same with --allow-different"
+        )
+    data = {path: _dig(manifest, _SAME["dataset"]) for path, manifest in manifests.items()}
+    pairs = pair(_wanted(rows, labels, data, all_pairs=all_pairs), of, seed=next(iter(manifests.values()))["seed"])
+    if pairs:
+        lines = [one.to_json() for one in pairs]
+        tables = [tables[0], pairs_table(lines), *tables[1:], takes_table(lines)]
+    if unlike:
+        tables = [_apart(table, unlike) for table in tables]
+        rows = [{**row, "these_runs_do_not_compare": "; ".join(unlike)} for row in rows]
+    said = [f"These runs do not compare: {one}." for one in unlike]
+    notes = [*said, *paired_notes(pairs), *_notes(summaries, manifests)]
+    return Comparison(_data(manifests), rows, tables, notes, summaries, pairs, unlike)
+
+
+def _noting(records: Iterable[Record], asked: set[str]) -> Iterator[Record]:
+    """The records, and in `asked` the ids of their questions: they are read from disk, contexts and all."""
+    for record in records:
+        asked.add(record.question_id)
+        yield record
+
+
+def _wanted(
+    rows: Sequence[Row], labels: Mapping[str, str], data: Mapping[str, Any], *, all_pairs: bool
+) -> list[tuple[str, str]]:
+    """Who is paired with whom, by the names of the rows: no controls but `degraded`, and no runs of different data."""
+
+    def alike(one: Row, other: Row) -> bool:
+        return labels[one["backend"]] == labels[other["backend"]] and data[one["run"]] == data[other["run"]]
+
+    memories = [row for row in rows if not row["control"] and not row["sees_evidence"] and row["answered"]]
+    paired = [row for row in rows if row in memories or labels[row["backend"]] == "degraded"]
+    if all_pairs:
+        made = [(one, other) for i, other in enumerate(paired) for one in paired[i + 1 :]]
+    elif memories:
+        best = max(memories, key=lambda row: float(row["accuracy"]))
+        reference = next((row for row in memories if row["limit"] == "window"), best)
+        firsts = [(row, next(other for other in paired if alike(row, other))) for row in paired]
+        made = [(row, reference if first is row else first) for row, first in firsts if row is not reference]
+    else:
+        made = []
+    return [(one["backend"], other["backend"]) for one, other in made if data[one["run"]] == data[other["run"]]]
 
 
 def run_names(paths: Sequence[str]) -> dict[str, str]:
@@ -70,24 +155,53 @@ def run_names(paths: Sequence[str]) -> dict[str, str]:
     return {path: "/".join(p[-depth:]) for path, p in parts.items()}
 
 
-def _differences(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Where the runs are not the same experiment."""
-    notes = []
+def identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The experiment that a run is, by the names of its parts in prose; None for what is not known."""
+    prompts = manifest["prompts"]
+    asked = {
+        f"{role}'s set of prompts": {name: sha[:12] for name, sha in prompts.items() if name.startswith(f"{role}_")}
+        or None
+        for role in ("reader", "judge")
+    }
+    return {**{name: _dig(manifest, keys) for name, keys in _SAME.items()}, **asked}
+
+
+def differences(identities: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where what goes by these names is not the same experiment, a phrase each. What is not known does not differ."""
+    found = []
+    for part in next(iter(identities.values()), {}):
+        values = {name: value for name, of in identities.items() if (value := of.get(part)) is not None}
+        if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
+            listed = ", ".join(f"{name}: {_shown(value)}" for name, value in values.items())
+            found.append(f"the {part} differs ({listed})")
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {sha}" for name, sha in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)[:40]
+
+
+def _unlike(
+    manifests: Mapping[str, Mapping[str, Any]],
+    summaries: Mapping[str, Mapping[str, Any]],
+    asked: Mapping[str, set[str]],
+) -> list[str]:
+    """Why the runs are not one experiment, a phrase each."""
     names = run_names(list(manifests))
-    for name, keys in _SAME.items():
-        known = {path: _dig(manifest, keys) for path, manifest in manifests.items()}
-        values = {path: value for path, value in known.items() if value is not None}  # of answers made elsewhere
-        if len(set(map(str, values.values()))) > 1:
-            listed = ", ".join(f"{names[path]}: {str(value)[:16]}" for path, value in values.items())
-            notes.append(f"These runs do not compare: the {name} differs ({listed}).")
-    return notes
-
-
-def _other_questions(asked: Mapping[str, set[str]]) -> list[str]:
+    found = differences({names[path]: identity(manifest) for path, manifest in manifests.items()})
     common, every = set.intersection(*asked.values()), set.union(*asked.values())
-    if len(common) == len(every):
-        return []
-    return [f"These runs do not compare: they asked different questions ({len(common):,} of {len(every):,} in common)."]
+    if len(common) != len(every):
+        found.append(f"the set of questions differs ({len(common):,} of {len(every):,} in common)")
+        found += [f"{names[path]} is not finished" for path, summary in summaries.items() if not summary["complete"]]
+    return found
+
+
+def _apart(table: Table, unlike: Sequence[str]) -> Table:
+    """What does not compare has no best, and no table of it goes about without saying so."""
+    what = ", ".join(phrase.partition(" differs")[0].removeprefix("the ") for phrase in unlike)
+    return replace(table, title=f"RUNS THAT DO NOT COMPARE ({what}): {table.title}", ranked=lambda _row: False)
 
 
 def _data(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -106,7 +220,7 @@ def _data(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _dig(manifest: Mapping[str, Any], keys: Sequence[str]) -> Any:
     value: Any = manifest
     for key in keys:
-        value = value[key]
+        value = value.get(key)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Agreement beyond chance, paired tests, and intervals: how far a figure would move if other questions or conversations had been drawn."""
+"""Agreement, paired tests, and intervals: how far a figure would move if other questions or conversations had been drawn."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def mcnemar(only_one: int, only_other: int) -> float:
     for k in range(least):
         ways = ways * (n - k) // (k + 1)
         tail += ways
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, 2 * tail / (1 << n))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -83,7 +83,7 @@ def detectable_difference(n: int, discordant: float) -> float | None:
         return None
     # With d = √ψ sin θ: √n sin θ = z₀.₉₇₅ + z₀.₈ cos θ.
     theta = math.atan(_Z80 / math.sqrt(n)) + math.asin(_Z95 / math.sqrt(n + _Z80**2))
-    if theta <= math.pi / 2 and (found := math.sqrt(discordant) * math.sin(theta)) <= discordant:
+    if theta <= math.pi / 2 and 0 < (found := math.sqrt(discordant) * math.sin(theta)) <= discordant:
         return found
     low, high = 0.0, 1.0  # all discordance one way: n d = (z₀.₉₇₅ + z₀.₈ √(1 − d))²
     for _ in range(60):
@@ -151,13 +151,13 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
 def student_t(freedom: int) -> float:
     """The 97.5 % quantile of Student's t (Abramowitz & Stegun 1964, 26.7.5): within 0.001 from 4 degrees of freedom on."""
     z = _Z95
-    terms = (
+    terms: tuple[float, ...] = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    return z + float(sum(term / freedom**power for power, term in enumerate(terms, start=1)))
 
 
 def cohen_kappa(one: Sequence[bool], other: Sequence[bool]) -> float | None:

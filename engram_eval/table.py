@@ -120,10 +120,44 @@ def answers_table(rows: Sequence[Row], categories: Sequence[str], headline: Sequ
         *(Column(c, _at("by_category", c, "accuracy"), _percent, "high" if c in headline else None) for c in present),
         Column("scored", _scored, str),
         Column("errors", lambda row: row["errors"] or None, _whole),
+        *_if_errors(rows, _accuracy_bounds, _from_to(_percent)),
     ]
     over = ", ".join(c for c in headline if c in present)
     aside = f"; {', '.join(c for c in apart if c in present)} apart" if any(c in present for c in apart) else ""
     return Table(f"Answers, in % (accuracy and F1 over {over}{aside})", columns, list(rows), _memory)
+
+
+def pairs_table(rows: Sequence[Row]) -> Table:
+    """Which of two is better, a line a pair (`Pair.to_json`)."""
+    columns = [
+        Column("pair", _versus, str),
+        Column("questions", _at("accuracy", "n"), _whole),
+        Column("accuracy", _at("accuracy", "mean"), _points),
+        Column("95 % interval", _at("accuracy", "interval"), _from_to(_points)),
+        *_if_errors(rows, _at("bounds"), _from_to(_points)),
+        Column("won : lost", lambda row: f"{row['only_first']:,} : {row['only_second']:,}", str),
+        Column("p (Holm)", _at("p_holm"), lambda p: f"{p:.3f}" if p >= 0.001 else "<0.001"),
+        Column("detectable", _at("detectable"), _percent),
+        Column("the first is", _at("word"), str),
+    ]
+    return Table("Pairs: difference in accuracy, in points", columns, list(rows), _nobody)
+
+
+def takes_table(rows: Sequence[Row]) -> Table:
+    """What two differ by in what a question takes, a line a pair; dollars where there are any."""
+    measures: list[tuple[str, str, Callable[[float], str]]] = [
+        ("tokens", "tokens", lambda value: f"{value:+,.0f}"),
+        ("total ms", "latency_s", lambda value: f"{1000 * value:+,.1f}"),
+        ("$", "cost_usd", lambda value: f"{'-' if value < 0 else '+'}{_dollars(abs(value))}"),
+    ]
+    columns = [Column("pair", _versus, str)]
+    for name, key, show in measures:
+        known = [row[key] for row in rows if row[key]]
+        if key == "cost_usd" and not any(facts["mean"] or any(facts["interval"] or ()) for facts in known):
+            continue
+        columns.append(Column(name, _at(key, "mean"), show))
+        columns.append(Column("95 % interval", _at(key, "interval"), _from_to(show)))
+    return Table("Pairs: mean differences of a question's context, time and cost", columns, list(rows), _nobody)
 
 
 def context_table(rows: Sequence[Row]) -> Table:
@@ -139,6 +173,22 @@ def context_table(rows: Sequence[Row]) -> Table:
         *_pair("tokens", "context_tokens", _whole),
     ]
     return Table("Context (as it was sent to the reader)", columns, list(rows), _bound_memory)
+
+
+def misses_table(rows: Sequence[Row]) -> Table:
+    """At which stage wrong answers were lost, in shares of them."""
+    causes = list(dict.fromkeys(cause for row in rows for cause, count in row["causes"].items() if count))
+    columns = [
+        Column("backend", _at("backend"), str),
+        Column("wrong", lambda row: sum(row["causes"].values()), _whole),
+        *(Column(cause, lambda row, cause=cause: _share_of_misses(row, cause), _percent) for cause in causes),
+    ]
+    return Table("Misses, in % of the wrong answers", columns, [row for row in rows if _memory(row)], _memory)
+
+
+def _share_of_misses(row: Row, cause: str) -> float | None:
+    wrong = sum(row["causes"].values())
+    return row["causes"][cause] / wrong if wrong else None
 
 
 def money_table(rows: Sequence[Row]) -> Table:
@@ -188,6 +238,34 @@ def time_table(rows: Sequence[Row]) -> Table:
 def _interval(row: Row) -> str | None:
     low, high = row["accuracy_ci"]
     return None if low is None else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def _versus(row: Row) -> str:
+    return f"{row['first']} : {row['second']}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _from_to(show: Callable[[float], str]) -> Callable[[Sequence[float]], str]:
+    return lambda ends: f"{show(ends[0])} to {show(ends[1])}"
+
+
+def _if_errors(rows: Sequence[Row], bounds: Callable[[Row], Any], show: Callable[[Any], str]) -> list[Column]:
+    """The column, where there is an error."""
+    return [Column("errors wrong / right", bounds, show)] if any(bounds(row) for row in rows) else []
+
+
+def _accuracy_bounds(row: Row) -> tuple[float, float] | None:
+    """Accuracy if all answers that ended in an error were wrong, and if they were right."""
+    missing = row["n"] - row["answered"]
+    right = row["answered"] * (row["accuracy"] or 0.0)
+    return (right / row["n"], (right + missing) / row["n"]) if missing else None
+
+
+def _nobody(_row: Row) -> bool:
+    return False
 
 
 def _scored(row: Row) -> str:

@@ -13,11 +13,13 @@ import pytest
 from rich.console import Console
 
 from engram_eval.compare import Comparison, compare
+from engram_eval.errors import UserError
 from engram_eval.results import RunFolder
 from engram_eval.table import print_rich, to_csv, to_markdown
 from tests.records import PRICED, backend, manifest, priced_run, record, run
 
 _GOLDEN = Path(__file__).parent / "golden"
+_OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest()["backends"].items()}
 
 
 def _folder(path: Path, **changes: object) -> RunFolder:
@@ -61,7 +63,8 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
         for item in priced_run():
             writer.append(item)
     result = compare([folder])
-    rendered = to_markdown(result.tables[-1:]) + "\n" + "\n".join(result.notes) + "\n"
+    assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
+    rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(result.notes) + "\n"
     golden = _GOLDEN / "money.md"
     if os.environ.get("REGOLD"):
         golden.write_text(rendered)
@@ -74,12 +77,74 @@ def test_csv_holds_numbers_unrounded(tmp_path: Path) -> None:
     assert float(engram["accuracy"]) == pytest.approx(2 / 3)
 
 
-def test_two_runs_stand_on_one_table_and_what_differs_is_said(tmp_path: Path) -> None:
-    result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)])
+def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path: Path) -> None:
+    result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", backends=_OTHER_SETTINGS)])
     labels = [row["backend"] for row in result.tables[0].rows]
     assert "engram (one)" in labels
     assert "engram (two)" in labels
-    assert any("do not compare: the budget differs (one: 916, two: 500)" in note for note in result.notes)
+    assert [(pair.first, pair.second) for pair in result.pairs] == [
+        ("bm25 (one)", "engram (one)"),  # the best, as there is no full history
+        ("engram (two)", "engram (one)"),
+        ("bm25 (two)", "bm25 (one)"),
+    ]
+    assert result.unlike == []
+
+
+def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -> None:
+    llm = {"name": "llm", "model": "m", "votes": 3, "agreement": ""}
+    changes = {
+        "budget": 500,
+        "judge": llm,
+        "prompts": {"judge_locomo_v2": "ab" * 32, "engram_router_v2": "cd" * 32},
+        "dataset": {**manifest()["dataset"], "sha256": "cd"},
+    }
+    folders = [_folder(tmp_path / "one", prompts={"judge_locomo_v1": "ef" * 32}), _folder(tmp_path / "two", **changes)]
+    with pytest.raises(UserError) as refused:
+        compare(folders)
+    said = str(refused.value)
+    for difference in (
+        "the dataset differs (one: ab, two: cd)",
+        "the judge differs (one: offline, two: llm)",
+        "the budget differs (one: 916, two: 500)",
+        "the judge's set of prompts differs (one: judge_locomo_v1 efefefefefef, two: judge_locomo_v2 abababababab)",
+    ):
+        assert difference in said
+    assert said.endswith("with --allow-different")
+    assert "reader" not in said
+    assert "router" not in said  # a memory's own prompts are a setting of the memory's
+
+
+def test_unlike_runs_that_are_set_side_by_side_all_the_same_say_so_everywhere(tmp_path: Path) -> None:
+    one, two = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
+    result = compare([one, two], allow_different=True)
+    assert "These runs do not compare: the budget differs (one: 916, two: 500)." in result.notes
+    assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
+    assert not any(best for table in result.tables for line in table.cells() for _, best in line)
+    assert result.to_json()["these_runs_do_not_compare"] == ["the budget differs (one: 916, two: 500)"]
+    rows = list(csv.DictReader(io.StringIO(to_csv(result.rows))))
+    assert all("budget differs" in row["these_runs_do_not_compare"] for row in rows)
+    assert ("engram (two)", "engram (one)") in [(pair.first, pair.second) for pair in result.pairs]
+
+
+def test_questions_of_other_data_are_not_paired_whatever_their_ids(tmp_path: Path) -> None:
+    other = {**manifest()["dataset"], "sha256": "cd"}
+    result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", dataset=other)], allow_different=True)
+    assert all(pair.first.endswith(pair.second[-5:]) for pair in result.pairs)
+
+
+def test_all_pairs_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
+    named = {name: backend() for name in ("engram", "bm25", "dense")}
+    folder = RunFolder(tmp_path / "mine")
+    folder.create(manifest(backends={**named, "degraded": backend(control=True), "none": backend(control=True)}))
+    with folder.appending() as writer:
+        for label in (*named, "degraded", "none"):
+            for item in run()[4:8]:
+                writer.append(replace(item, backend=label))
+    pairs = {(pair.first, pair.second) for pair in compare([folder], all_pairs=True).pairs}
+    assert len(pairs) == 6
+    assert ("degraded", "engram") in pairs
+    assert not any("none" in pair for pair in pairs)
+    assert len(compare([folder]).pairs) == 3
 
 
 def test_controls_are_never_marked_as_best_however_many_runs_there_are(tmp_path: Path) -> None:
@@ -109,9 +174,20 @@ def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_pat
     with other.appending() as writer:
         for item in run():
             writer.append(replace(item, question_id=f"other {item.question_id}"))
-    result = compare([_folder(tmp_path / "one"), other])
-    assert "they asked different questions (0 of 8 in common)" in " ".join(result.notes)
+    folders = [_folder(tmp_path / "one"), other]
+    with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):
+        compare(folders)
+    result = compare(folders, allow_different=True)
     assert not any(best for table in result.tables for line in table.cells() for _, best in line)
+
+
+def test_an_unfinished_run_is_told_where_it_does_not_compare(tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "two")
+    other.create(manifest())
+    with other.appending() as writer:
+        writer.append(run()[4])
+    with pytest.raises(UserError, match=r"differs \(1 of 4 in common\); two is not finished;"):
+        compare([_folder(tmp_path / "one"), other])
 
 
 def test_what_was_measured_on_stands_above_the_table(tmp_path: Path) -> None:
@@ -136,4 +212,9 @@ def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 def test_summaries_are_json(tmp_path: Path) -> None:
-    assert json.loads(json.dumps(compare([_folder(tmp_path / "mine")]).summaries))
+    result = compare([_folder(tmp_path / "mine")])
+    assert json.loads(json.dumps(result.summaries))
+    found = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert [(pair["first"], pair["second"], pair["word"]) for pair in found["pairs"]] == [
+        ("bm25", "engram", "cannot tell")
+    ]

@@ -23,6 +23,8 @@ _CONSOLE = [
 _COMMANDS = (
     "run",
     "compare",
+    "check",
+    "baseline",
     "show",
     "failures",
     "export",

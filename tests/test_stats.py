@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
-from engram_eval.stats import bootstrap_kappa, bootstrap_share, cohen_kappa, wilson
+from engram_eval.stats import (
+    bootstrap_kappa,
+    bootstrap_mean,
+    bootstrap_share,
+    cohen_kappa,
+    detectable_difference,
+    holm,
+    mcnemar,
+    newcombe,
+    student_t,
+    t_interval,
+    wilson,
+)
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -125,3 +137,90 @@ def test_clusters_that_differ_widen_kappas_interval() -> None:
     together = bootstrap_kappa(one, other, [i // 50 for i in range(200)], seed=0)
     assert apart and together
     assert together[1] - together[0] > 2 * (apart[1] - apart[0])
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_mcnemar_equals_scipys_binomial_test(only_one: int, only_other: int) -> None:
+    reference = scipy_stats.binomtest(only_one, only_one + only_other).pvalue if only_one + only_other else 1.0
+    assert mcnemar(only_one, only_other) == pytest.approx(reference, rel=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_equals_its_definition(p_values: list[float]) -> None:
+    """The smallest p times m, the next times m - 1 and so on; none below that of a smaller p, none above 1."""
+    adjusted = holm(p_values)
+    for i, p in enumerate(p_values):
+        steps = [(len(p_values) - sum((r, k) < (q, j) for k, r in enumerate(p_values))) * q
+                 for j, q in enumerate(p_values) if (q, j) <= (p, i)]  # fmt: skip
+        assert adjusted[i] == pytest.approx(min(1.0, max(steps)))
+
+
+def test_holm_of_the_textbook() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.integers(10, 3000), st.floats(0.001, 1))
+def test_the_detectable_difference_solves_its_formula(n: int, discordant: float) -> None:
+    found = detectable_difference(n, discordant)
+    assert found is not None
+    psi = max(discordant, found)
+    z95, z80 = scipy_stats.norm.ppf(0.975), scipy_stats.norm.ppf(0.8)
+    assert n * found**2 == pytest.approx((z95 * psi**0.5 + z80 * (psi - found**2) ** 0.5) ** 2, rel=1e-6)
+
+
+def test_the_detectable_difference_is_found_in_four_of_five_experiments() -> None:
+    """The exact test is somewhat shyer than the formula, which is the normal one's."""
+    n, discordant = 800, 0.2
+    found = detectable_difference(n, discordant)
+    assert found is not None
+    rng = np.random.default_rng(7)
+    drawn = rng.multinomial(n, [(discordant + found) / 2, (discordant - found) / 2, 1 - discordant], 600)
+    assert 0.72 <= np.mean([mcnemar(int(b), int(c)) < 0.05 for b, c, _ in drawn]) <= 0.85
+    assert detectable_difference(3, 0.5) is None
+
+
+def test_newcombes_interval_is_the_normal_one_of_many_questions_and_has_a_width_where_none_differs() -> None:
+    both, one, other, neither = 30_000, 9_000, 7_000, 54_000
+    n = both + one + other + neither
+    half = 1.96 * (one + other - (one - other) ** 2 / n) ** 0.5 / n
+    difference = (one - other) / n
+    assert newcombe(both, one, other, neither) == pytest.approx((difference - half, difference + half), abs=2e-5)
+    low, high = newcombe(900, 0, 0, 100)
+    assert -0.01 < low < 0 < high < 0.01
+    assert newcombe(3, 0, 0, 0) == (wilson(3, 3)[0] - 1, 1 - wilson(3, 3)[0])
+
+
+@given(st.integers(4, 400))
+def test_students_quantile_equals_scipys(freedom: int) -> None:
+    assert student_t(freedom) == pytest.approx(scipy_stats.t.ppf(0.975, freedom), abs=1e-3)
+
+
+def test_students_interval_equals_scipys() -> None:
+    values = np.random.default_rng(3).normal(size=30)
+    reference = scipy_stats.ttest_1samp(values, 0).confidence_interval()
+    assert t_interval(values.tolist()) == pytest.approx(tuple(reference), abs=1e-4)
+    assert t_interval([1.0]) is None
+
+
+def test_a_bootstrap_of_a_mean_of_many_agrees_with_scipys() -> None:
+    values = np.random.default_rng(4).normal(1, 2, 400)
+    reference = scipy_stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=5)
+    ours = bootstrap_mean(values.tolist(), list(range(400)), seed=6)
+    assert ours == pytest.approx(tuple(reference.confidence_interval), abs=0.04)
+    assert bootstrap_mean([1.0, 2.0], ["a", "a"], seed=0) is None
+    assert bootstrap_mean([], [], seed=0) is None
+    assert bootstrap_mean([0.0] * 6, list("abcabc"), seed=0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("conversations", [6, 10])
+def test_a_bootstrap_of_few_conversations_covers_the_truth(conversations: int) -> None:
+    """400 experiments in which each conversation has a difference of its own: 95 % is 367 to 392 of them (99.8 %)."""
+    rng = np.random.default_rng(8)
+    covered = 0
+    clusters = np.repeat(np.arange(conversations), 20).tolist()
+    for seed in range(400):
+        values = rng.normal(0, 1, (conversations, 1)) + rng.normal(0, 2, (conversations, 20))
+        interval = bootstrap_mean(values.ravel().tolist(), clusters, seed=seed, resamples=1000)
+        assert interval
+        covered += interval[0] <= 0 <= interval[1]
+    assert 364 <= covered <= 396

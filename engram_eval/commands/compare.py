@@ -21,30 +21,44 @@ compare results/gpt-4o-mini --paper""",
     )  # fmt: skip
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table", help="(table)")
+    parser.add_argument(
+        "--pairs",
+        choices=("reference", "all"),
+        default="reference",
+        help="test each memory against the full history (or the best), or each against each (reference)",
+    )
+    parser.add_argument(
+        "--allow-different", action="store_true", help="compare unlike runs all the same, and label the tables"
+    )
     parser.add_argument("--paper", action="store_true", help="set the published figures beside them")
 
 
 def _compare(options: argparse.Namespace) -> int:
     from engram_eval.results import RunFolder
 
-    print_comparison([RunFolder(path) for path in options.runs], options.format, paper=options.paper)
+    print_comparison(
+        [RunFolder(path) for path in options.runs], options.format, paper=options.paper,
+        allow_different=options.allow_different, all_pairs=options.pairs == "all",
+    )  # fmt: skip
     return DONE
 
 
-def print_comparison(folders: list[Any], form: str, *, paper: bool = False) -> None:
+def print_comparison(
+    folders: list[Any], form: str, *, paper: bool = False, allow_different: bool = False, all_pairs: bool = False
+) -> None:
     from rich.console import Console
 
     from engram_eval.compare import compare
     from engram_eval.table import print_rich, to_csv, to_markdown
 
-    result = compare(folders)
+    result = compare(folders, allow_different=allow_different, all_pairs=all_pairs)
     if paper:
         from engram_eval.paper import paper_tables
 
         tables, notes = paper_tables({str(folder.path): folder.manifest() for folder in folders}, result.summaries)
         result = replace(result, tables=[*result.tables, *tables], notes=[*result.notes, *notes])
     if form == "json":
-        print(json.dumps(result.summaries, indent=2, ensure_ascii=False))
+        print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
     elif form == "csv":
         print(to_csv(result.rows), end="")
     elif form == "markdown":

@@ -1,0 +1,38 @@
+"""`baseline`: writes the scores of a finished run, to hold later runs against."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engram_eval.commands import DONE, command
+from engram_eval.commands.check import plain
+
+
+def add(commands: Any) -> None:
+    parser = command(
+        commands, "baseline", _baseline, "write a finished run's scores, for 'check' to hold later runs against",
+        """baseline results/locomo-20260101-120000 -o results/baselines/locomo.json
+baseline results/mine -o results/baselines/mine.json --with-latency""",
+    )  # fmt: skip
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE.json", required=True, help="the file to write, or over")
+    parser.add_argument(
+        "--with-latency",
+        action="store_true",
+        help="keep times too: for rules on latency_ratio, on the same machine; the file then differs from run to run",
+    )
+
+
+def _baseline(options: argparse.Namespace) -> int:
+    from engram_eval import gate
+    from engram_eval.results import RunFolder
+    from engram_eval.text import plural
+
+    found = gate.scores(RunFolder(options.run), controls=False, latency=options.with_latency)
+    gate.write(options.out, gate.baseline_json(found))
+    errors = sum(line is None for lines in found.lines.values() for line in lines.values())
+    blind = f"; {plural(errors, 'answer')} ended in an error and cannot be held" if errors else ""
+    print(plain(f"{options.out}: {plural(len(found.questions), 'question')} of {', '.join(found.lines)}{blind}"))
+    return DONE
