@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engram_eval.causes import KeyErrors
 from engram_eval.errors import UserError
 from engram_eval.metrics import summarise
 from engram_eval.paired import Outcome, Pair, outcomes, pair
@@ -66,15 +67,29 @@ class Comparison:
         }
 
 
-def compare(folders: Sequence[RunFolder], *, allow_different: bool = False, all_pairs: bool = False) -> Comparison:
+def compare(
+    folders: Sequence[RunFolder],
+    *,
+    allow_different: bool = False,
+    all_pairs: bool = False,
+    key_errors: KeyErrors | None = None,
+) -> Comparison:
     """Reads records and manifests only. Raises UserError for a folder that holds no run, and for unlike runs.
 
     `allow_different` sets these side by side all the same, and says so on every table. Each memory is paired with one
     reference (the full history, else the best), or where an earlier run has it too with itself there; with `all_pairs`, with
-    every other memory.
+    every other memory. `key_errors` are left out of a second score that stands beside the first.
     """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
-    summaries = {str(folder.path): summarise(folder.records(), manifests[str(folder.path)]) for folder in folders}
+    summaries = {}
+    for folder in folders:
+        path = str(folder.path)
+        summaries[path] = summarise(folder.records(), manifests[path], key_errors=key_errors)
+        if key_errors:
+            sound = (record for record in folder.records() if key_errors.of(record.question_id) is None)
+            for label, facts in summarise(sound, manifests[path])["backends"].items():
+                kept = {name: facts[name] for name in ("accuracy", "accuracy_ci", "answered")}
+                summaries[path]["backends"][label]["without_key_errors"] = kept
     rows: list[Row] = []
     labels: dict[str, str] = {}
     names = run_names(list(summaries))

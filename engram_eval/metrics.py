@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_eval.causes import Cause, cause_of
+from engram_eval.causes import Cause, KeyErrors, cause_of
 from engram_eval.evidence import ndcg
 from engram_eval.metering import known_sum
 from engram_eval.results import Record
@@ -23,11 +23,13 @@ from engram_eval.stats import bootstrap_share
 _ENDLESS = 10**9  # questions
 
 
-def summarise(records: Iterable[Record], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of a run. Backends stand in the order of the manifest."""
+def summarise(
+    records: Iterable[Record], manifest: Mapping[str, Any], *, key_errors: KeyErrors | None = None
+) -> dict[str, Any]:
+    """The summary of a run. Backends stand in the order of the manifest. `key_errors` count among the causes of misses."""
     dataset = manifest["dataset"]
     seed = manifest["seed"]
-    frame = pd.DataFrame(map(_row, records), columns=[*_TAKEN, *_DERIVED]).astype(object)
+    frame = pd.DataFrame((_row(record, key_errors) for record in records), columns=[*_TAKEN, *_DERIVED]).astype(object)
     backends = {}
     for label, facts in manifest["backends"].items():
         mine = frame[frame["backend"] == label]
@@ -69,7 +71,7 @@ _TAKEN = (
 _DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause")
 
 
-def _row(record: Record) -> tuple[Any, ...]:
+def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
     values = (getattr(record, name) for name in _TAKEN)
     judge = record.judge or {}
     votes = tuple(judge.get("votes", ()))
@@ -79,7 +81,7 @@ def _row(record: Record) -> tuple[Any, ...]:
         bool(record.retrieved),
         judge.get("cost_usd"),
         votes if len(votes) > 1 else None,
-        cause_of(record),
+        cause_of(record, key_errors),
     )
 
 

@@ -116,6 +116,7 @@ def answers_table(rows: Sequence[Row], categories: Sequence[str], headline: Sequ
         Column("backend", _at("backend"), str),
         Column("accuracy", _at("accuracy"), _percent, "high"),
         Column("95 % interval", _interval, str),
+        *_without_key_errors(rows),
         Column("F1", _at("f1"), _percent, "high"),
         *(Column(c, _at("by_category", c, "accuracy"), _percent, "high" if c in headline else None) for c in present),
         Column("scored", _scored, str),
@@ -181,14 +182,17 @@ def misses_table(rows: Sequence[Row]) -> Table:
     columns = [
         Column("backend", _at("backend"), str),
         Column("wrong", lambda row: sum(row["causes"].values()), _whole),
-        *(Column(cause, lambda row, cause=cause: _share_of_misses(row, cause), _percent) for cause in causes),
+        *(Column(cause, _share_of_misses(cause), _percent) for cause in causes),
     ]
     return Table("Misses, in % of the wrong answers", columns, [row for row in rows if _memory(row)], _memory)
 
 
-def _share_of_misses(row: Row, cause: str) -> float | None:
-    wrong = sum(row["causes"].values())
-    return row["causes"][cause] / wrong if wrong else None
+def _share_of_misses(cause: str) -> Callable[[Row], float | None]:
+    def share(row: Row) -> float | None:
+        wrong = sum(row["causes"].values())
+        return row["causes"][cause] / wrong if wrong else None
+
+    return share
 
 
 def money_table(rows: Sequence[Row]) -> Table:
@@ -250,6 +254,15 @@ def _points(value: float) -> str:
 
 def _from_to(show: Callable[[float], str]) -> Callable[[Sequence[float]], str]:
     return lambda ends: f"{show(ends[0])} to {show(ends[1])}"
+
+
+def _without_key_errors(rows: Sequence[Row]) -> list[Column]:
+    if not any("without_key_errors" in row for row in rows):
+        return []
+    return [
+        Column("without key errors", _at("without_key_errors", "accuracy"), _percent, "high"),
+        Column("of", _at("without_key_errors", "answered"), _whole),
+    ]
 
 
 def _if_errors(rows: Sequence[Row], bounds: Callable[[Row], Any], show: Callable[[Any], str]) -> list[Column]:

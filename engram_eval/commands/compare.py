@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
         commands, "compare", _compare, "set the backends of finished runs on one table",
         """compare results/synthetic-20260101-120000
 compare results/a results/b --format markdown
+compare results/a results/b --pairs all --exclude-known-errors key_errors.json
 compare results/gpt-4o-mini --paper""",
     )  # fmt: skip
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
@@ -30,6 +31,12 @@ compare results/gpt-4o-mini --paper""",
     parser.add_argument(
         "--allow-different", action="store_true", help="compare unlike runs all the same, and label the tables"
     )
+    parser.add_argument(
+        "--exclude-known-errors",
+        type=Path,
+        metavar="FILE.json",
+        help="show beside each score the one without questions whose answer key is known to be wrong",
+    )
     parser.add_argument("--paper", action="store_true", help="set the published figures beside them")
 
 
@@ -38,20 +45,28 @@ def _compare(options: argparse.Namespace) -> int:
 
     print_comparison(
         [RunFolder(path) for path in options.runs], options.format, paper=options.paper,
-        allow_different=options.allow_different, all_pairs=options.pairs == "all",
+        allow_different=options.allow_different, all_pairs=options.pairs == "all", known_errors=options.exclude_known_errors,
     )  # fmt: skip
     return DONE
 
 
 def print_comparison(
-    folders: list[Any], form: str, *, paper: bool = False, allow_different: bool = False, all_pairs: bool = False
+    folders: list[Any],
+    form: str,
+    *,
+    paper: bool = False,
+    allow_different: bool = False,
+    all_pairs: bool = False,
+    known_errors: Path | None = None,
 ) -> None:
     from rich.console import Console
 
+    from engram_eval.causes import read_key_errors
     from engram_eval.compare import compare
     from engram_eval.table import print_rich, to_csv, to_markdown
 
-    result = compare(folders, allow_different=allow_different, all_pairs=all_pairs)
+    key_errors = read_key_errors(known_errors) if known_errors else None
+    result = compare(folders, allow_different=allow_different, all_pairs=all_pairs, key_errors=key_errors)
     if paper:
         from engram_eval.paper import paper_tables
 
