@@ -4,20 +4,24 @@
 
 A line of VERDICTS.jsonl holds conversation_id, question_id, category, question, gold, answer, system and correct (the
 verdict). Systems whose name begins with "wrong on purpose" hold answers that are known to be wrong. Everything that is
-printed is measured leave-one-conversation-out: each answer is judged by a model that has seen no other answer from its
-conversation. With --write, the model that is fitted to all of them becomes engram_eval/judges/offline_parameters.json.
+printed but the time is measured leave-one-conversation-out: each answer is judged by a model that has seen no other
+answer from its conversation. (The features, the weights and the share of vague answers were chosen with these figures in
+view: on other data expect somewhat less.) With --write, the model that is fitted to all of them becomes
+engram_eval/judges/offline_parameters.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,21 +31,28 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
 from engram_eval.judges.features import compare
-from engram_eval.judges.offline import PARAMETERS
+from engram_eval.judges.offline import PARAMETERS, OfflineJudge, by_rule
 from engram_eval.text import content_stems
+from engram_eval.types import Question
 
 WRONG = "wrong on purpose"
+SPECIFIC = f"{WRONG}, specific"
+VAGUE = f"{WRONG}, vague"
 BORROWED = "borrowed"
+HONEST = "honest"
 
 # Strength of the L2 penalty and the weight of each answer. An honest answer's target is the LLM's verdict. One that is
 # wrong on purpose has the target "wrong", whatever the LLM said of it: it accepts most of the vague ones, and that
 # generosity is not to be learnt. A borrowed answer is an honest one to another, similar question of the same
-# conversation: a long, fluent, topical sentence that does not answer, as an extractive reader may hand in.
+# conversation: a long, fluent, topical sentence that does not answer, as an extractive reader may hand in. The vague
+# ones weigh most, as they are the hardest to tell from honest ones; agreement changes little between half and twice
+# these weights.
 PENALTY = 1.0
-WEIGHTS = {"honest": 1.0, WRONG: 0.3, BORROWED: 0.1}
+WEIGHTS = {HONEST: 1.0, SPECIFIC: 0.15, VAGUE: 0.6, BORROWED: 0.3}
 
-# The decision threshold is where this share of the answers that are wrong on purpose is accepted, both sets together.
-FALSE_ACCEPTANCE = 0.10
+# The decision threshold is where this share of the vague answers is accepted: a tenth is the most that is wanted, and
+# other conversations will have some more of them than those it is fitted to.
+VAGUE_ACCEPTANCE = 0.085
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +69,7 @@ class Example:
 
     @property
     def sort(self) -> str:
-        return next((sort for sort in (WRONG, BORROWED) if self.system.startswith(sort)), "honest")
+        return next((sort for sort in WEIGHTS if self.system.startswith(sort)), HONEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ def borrowed(examples: Sequence[Example]) -> list[Example]:
     One that nevertheless holds half of the other gold's content may well be right and is left out.
     """
     lent = []
-    honest = [example for example in examples if example.sort == "honest"]
+    honest = [example for example in examples if example.sort == HONEST]
     asked = {(e.conversation_id, e.question_id): e for e in honest}
     stems = {key: (set(content_stems(e.question)), set(content_stems(e.gold))) for key, e in asked.items()}
     nearest = {}
@@ -122,7 +133,12 @@ def matrix(examples: Sequence[Example]) -> tuple[Array, list[str], list[str]]:
 
 def targets(examples: Sequence[Example], kinds: Sequence[str]) -> npt.NDArray[np.bool_]:
     """What the model is to say. Yes or no leaves no room to be vague: there, the LLM's verdict holds throughout."""
-    return np.array([e.verdict and (e.sort == "honest" or k == "yes-no") for e, k in zip(examples, kinds, strict=True)])
+    return np.array([e.verdict and (e.sort == HONEST or k == "yes-no") for e, k in zip(examples, kinds, strict=True)])
+
+
+def ruled(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    """Which answers are empty or abstain: wrong by rule, whatever the model says."""
+    return np.array([(by_rule(e.gold, e.answer) or (True, ""))[0] is False for e in examples])
 
 
 def fit(examples: Sequence[Example], rows: Array, target: npt.NDArray[np.bool_]) -> Model:
@@ -131,25 +147,23 @@ def fit(examples: Sequence[Example], rows: Array, target: npt.NDArray[np.bool_])
     model = LogisticRegression(C=PENALTY, max_iter=5_000).fit(scaler.transform(rows), target, sample_weight=weights)
     coefficients = model.coef_[0] / scaler.scale_
     fitted = Model(float(model.intercept_[0] - coefficients @ scaler.mean_), coefficients, 0.5)
-    wrong = np.array([example.sort == WRONG for example in examples]) & ~target
-    return replace(fitted, threshold=threshold(fitted.probabilities(rows[wrong])))
+    vague = np.array([example.sort == VAGUE for example in examples])
+    probabilities = np.where(ruled(examples), 0.0, fitted.probabilities(rows))
+    return replace(fitted, threshold=float(np.quantile(probabilities[vague], 1 - VAGUE_ACCEPTANCE)))
 
 
-def threshold(probabilities: Array) -> float:
-    """The threshold at which a tenth of the answers that are wrong on purpose are accepted."""
-    return float(np.quantile(probabilities, 1 - FALSE_ACCEPTANCE))
-
-
-def leave_one_conversation_out(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
-    """For each example, what a model says that was fitted to all other conversations."""
+def leave_one_conversation_out(examples: Sequence[Example]) -> tuple[npt.NDArray[np.bool_], dict[str, Model]]:
+    """For each example, what a model says that was fitted to all other conversations; and those models."""
     rows, _, kinds = matrix(examples)
     target = targets(examples, kinds)
     said = np.zeros(len(examples), bool)
+    models = {}
     for conversation in sorted({example.conversation_id for example in examples}):
         out = np.array([example.conversation_id == conversation for example in examples])
         model = fit([e for e, left in zip(examples, out, strict=True) if not left], rows[~out], target[~out])
         said[out] = model.probabilities(rows[out]) >= model.threshold
-    return said
+        models[conversation] = model
+    return said & ~ruled(examples), models
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +172,77 @@ class Agreement:
     kappa: float
     answers: int
     conversations: int
+    accepted_specific: float
+    accepted_vague: float
 
 
 def agreement(examples: Sequence[Example], said: npt.NDArray[np.bool_]) -> Agreement:
-    """On the honest answers. κ after Cohen, "A coefficient of agreement for nominal scales", 1960."""
-    honest = [i for i, example in enumerate(examples) if example.sort == "honest"]
-    verdicts, ours = [examples[i].verdict for i in honest], [bool(said[i]) for i in honest]
-    same = sum(a == b for a, b in zip(verdicts, ours, strict=True)) / len(honest)
-    conversations = len({example.conversation_id for example in examples})
-    return Agreement(same, float(cohen_kappa_score(verdicts, ours)), len(honest), conversations)
+    """Accuracy and κ on the honest answers, and how many are accepted of those that are wrong on purpose.
+
+    κ after Cohen, "A coefficient of agreement for nominal scales", 1960.
+    """
+    sorts = np.array([example.sort for example in examples])
+    honest = sorts == HONEST
+    verdicts = np.array([example.verdict for example in examples])
+    return Agreement(
+        accuracy=round(float(np.mean(verdicts[honest] == said[honest])), 4),
+        kappa=round(float(cohen_kappa_score(verdicts[honest], said[honest])), 4),
+        answers=int(honest.sum()),
+        conversations=len({example.conversation_id for example in examples}),
+        accepted_specific=round(float(np.mean(said[sorts == SPECIFIC])), 4),
+        accepted_vague=round(float(np.mean(said[sorts == VAGUE])), 4),
+    )
 
 
-def report(examples: Sequence[Example], said: npt.NDArray[np.bool_]) -> None:
+def report(examples: Sequence[Example], said: npt.NDArray[np.bool_], models: dict[str, Model]) -> None:
     reached = agreement(examples, said)
     print(f"leave-one-conversation-out, {reached.answers} honest answers: ", end="")
     print(f"accuracy {reached.accuracy:.4f}, κ {reached.kappa:.3f}\n")
     print(f"{'accepted':<44} {'n':>5} {'LLM':>7} {'offline':>8} {'diff':>6}")
-    for system in sorted({example.system for example in examples}):
-        mine = [i for i, example in enumerate(examples) if example.system == system]
-        llm, ours = np.mean([examples[i].verdict for i in mine]), np.mean(said[mine])
-        print(f"{system:<44} {len(mine):>5} {llm:>7.1%} {ours:>8.1%} {100 * (ours - llm):>+6.1f}")
+    systems = sorted({example.system for example in examples})
+    for system in systems:
+        mine = np.array([example.system == system for example in examples])
+        llm, ours = _accepted(examples, said, mine)
+        print(f"{system:<44} {mine.sum():>5} {llm:>7.1%} {ours:>8.1%} {100 * (ours - llm):>+6.1f}")
+    honest = [system for system in systems if not system.startswith((WRONG, BORROWED))]
+    print(f"\n{'left out':<12} {'accuracy':>8} {'κ':>6} {'specific':>8} {'vague':>6}  diff of {', '.join(honest)}")
+    for conversation in models:
+        inside = np.array([example.conversation_id == conversation for example in examples])
+        found = agreement([e for e in examples if e.conversation_id == conversation], said[inside])
+        off = [_accepted(examples, said, inside & (np.array([e.system for e in examples]) == name)) for name in honest]
+        print(f"{conversation:<12} {found.accuracy:>8.4f} {found.kappa:>6.3f} {found.accepted_specific:>8.1%}", end="")
+        print(f" {found.accepted_vague:>6.1%}  " + " ".join(f"{100 * (ours - llm):+5.1f}" for llm, ours in off))
+    names = matrix(examples)[1]
+    print(f"\n{'fitted without':<26}" + "".join(f"{conversation:>10}" for conversation in models))
+    for i, name in enumerate(names):
+        print(f"{name:<26}" + "".join(f"{model.coefficients[i]:>10.3f}" for model in models.values()))
+    for name in ("intercept", "threshold"):
+        print(f"{name:<26}" + "".join(f"{getattr(model, name):>10.3f}" for model in models.values()))
+
+
+def _accepted(
+    examples: Sequence[Example], said: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    verdicts = np.array([example.verdict for example in examples])
+    return float(np.mean(verdicts[of])), float(np.mean(said[of]))
+
+
+def milliseconds(examples: Sequence[Example]) -> float:
+    """The judge's mean time for one recorded answer, with the parameters of the package."""
+    judge = OfflineJudge()
+    asked = [
+        (Question(e.question_id, e.conversation_id, e.question, e.gold, "", None, (), (), False), e.answer)
+        for e in examples
+        if e.sort != BORROWED
+    ]
+
+    async def every() -> None:
+        for question, answer in asked:
+            await judge.judge(question, answer)
+
+    started = perf_counter()
+    asyncio.run(every())
+    return 1_000 * (perf_counter() - started) / len(asked)
 
 
 def parameters(path: Path, examples: Sequence[Example], reached: Agreement) -> dict[str, Any]:
@@ -193,12 +258,8 @@ def parameters(path: Path, examples: Sequence[Example], reached: Agreement) -> d
         "date": datetime.now(UTC).date().isoformat(),
         "penalty": PENALTY,
         "weights": WEIGHTS,
-        "agreement": {
-            "accuracy": round(reached.accuracy, 4),
-            "kappa": round(reached.kappa, 4),
-            "answers": reached.answers,
-            "conversations": reached.conversations,
-        },
+        "vague_acceptance": VAGUE_ACCEPTANCE,
+        "agreement": asdict(reached),
         "threshold": round(model.threshold, 4),
         "intercept": round(model.intercept, 5),
         "coefficients": {name: round(float(value), 5) for name, value in zip(names, model.coefficients, strict=True)},
@@ -211,12 +272,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="write the parameters that the package uses")
     options = parser.parse_args(arguments)
     examples = read(options.verdicts)
-    said = leave_one_conversation_out(examples)
-    report(examples, said)
+    said, models = leave_one_conversation_out(examples)
+    report(examples, said, models)
     if options.write:
         found = parameters(options.verdicts, examples, agreement(examples, said))
         PARAMETERS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"\nwrote {PARAMETERS}")
+    print(f"\n{milliseconds(examples):.2f} ms an answer")
     return 0
 
 

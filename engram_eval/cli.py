@@ -27,12 +27,28 @@ from engram_eval.commands import (
     export,
     failures,
     judge,
+    report,
     run,
     show,
 )
 from engram_eval.errors import UserError
 
-_COMMANDS = (run, compare, check, baseline, show, failures, export, judge, agree, cache, datasets, backends, doctor)
+_COMMANDS = (
+    run,
+    compare,
+    check,
+    baseline,
+    show,
+    failures,
+    report,
+    export,
+    judge,
+    agree,
+    cache,
+    datasets,
+    backends,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ def summarise(
     frame = pd.DataFrame((_row(record, key_errors) for record in records), columns=[*_TAKEN, *_DERIVED]).astype(object)
     backends = {}
     for label, facts in manifest["backends"].items():
-        mine = frame[frame["backend"] == label]
+        mine = frame[frame["backend"] == encodable(label)]
         headline = mine[mine["category"].isin(dataset["headline"])]
         backends[label] = {
             **{key: facts[key] for key in ("limit", "control", "sees_evidence", "paraphrases")},
@@ -71,12 +71,17 @@ _TAKEN = (
 _DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause")
 
 
+def encodable(text: str) -> str:
+    """Half of a surrogate pair, which no column can hold, as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
     values = (getattr(record, name) for name in _TAKEN)
     judge = record.judge or {}
     votes = tuple(judge.get("votes", ()))
     return (
-        *(sys.intern(value) if isinstance(value, str) else value for value in values),
+        *(sys.intern(encodable(value)) if isinstance(value, str) else value for value in values),
         ndcg(record.retrieved, record.evidence),
         bool(record.retrieved),
         judge.get("cost_usd"),

@@ -178,7 +178,8 @@ def context_table(rows: Sequence[Row]) -> Table:
 
 def misses_table(rows: Sequence[Row]) -> Table:
     """At which stage wrong answers were lost, in shares of them."""
-    causes = list(dict.fromkeys(cause for row in rows for cause, count in row["causes"].items() if count))
+    every = dict.fromkeys(cause for row in rows for cause in row["causes"])  # in the order of their stages
+    causes = [cause for cause in every if any(row["causes"][cause] for row in rows)]
     columns = [
         Column("backend", _at("backend"), str),
         Column("wrong", lambda row: sum(row["causes"].values()), _whole),

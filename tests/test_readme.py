@@ -27,6 +27,7 @@ _COMMANDS = (
     "baseline",
     "show",
     "failures",
+    "report",
     "export",
     "judge",
     "agree",

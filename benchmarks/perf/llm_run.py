@@ -108,7 +108,7 @@ def _slow(url: str) -> None:
     ideal = 2 * _QUESTIONS * _DELAY_S / _IN_FLIGHT
     print(f"{_QUESTIONS:,} questions, {_DELAY_S} s a call, {_IN_FLIGHT} in flight: {called.seconds:.1f} s,")
     print(
-        f"  {called.seconds / ideal:.2f} x the ideal {ideal:.1f} s; 10 questions alone, start-up, take {start_up.seconds:.1f} s,"
+        f"  {called.seconds / ideal:.2f} x the ideal {ideal:.1f} s; 10 questions take {start_up.seconds:.1f} s, start-up,"
     )
     print(f"  without which it is {(called.seconds - start_up.seconds) / ideal:.2f} x.")
     print(f"  The same again from the cache: {cached.seconds:.1f} s.")

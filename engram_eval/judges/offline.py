@@ -2,7 +2,8 @@
 
 A logistic model over the features of `features.py`, fitted to recorded verdicts of an LLM judge by
 benchmarks/fit_offline_judge.py; what it was fitted to and how well it agrees stand beside its coefficients in
-offline_parameters.json. Abstention is decided by rule, before the model: it is a matter of form, not of degree.
+offline_parameters.json. Empty answers and abstention are decided by rule, before the model: they are a matter of form,
+not of degree.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engram_eval.judges.features import abstains, compare
+from engram_eval.judges.features import compare
+from engram_eval.judges.refusals import abstains
+from engram_eval.judges.side_evidence import leading_side
 from engram_eval.text import words
 from engram_eval.types import Question, Verdict
 
@@ -42,18 +45,27 @@ class OfflineJudge:
         return Verdict(correct, (correct,), reason)
 
     def _decide(self, question: Question, answer: str) -> tuple[bool, str]:
-        if not words(answer[:1_000]):
-            return False, "the answer is empty"
-        abstained = abstains(answer)
-        if question.unanswerable:
+        if question.unanswerable and words(answer[:1_000]):
+            abstained = abstains(answer)
             return abstained, "abstains, as it should" if abstained else "asserts an answer where there is none"
-        if abstained:
-            expected = abstains(question.gold)
-            return expected, "abstains, as the gold does" if expected else "abstains from a question that has an answer"
+        if ruled := by_rule(question.gold, answer):
+            return ruled
         comparison = compare(question.text, question.gold, answer)
         score = self._intercept + sum(self._coefficients.get(k, 0.0) * v for k, v in comparison.features.items())
         probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
-        return probability >= self._threshold, f"{comparison.remark}; p={probability:.2f}"
+        correct = probability >= self._threshold
+        compared = f"p={probability:.2f}, {'at least' if correct else 'under'} {self._threshold:.2f}"
+        return correct, f"{comparison.remark}; {compared}"
+
+
+def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
+    """What needs no model: an empty answer, and one that abstains. "No, there is no record of it" answers yes or no."""
+    if not words(answer[:1_000]):
+        return False, "the answer is empty"
+    if not abstains(answer) or (leading_side(gold) and leading_side(answer)):
+        return None
+    expected = abstains(gold)
+    return expected, "abstains, as the gold does" if expected else "abstains from a question that has an answer"
 
 
 @cache

@@ -50,6 +50,10 @@ RIGHT = [
     ("What instruments does Ana play?", "clarinet and violin", "Violin and clarinet"),
     ("What did Ana cook?", "icecream", "She made ice cream."),
     ("Which book did Ana read?", '"The Lost River"', "Ana read The Lost River."),
+    ("Where was Ana born?", "UK", "In the United Kingdom"),
+    ("What did I say about my cat?", "You mentioned that Luna likes the blue sofa.", "Luna likes the blue sofa."),
+    ("Does Ana keep a boat?", "No", "No, there is no record of a boat."),
+    ("Does Ana like opera?", "No, she finds it dull", "Not really, she finds it dull."),
     ("What did Ana paint?", "a sunset", "I painted a sunset last week and it turned out great, you should see it!"),
 ]
 
@@ -76,6 +80,15 @@ WRONG = [
     ("What did Ana paint?", "a sunset", "???"),
     ("What did Ana paint?", "a sunset", "Not mentioned."),
     ("When did Ana move house?", "June 2023", "No information available"),
+    # vague: true of the right answer, and of many others
+    ("When did Ana go to the fair?", "7 May 2023", "Sometime in May 2023"),
+    ("When did Ana go to the fair?", "The week before 9 June 2023", "Around early June 2023"),
+    ("When did Ana go to the fair?", "The week before 9 June 2023", "The week before 16 June 2023"),
+    ("When did Ana move house?", "June 2023", "During the summer of 2023"),
+    ("How often does Ana swim?", "once or twice a year", "About once a month"),
+    ("Where was Ana born?", "Sweden", "Somewhere in the north of Europe"),
+    ("What did Ana paint?", "a sunset", "Something related to nature and various other things"),
+    ("What did I say about my cat?", "You mentioned that Luna likes the blue sofa.", "That it enjoys a certain place."),
 ]
 
 
