@@ -61,7 +61,7 @@ class StaticEmbedder:
     name = "static"
 
     def __init__(self) -> None:
-        folder = _model_folder()
+        folder = model_folder()
         with safe_open(folder / "model.safetensors", framework="np") as tensors:
             matrix: Vectors = tensors.get_tensor(_MATRIX).astype(np.float32)
         self._rows = matrix * _sif_weights(len(matrix))[:, None]
@@ -107,7 +107,7 @@ def _chunks(ids: list[list[int]]) -> Iterator[tuple[int, list[list[int]]]]:
         yield start, ids[start:]
 
 
-def _model_folder() -> Path:
+def model_folder() -> Path:
     """The folder with model.safetensors and tokenizer.json: the installed package, else the model hub's cache or hub."""
     spec = importlib.util.find_spec(_MODEL_PACKAGE.replace("-", "_"))
     if spec and spec.origin:  # found, not imported: the package itself would pull torch in

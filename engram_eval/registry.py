@@ -49,6 +49,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "embedders": {  # classes: Embedder in engram_eval/embedding, made with nothing
         "static": "engram_eval.embedding:StaticEmbedder",
+        "minilm": "engram_eval.minilm:MiniLMEmbedder",
     },
 }
 

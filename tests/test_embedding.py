@@ -27,7 +27,7 @@ def _embed(embedder: embedding.Embedder, texts: Sequence[str]) -> Vectors:
 
 def test_rows_are_the_sif_mean_of_the_models_own_word_embeddings(embedder: StaticEmbedder) -> None:
     """Recomputed word by word from the formula a / (a + p), p by Zipf's law over the vocabulary's frequency order."""
-    folder = embedding._model_folder()
+    folder = embedding.model_folder()
     matrix = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
@@ -43,7 +43,7 @@ def test_rows_are_the_sif_mean_of_the_models_own_word_embeddings(embedder: Stati
 
 
 def test_the_vocabulary_is_in_order_of_frequency_from_the() -> None:
-    vocabulary = json.loads((embedding._model_folder() / "tokenizer.json").read_text())["model"]["vocab"]
+    vocabulary = json.loads((embedding.model_folder() / "tokenizer.json").read_text())["model"]["vocab"]
     assert vocabulary["the"] == embedding._FIRST_WORD
 
 

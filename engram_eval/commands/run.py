@@ -50,7 +50,7 @@ run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-ur
         dest="controls",
         help="leave out the floor (none) and the ceiling (oracle)",
     )
-    add("--embedder", metavar="NAME", help="who embeds: static, or openai:MODEL at an endpoint (static)")
+    add("--embedder", metavar="NAME", help="who embeds: static, minilm, or openai:MODEL at an endpoint (static)")
     add("--encoding", metavar="NAME", help="the tokenizer that counts context tokens (o200k_base)")
     add("--budget", type=positive, metavar="N", help="context tokens a memory may use (916; LongMemEval 1200)")
     add("--window", type=positive, metavar="N", help="context tokens that the llm reader takes (126000)")
