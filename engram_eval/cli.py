@@ -32,6 +32,7 @@ from engram_eval.commands import (
     show,
 )
 from engram_eval.errors import UserError
+from engram_eval.text import visible
 
 _COMMANDS = (
     run,
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if options.debug:
             traceback.print_exception(error)
-        print(f"engram-eval: {error}", file=sys.stderr)
+        print(f"engram-eval: {visible(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("engram-eval: interrupted", file=sys.stderr)

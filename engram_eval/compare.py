@@ -170,6 +170,11 @@ def run_names(paths: Sequence[str]) -> dict[str, str]:
     return {path: "/".join(p[-depth:]) for path, p in parts.items()}
 
 
+def parts() -> list[str]:
+    """By what an experiment is told from another, in prose."""
+    return [*_SAME, *(f"{role}'s set of prompts" for role in ("reader", "judge"))]
+
+
 def identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The experiment that a run is, by the names of its parts in prose; None for what is not known."""
     prompts = manifest["prompts"]

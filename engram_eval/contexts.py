@@ -13,6 +13,8 @@ from typing import Self
 
 from engram_eval.errors import UserError
 
+TURN_MARK = "\x1e"  # between turns whose words are kept together
+
 
 class Contexts:
     """To be used in a `with`. Raises UserError where the file cannot be written; reading without a file finds nothing."""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from engram_eval.causes import cause_of
 from engram_eval.errors import UserError
+from engram_eval.metrics import encodable
 from engram_eval.results import Record, RunFolder
 
 
@@ -46,7 +47,8 @@ def _rows(run: Path) -> list[dict[str, object]]:
         cause = cause_of(record)
         values = {name: getattr(record, name) for name in Record.__dataclass_fields__ if name != "judge"}
         told = {column: judge.get(name) for name, column in _JUDGE.items()}
-        rows.append({"run": str(run), **values, **told, "cause": str(cause) if cause else None})
+        row = {"run": str(run), **values, **told, "cause": str(cause) if cause else None}
+        rows.append({name: encodable(value) if isinstance(value, str) else value for name, value in row.items()})
     return rows
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engram_eval import __version__
-from engram_eval.compare import differences, identity
+from engram_eval.compare import differences, identity, parts
 from engram_eval.errors import UserError
 from engram_eval.evidence import ndcg
 from engram_eval.paired import FEW, Difference, difference
@@ -120,6 +120,11 @@ def scores(folder: RunFolder, *, controls: bool, latency: bool) -> Scores:
                 f"{folder.path}: is not finished, {label} has {len(answered):,} of {plural(expected, 'question')}; "
                 "finish it with --resume"
             )
+    for label, answered in lines.items():
+        if not any(answered.values()):
+            raise UserError(
+                f"{folder.path}: every question of {label} ended in an error; mend it and finish with --resume"
+            )
     kept = {
         label: facts["settings"]
         for label, facts in manifest["backends"].items()
@@ -208,28 +213,42 @@ def read_baseline(path: Path) -> Scores:
             {question: (str(where), str(what)) for question, (where, what) in found["questions"].items()},
             {label: dict(of["settings"]) for label, of in found["backends"].items()},
             {
-                label: {question: _read_line(line, len(columns)) for question, line in of["lines"].items()}
+                label: {question: _read_line(line, columns) for question, line in of["lines"].items()}
                 for label, of in found["backends"].items()
             },
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: is not a baseline of this version ({error}); {anew}") from None
-    if "correct" not in columns or not {_HEADLINE, _CATEGORIES} <= read.experiment.keys():
+    if "correct" not in columns or set(parts()) != read.experiment.keys() or not read.experiment[_HEADLINE]:
         raise UserError(f"{path}: is not a baseline of this version (it does not say what was measured); {anew}")
     for label, lines in read.lines.items():
         if lines.keys() != read.questions.keys():
             raise UserError(f"{path}: {label} has {len(lines):,} of {plural(len(read.questions), 'question')}; {anew}")
+        if not any(lines.values()):
+            raise UserError(f"{path}: {label} has no answered question; {anew}")
     if not read.questions or not read.lines:
         raise UserError(f"{path}: holds no scores; {anew}")
     return read
 
 
-def _read_line(line: Any, length: int) -> Line | None:
+def _told(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not known of one and known of the other differs."""
+    return {part: "unknown" if value is None else value for part, value in experiment.items()}
+
+
+def _read_line(line: Any, columns: Sequence[str]) -> Line | None:
     if line is None:
         return None
-    if len(line) != length or not all(
-        value is None or (isinstance(value, int | float) and math.isfinite(value)) for value in line
-    ):
+    good = len(line) == len(columns) and all(
+        value is None
+        or (
+            isinstance(value, int | float)
+            and 0 <= value < math.inf
+            and (value <= 1 or column in _DIGITS)  # what is no length, time or money is a share
+        )
+        for column, value in zip(columns, line, strict=True)
+    )
+    if not good:
         raise ValueError(f"a line of scores is {_dump(line):.60}")
     return tuple(line)
 
@@ -307,7 +326,10 @@ def _rule(values: Any, where: str) -> Rule:
         margin, relative = float(share[1]) / 100, True
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
         raise UserError(f'{where}: margin = {margin!r} is not a number from 0, nor a share such as "5%"')
-    return Rule(METRICS[values["metric"]], values.get("backend", "*"), values.get("category"), margin, relative, where)
+    metric = METRICS[values["metric"]]
+    if margin >= 1 and not relative and not metric.ratio and metric.column not in _DIGITS:
+        raise UserError(f'{where}: margin = {margin!r} of a share lets everything pass; one point is 0.01, or say "5%"')
+    return Rule(metric, values.get("backend", "*"), values.get("category"), margin, relative, where)
 
 
 # --- the gate ---------------------------------------------------------------------------------------------------
@@ -339,7 +361,7 @@ def hold(
 
     Raises UserError for what cannot be compared.
     """
-    if unlike := differences({now.where: now.experiment, before.where: before.experiment}):
+    if unlike := differences({of.where: _told(of.experiment) for of in (now, before)}):
         raise UserError(
             f"{now.where} and {before.where} do not compare: {'; '.join(unlike)}; check a run of the same experiment, or "
             "write the baseline anew"

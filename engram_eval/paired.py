@@ -180,7 +180,8 @@ def notes(pairs: Sequence[Pair]) -> list[str]:
         "the second is wrong. Better or worse: McNemar's "
         "exact test, adjusted over the pairs by Holm, is below 0.05 and the 95 % interval leaves out 0; no difference larger "
         f"than x: the interval lies within ±x points, x at most {100 * EQUAL:g}. Detectable: the difference that as many "
-        "questions, as often discordant, find in 80 of 100 such runs."
+        "questions, as often discordant, find in 80 of 100 such runs if each stands for itself; where conversations differ, it "
+        "takes more. --pairs all tests each memory against each."
     ]
     if any(one.accuracy.rough for one in pairs):
         lines.append(

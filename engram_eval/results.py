@@ -31,7 +31,8 @@ class Record:
     that the memory could not do then, and made up for). `cost_usd`: of recall and answer, cached or not. `truncated`:
     the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
     `evidence_found`, `evidence_left_out`, `evidence_stored`: the evidence turns that stand in the context, that were
-    recalled but had no room, that the memory holds at all. `context`: the key of the context in `contexts.sqlite`.
+    ranked next (as many again) and had no room, that the memory holds at all. `context`, `evidence_text`: the keys of
+    the context and of the evidence turns' words (parted by U+001E) in `contexts.sqlite`.
     """
 
     backend: str
@@ -67,6 +68,7 @@ class Record:
     evidence_stored: list[str]
     answer_in_context: bool | None
     context: str | None
+    evidence_text: str | None
     truncated: bool
     cut: bool
 
@@ -83,7 +85,7 @@ def record_of(
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
             "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall",
-            "evidence_all", "answer_in_context", "context",
+            "evidence_all", "answer_in_context", "context", "evidence_text",
         )
     )  # fmt: skip
     fixed = {

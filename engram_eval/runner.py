@@ -22,6 +22,7 @@ from time import perf_counter
 from typing import Any
 
 from engram_eval.backends import Memory, MemoryBackend, Services, traits_of
+from engram_eval.contexts import TURN_MARK
 from engram_eval.datasets import Dataset
 from engram_eval.errors import UserError
 from engram_eval.evidence import answer_in_context, evidence_found, stands_in
@@ -213,8 +214,9 @@ class _ConversationRun:
         verdict = await plan.judge.judge(question, answer.text)
         judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
         found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
-        named = (turn_id for item in recalled.context.items for turn_id in item.turn_ids)
-        without_room = {*recalled.context.left_out, *named}  # recalled, whether it stands in the text or not
+        named = [turn_id for item in recalled.context.items for turn_id in item.turn_ids]
+        # Some memories rank all that they hold: what twice the room would have taken was recalled and cut, the rest was not.
+        without_room = {*recalled.context.left_out[: len(named)], *named}
         said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
         return record_of(
             self.label,
@@ -242,6 +244,9 @@ class _ConversationRun:
             truncated=context.truncated,
             cut=cut,
             context=self.writer.contexts.put(context.text),
+            evidence_text=self.writer.contexts.put(
+                TURN_MARK.join(turns[turn_id].text for turn_id in question.evidence)
+            ),
         )
 
     def _budget(self) -> int | None:

@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from engram_eval.text import visible
+
 _MISSING = "–"
 
 Row = dict[str, Any]
@@ -301,7 +303,7 @@ def print_rich(tables: Sequence[Table], console: Console) -> None:
             )
         for line in table.cells():
             # Text, not markup: a backend's name is data.
-            grid.add_row(*(Text(shown, style="bold green" if best else "") for shown, best in line))
+            grid.add_row(*(Text(visible(shown), style="bold green" if best else "") for shown, best in line))
         console.print(grid)
 
 
@@ -309,10 +311,10 @@ def to_markdown(tables: Sequence[Table]) -> str:
     out = []
     for table in tables:
         out += [f"**{table.title}**", ""]
-        out.append("| " + " | ".join(_escaped(column.name) for column in table.columns) + " |")
+        out.append("| " + " | ".join(escaped(column.name) for column in table.columns) + " |")
         out.append("|" + "|".join("---" if i == 0 else "--:" for i in range(len(table.columns))) + "|")
         for line in table.cells():
-            out.append("| " + " | ".join(f"**{_escaped(s)}**" if best else _escaped(s) for s, best in line) + " |")
+            out.append("| " + " | ".join(f"**{escaped(s)}**" if best else escaped(s) for s, best in line) + " |")
         out.append("")
     return "\n".join(out)
 
@@ -334,5 +336,7 @@ def _ends_apart(values: Row) -> Row:
     return out
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """As Markdown shows it and not as Markdown takes it."""
+    text = visible(text).replace("&", "&amp;").replace("<", "&lt;")
     return text.replace("|", "\\|").replace("\n", " ")

@@ -44,6 +44,7 @@ def record(**values: Any) -> Record:
         "evidence_stored": ["D1:1"],
         "answer_in_context": True,
         "context": None,
+        "evidence_text": None,
         "truncated": False,
         "cut": False,
     }

@@ -291,7 +291,9 @@ def test_questions_that_errored_beyond_the_baselines_never_hold() -> None:
     _run(errors(3, 4))
     with pytest.raises(UserError, match=r"2 questions of engram ended in an error and not in the baseline \(c0:q3 …\)"):
         _check()
-    assert _command("baseline", "run", "-o", "base.json") == 0
+    with pytest.raises(UserError, match=r"2 answers ended in an error, and a baseline without them would hold less"):
+        _command("baseline", "run", "-o", "base.json")
+    assert _command("baseline", "run", "-o", "base.json", "--allow-errors") == 0
     assert _check() == 0
     assert _check(run="before") == 0
     with pytest.raises(UserError, match=r"1 question of engram ended in an error and not in the baseline \(c0:q5\)"):
@@ -450,3 +452,36 @@ def test_hostile_names_are_data_in_every_output(
 def test_a_file_that_cannot_be_written_is_told() -> None:
     with pytest.raises(UserError, match="cannot be written"):
         _command("baseline", "before", "-o", "base.json/x.json")
+
+
+def test_a_baseline_that_does_not_say_what_it_is_of_holds_nothing() -> None:
+    """Cut down by hand, or with its scores emptied, it must never let a run pass."""
+    _run(_records())
+    assert _command("baseline", "run", "-o", "base.json") == 0
+    whole = json.loads(Path("base.json").read_text())
+    for part in whole["experiment"]:
+        spoilt = {**whole, "experiment": {name: value for name, value in whole["experiment"].items() if name != part}}
+        Path("base.json").write_text(json.dumps(spoilt))
+        with pytest.raises(UserError, match="is not a baseline of this version"):
+            _check()
+    Path("base.json").write_text(json.dumps({**whole, "experiment": {**whole["experiment"], "judge": None}}))
+    with pytest.raises(UserError, match="the judge differs"):
+        _check()
+    engram = whole["backends"]["engram"]
+    for line, said in (
+        (None, "engram has no answered question"),
+        ([7] + [0] * (len(whole["columns"]) - 1), "a line of scores"),
+    ):
+        lines = {"engram": {**engram, "lines": dict.fromkeys(engram["lines"], line)}}
+        Path("base.json").write_text(json.dumps({**whole, "backends": {**whole["backends"], **lines}}))
+        with pytest.raises(UserError, match=said):
+            _check()
+    Path("base.json").write_text(json.dumps(whole))
+    assert _check() == 0
+
+
+def test_a_margin_in_points_for_a_share_is_refused(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nmetric = "accuracy"\nmargin = 2\n')
+    with pytest.raises(UserError, match="lets everything pass"):
+        read_rules(rules)

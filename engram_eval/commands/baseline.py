@@ -8,6 +8,7 @@ from typing import Any
 
 from engram_eval.commands import DONE, command
 from engram_eval.commands.check import plain
+from engram_eval.errors import UserError
 
 
 def add(commands: Any) -> None:
@@ -23,6 +24,7 @@ baseline results/mine -o results/baselines/mine.json --with-latency""",
         action="store_true",
         help="keep times too: for rules on latency_ratio, on the same machine; the file then differs from run to run",
     )
+    parser.add_argument("--allow-errors", action="store_true", help="leave questions that ended in an error out of it")
 
 
 def _baseline(options: argparse.Namespace) -> int:
@@ -31,8 +33,13 @@ def _baseline(options: argparse.Namespace) -> int:
     from engram_eval.text import plural
 
     found = gate.scores(RunFolder(options.run), controls=False, latency=options.with_latency)
-    gate.write(options.out, gate.baseline_json(found))
     errors = sum(line is None for lines in found.lines.values() for line in lines.values())
+    if errors and not options.allow_errors:
+        raise UserError(
+            f"{options.run}: {plural(errors, 'answer')} ended in an error, and a baseline without them would hold less; "
+            "finish it with --resume, or take it as it is with --allow-errors"
+        )
+    gate.write(options.out, gate.baseline_json(found))
     blind = f"; {plural(errors, 'answer')} ended in an error and cannot be held" if errors else ""
     print(plain(f"{options.out}: {plural(len(found.questions), 'question')} of {', '.join(found.lines)}{blind}"))
     return DONE

@@ -63,7 +63,8 @@ def print_comparison(
 
     from engram_eval.causes import read_key_errors
     from engram_eval.compare import compare
-    from engram_eval.table import print_rich, to_csv, to_markdown
+    from engram_eval.table import escaped, print_rich, to_csv, to_markdown
+    from engram_eval.text import visible
 
     key_errors = read_key_errors(known_errors) if known_errors else None
     result = compare(folders, allow_different=allow_different, all_pairs=all_pairs, key_errors=key_errors)
@@ -77,18 +78,18 @@ def print_comparison(
     elif form == "csv":
         print(to_csv(result.rows), end="")
     elif form == "markdown":
-        print("\n".join(result.data) + "\n")
+        print(visible("\n".join(result.data)) + "\n")
         print(to_markdown(result.tables))
-        print("\n".join(f"- {note}" for note in result.notes))
+        print("\n".join(f"- {escaped(note)}" for note in result.notes))
     else:
         # On a terminal as wide as it is, but not so narrow that columns vanish; in a file or a CI log wide enough that
         # nothing wraps. Printed as one text: rich would end the process itself if the reader of our output went away.
-        console = Console(highlight=False)
+        console = Console(highlight=False, emoji=False)
         console.width = max(console.width, 100) if sys.stdout.isatty() else 200
         with console.capture() as captured:
             for line in result.data:
-                console.print(line, markup=False)
+                console.print(visible(line), markup=False)
             print_rich(result.tables, console)
             for note in result.notes:
-                console.print(note, markup=False, style="dim")
+                console.print(visible(note), markup=False, style="dim")
         print("\n".join(line.rstrip() for line in captured.get().splitlines()))

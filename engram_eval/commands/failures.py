@@ -8,6 +8,7 @@ from typing import Any
 
 from engram_eval.commands import DONE, command, positive
 from engram_eval.errors import UserError
+from engram_eval.text import visible
 
 
 def add(commands: Any) -> None:
@@ -19,7 +20,7 @@ failures results/locomo-20260101-120000 --backend engram --cause stored --catego
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("--backend", metavar="NAME", help="only this memory (all but the controls)")
     parser.add_argument("--cause", metavar="CAUSE", help="only this cause, by its name or the beginning of it")
-    parser.add_argument("--category", metavar="NAME", help="only this category")
+    parser.add_argument("--category", metavar="NAME", help="only this category (the headline's)")
     parser.add_argument("--limit", type=positive, default=20, metavar="N", help="how many are listed (20)")
     parser.add_argument("--known-errors", type=Path, metavar="FILE.json", help="known errors of the answer key")
 
@@ -37,23 +38,24 @@ def _failures(options: argparse.Namespace) -> int:
     wanted = [cause for cause in Cause if cause.startswith(options.cause or "")]
     if not wanted:
         raise UserError(f"--cause {options.cause!r}: is none of {', '.join(Cause)}")
+    dataset = folder.manifest()["dataset"]
+    if options.category and options.category not in dataset["categories"]:
+        raise UserError(f"--category {options.category!r}: is none of {', '.join(dataset['categories'])}")
+    categories = [options.category] if options.category else dataset["headline"]
     labels = [options.backend] if options.backend else [label for label, of in facts.items() if not of["control"]]
     known = read_key_errors(options.known_errors) if options.known_errors else KeyErrors()
     found = [
         (record, cause)
         for record in folder.records()
-        if record.backend in labels
-        and options.category in (None, record.category)
-        and (cause := cause_of(record, known)) in wanted
+        if record.backend in labels and record.category in categories and (cause := cause_of(record, known)) in wanted
     ]
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for record, cause in found[: options.limit]:
-        console.print(f"{record.question_id}  {record.backend}  {record.category}  {cause}", style="bold", markup=False)
-        console.print(f"  question  {record.question}", markup=False)
-        console.print(f"  gold      {record.gold}", markup=False)
-        console.print(f"  answer    {record.answer}", markup=False)
+        head = f"{record.question_id}  {record.backend}  {record.category}  {cause}"
+        console.print(visible(head), style="bold", markup=False)
+        for name in ("question", "gold", "answer"):
+            console.print(visible(f"  {name:8}  {getattr(record, name)}"), markup=False)
     shown = min(len(found), options.limit)
-    console.print(
-        f"{shown:,} of {len(found):,} wrong answers; one with its context: engram-eval show {options.run} QUESTION"
-    )
+    lead = f"{shown:,} of {len(found):,} wrong answers; one with its context: engram-eval show {options.run} QUESTION"
+    console.print(visible(lead), markup=False)
     return DONE

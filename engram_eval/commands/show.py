@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engram_eval.commands import DONE, command
 from engram_eval.errors import UserError
+from engram_eval.text import visible
 
 if TYPE_CHECKING:
     from engram_eval.causes import KeyErrors
@@ -30,6 +31,7 @@ def _show(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from engram_eval.causes import KeyErrors, read_key_errors
+    from engram_eval.contexts import TURN_MARK
     from engram_eval.results import RunFolder
 
     folder = RunFolder(options.run)
@@ -42,42 +44,41 @@ def _show(options: argparse.Namespace) -> int:
     if not records:
         raise UserError(f"{options.run}: has no record of question {options.question!r}; see records.jsonl for its ids")
     known = read_key_errors(options.known_errors) if options.known_errors else KeyErrors()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     _print_question(records[0], known, console)
     with folder.contexts() as contexts:
-        facts = folder.manifest()["backends"]
-        shown = [contexts.get(record.context) or "" for record in asked if facts[record.backend]["sees_evidence"]]
-        evidence = [line for text in shown for line in text.splitlines() if line and not line.startswith("[")]
+        told = next((text for record in asked if (text := contexts.get(record.evidence_text))), "")
+        evidence = told.split(TURN_MARK) if told else []
         for record in sorted(records, key=lambda record: labels.index(record.backend)):
             _print_answer(record, contexts.get(record.context), evidence, known, console)
     return DONE
 
 
 def _print_question(record: Record, known: KeyErrors, console: Any) -> None:
-    console.print(f"{record.question_id}  {record.category}", style="bold", markup=False)
-    console.print(f"question  {record.question}", markup=False)
-    console.print(f"gold      {record.gold or '(none: it cannot be answered)'}", markup=False)
-    console.print(f"evidence  {', '.join(record.evidence) or '(none labelled)'}", markup=False)
+    console.print(visible(f"{record.question_id}  {record.category}"), style="bold", markup=False)
+    console.print(visible(f"question  {record.question}"), markup=False)
+    console.print(visible(f"gold      {record.gold or '(none: it cannot be answered)'}"), markup=False)
+    console.print(visible(f"evidence  {', '.join(record.evidence) or '(none labelled)'}"), markup=False)
     if reason := known.of(record.question_id):
-        console.print(f"the answer key is known to be wrong here: {reason}", markup=False)
+        console.print(visible(f"the answer key is known to be wrong here: {reason}"), markup=False)
 
 
 def _print_answer(record: Record, context: str | None, evidence: list[str], known: KeyErrors, console: Any) -> None:
     from engram_eval.causes import cause_of
 
-    console.print(f"\n{record.backend}", style="bold", markup=False)
+    console.print(visible(f"\n{record.backend}"), style="bold", markup=False)
     if record.status == "error":
-        console.print(f"error     {record.error}", markup=False)
+        console.print(visible(f"error     {record.error}"), markup=False)
         return
     judge = record.judge or {}
-    console.print(f"answer    {record.answer}", markup=False)
+    console.print(visible(f"answer    {record.answer}"), markup=False)
     votes = "".join("+" if vote else "-" for vote in judge.get("votes", ()))
     said = f" ({judge.get('name')}{f' {votes}' if len(votes) > 1 else ''}): {judge.get('reason')}"
-    console.print(f"verdict   {'right' if record.correct else 'wrong'}{said}", markup=False)
+    console.print(visible(f"verdict   {'right' if record.correct else 'wrong'}{said}"), markup=False)
     if cause := cause_of(record, known):
-        console.print(f"cause     {cause}", markup=False)
+        console.print(visible(f"cause     {cause}"), markup=False)
     f1 = "–" if record.f1 is None else f"{record.f1:.2f}"
-    console.print(f"F1        {f1}; {record.context_tokens or 0:,} context tokens", markup=False)
+    console.print(visible(f"F1        {f1}; {record.context_tokens or 0:,} context tokens"), markup=False)
     states = {
         "in the context": record.evidence_found,
         "recalled, no room": record.evidence_left_out,
@@ -87,18 +88,18 @@ def _print_answer(record: Record, context: str | None, evidence: list[str], know
         "not stored": [t for t in record.evidence if t not in record.evidence_stored],
     }
     told = [f"{', '.join(turns)} {state}" for state, turns in states.items() if turns]
-    console.print(f"evidence  {'; '.join(told) or '–'}", markup=False)
+    console.print(visible(f"evidence  {'; '.join(told) or '–'}"), markup=False)
     if context is None:
-        console.print("context   (not kept)", markup=False)
+        console.print(visible("context   (not kept)"), markup=False)
         return
-    console.print("context   (>> evidence)" if evidence else "context", markup=False)
+    console.print(visible("context   (>> evidence)" if evidence else "context"), markup=False)
     for line in context.splitlines():
         marked = _is_evidence(line, evidence)
-        console.print(f"{'>>' if marked else '  '} {line}", style="bold" if marked else None, markup=False)
+        console.print(visible(f"{'>>' if marked else '  '} {line}"), style="bold" if marked else None, markup=False)
 
 
 def _is_evidence(line: str, evidence: list[str]) -> bool:
-    """Whether a line holds an evidence turn, as the control that is shown the evidence has it: whole or nearly so."""
+    """Whether a line holds an evidence turn, whole or nearly so."""
     from engram_eval.evidence import stands_in
     from engram_eval.types import Turn
 

@@ -21,8 +21,9 @@ from engram_eval.compare import Comparison, run_names
 from engram_eval.errors import UserError
 from engram_eval.report.context_lines import ContextOf
 from engram_eval.report.data import CausesOf, page_data
-from engram_eval.report.text import short, visible
+from engram_eval.report.text import short
 from engram_eval.results import RunFolder
+from engram_eval.text import visible
 
 __all__ = ["CausesOf", "ContextOf", "render", "write_report"]
 

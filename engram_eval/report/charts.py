@@ -11,8 +11,9 @@ import numpy as np
 from engram_eval.report.data import Backend
 from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, colour, finite, plain, svg, ticks
 from engram_eval.report.scatter import scatter
-from engram_eval.report.text import short, visible
+from engram_eval.report.text import short
 from engram_eval.table import Row
+from engram_eval.text import visible
 
 
 def charts(
