@@ -18,8 +18,9 @@ from engram_eval.commands import report as command
 from engram_eval.compare import compare
 from engram_eval.errors import UserError
 from engram_eval.report import write_report
-from engram_eval.report.text import LONGEST, Pool, cut, short, visible
+from engram_eval.report.text import LONGEST, Pool, cut, short
 from engram_eval.results import RunFolder
+from engram_eval.text import visible
 from tests.records import failed, record, run
 from tests.report.pages import HOSTILE, folder, hostile, large, page
 
