@@ -27,6 +27,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "full-history": "engram_eval.backends.full_history:FullHistoryBackend",
         "bm25": "engram_eval.backends.bm25:Bm25Backend",
         "dense": "engram_eval.backends.dense:DenseBackend",
+        "conditional": "engram_eval.backends.conditional:ConditionalBackend",
         "degraded": "engram_eval.backends.engram:DegradedBackend",
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",

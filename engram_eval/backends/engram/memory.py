@@ -34,7 +34,7 @@ class EngramBackend:
     `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
     one memory for all, and `k` records of it. The rest are the hybrid ranker's weights, each against a lexical score
     of weight 1 (`ranking`), chosen from a grid on five LoCoMo conversations; whichever of the five is left out, the same
-    are chosen (benchmarks/tune_engram.py).
+    are chosen (benchmarks/tune.py).
     """
 
     router: Literal["rules", "llm"] = "rules"

@@ -1,6 +1,7 @@
-"""How good are `engram`'s hybrid weights where they were not chosen, and what is each part worth?
+"""How good are a memory's weights where they were not chosen, and what is each part worth?
 
-    python benchmarks/tune_engram.py locomo10.json
+    python benchmarks/tune.py engram locomo10.json
+    python benchmarks/tune.py conditional locomo10.json
 
 Prints, on categories 1-4 at the published budget: the committed settings by conversation; each part switched off; and
 leave-one-conversation-out: for each conversation the weights of the grid that are best on the others, measured on it.
@@ -26,25 +27,47 @@ from engram_eval.tokens import token_counter
 from engram_eval.types import Sample
 
 _BUDGET = 916
-_GRID = {
-    "dense": ("0.5", "1.0", "1.5"),
-    "turn_before": ("0.25", "0.4", "0.6"),
-    "turn_after": ("0.1", "0.25", "0.4"),
-    "speaker": ("0.5", "1.0", "1.5"),
+_GRIDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "engram": {
+        "dense": ("0.5", "1.0", "1.5"),
+        "turn_before": ("0.25", "0.4", "0.6"),
+        "turn_after": ("0.1", "0.25", "0.4"),
+        "speaker": ("0.5", "1.0", "1.5"),
+    },
+    "conditional": {
+        "after": ("0.5", "0.7", "0.9"),
+        "before": ("0.3", "0.5"),
+        "length": ("0", "0.4"),
+        "speaker": ("1.0", "1.5"),
+        "kernel": ("0.1", "0.2"),
+    },
 }
-_PARTS: dict[str, dict[str, str]] = {
-    "as committed": {},
-    "no dense": {"dense": "0"},
-    "no neighbours": {"turn_before": "0", "turn_after": "0"},
-    "no speaker": {"speaker": "0"},
-    "dense ranker alone": {"ranker": "dense"},
+_PARTS: dict[str, dict[str, dict[str, str]]] = {
+    "engram": {
+        "as committed": {},
+        "no dense": {"dense": "0"},
+        "no neighbours": {"turn_before": "0", "turn_after": "0"},
+        "no speaker": {"speaker": "0"},
+        "dense ranker alone": {"ranker": "dense"},
+    },
+    "conditional": {
+        "as committed": {},
+        "no gate": {"gated": "false"},
+        "no kernel": {"kernel": "0"},
+        "no neighbours": {"after": "0", "before": "0"},
+        "no speaker": {"speaker": "0"},
+        "no length": {"length": "0"},
+        "no pairs or triples": {"pair": "0", "triple": "0"},
+    },
 }
 
 
-async def evidence_recall(sample: Sample, settings: Mapping[str, str], services: Services) -> list[tuple[float, float]]:
+async def evidence_recall(
+    backend: str, sample: Sample, settings: Mapping[str, str], services: Services
+) -> list[tuple[float, float]]:
     """Evidence recall and all-evidence of each question of one conversation."""
     turns = {turn.id: turn for session in sample.conversation.sessions for turn in session.turns}
-    memory = await open_backend("engram", settings).open(sample.conversation.info, services)
+    memory = await open_backend(backend, settings).open(sample.conversation.info, services)
     for session in sample.conversation.sessions:
         await memory.ingest(session)  # held already after the first time: the records do not depend on the weights
     out = []
@@ -57,7 +80,7 @@ async def evidence_recall(sample: Sample, settings: Mapping[str, str], services:
     return out
 
 
-def main(data: Path) -> None:
+def main(backend: str, data: Path) -> None:
     samples = list(open_locomo(data, {}).samples())
     names = [sample.conversation.id for sample in samples]
     with TemporaryDirectory() as folder:
@@ -67,12 +90,13 @@ def main(data: Path) -> None:
 
         def measure(settings: Mapping[str, str]) -> list[list[tuple[float, float]]]:
             pairs = zip(samples, services, strict=True)
-            return [asyncio.run(evidence_recall(sample, settings, service)) for sample, service in pairs]
+            return [asyncio.run(evidence_recall(backend, sample, settings, service)) for sample, service in pairs]
 
         print(f"{'':22} recall    all   {' '.join(names)}")
-        for part, settings in _PARTS.items():
+        for part, settings in _PARTS[backend].items():
             _print(part, measure(settings))
-        grid = [dict(zip(_GRID, values, strict=True)) for values in itertools.product(*_GRID.values())]
+        of = _GRIDS[backend]
+        grid = [dict(zip(of, values, strict=True)) for values in itertools.product(*of.values())]
         measured = [measure(settings) for settings in grid]
         left_out = []
         for held_out, name in enumerate(names):
@@ -95,4 +119,4 @@ def _print(name: str, by_conversation: list[list[tuple[float, float]]]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

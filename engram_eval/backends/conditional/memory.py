@@ -1,0 +1,222 @@
+"""The backend: settings, and a memory that ties store, tables and fusion together."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from engram_eval.backends import ExpectedCall, Services, expected_embedding
+from engram_eval.backends.conditional import fusion
+from engram_eval.backends.conditional.addressing import HEADS, Ids, token_id, tokens
+from engram_eval.backends.conditional.fusion import Scores, Spread
+from engram_eval.backends.conditional.store import Store
+from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
+from engram_eval.backends.transcript import Transcript
+from engram_eval.embedding import Vectors
+from engram_eval.text import words
+from engram_eval.types import Context, ConversationInfo, Session
+
+_AT_A_TIME = 4096  # turns read back from the store at a time
+_SHORTEST_LINE = 4  # tokens: a speaker, a colon, a word and a line break
+
+
+@dataclass(frozen=True)
+class ConditionalBackend:
+    """Turns looked up by hashed N-grams in constant time (after DeepSeek's Engram, arXiv 2601.07372).
+
+    `agreement`: heads of an N-gram, of eight, that must name a turn; `pair` and `triple`: what N-grams of orders 2 and 3
+    count against a word; `length`: from 0 to 1, how much a long turn's words count less (BM25's b); not `gated`: the
+    context is not asked; `kernel`, `after`, `before`: shares passed on to neighbouring turns (`fusion.Spread`); `speaker`: the
+    bonus of turns by a speaker whom the question names, in standard deviations of the candidates' scores.
+
+    `length`, `kernel`, `after`, `before` and `speaker` were chosen from a grid of 48 on five LoCoMo conversations: evidence
+    recall 0.807 there, and 0.801 where each conversation's are chosen on the other four. `kernel`, `pair` and `triple` are
+    worth no more than 0.002; the gate 0.010, `length` 0.011, `speaker` 0.023, `after` and `before` 0.083 together.
+    """
+
+    agreement: int = 4
+    pair: float = 0.3
+    triple: float = 0.3
+    length: float = 0.4
+    gated: bool = True
+    kernel: float = 0.1
+    after: float = 0.7
+    before: float = 0.5
+    speaker: float = 1.5
+    seed: int = 0
+    """Of the hash multipliers."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.agreement <= HEADS:
+            raise ValueError(f"agreement must be from 1 to {HEADS}")
+        weights = (self.pair, self.triple, self.kernel, self.after, self.before, self.speaker)
+        if not all(0 <= weight < math.inf for weight in weights):
+            raise ValueError("weights must be finite and not negative")
+        if not 0 <= self.length <= 1:
+            raise ValueError("length must be from 0 to 1")
+        if self.seed < 0:
+            raise ValueError("seed must not be negative")
+
+    def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> list[ExpectedCall]:  # noqa: ARG002
+        return [expected_embedding(session)]
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> ConditionalMemory:  # noqa: ARG002
+        memory = ConditionalMemory(self, services)
+        await memory.mend()
+        return memory
+
+
+class ConditionalMemory:
+    """What is held in memory does not grow with what is stored, but for two bytes a block of the tables."""
+
+    def __init__(self, settings: ConditionalBackend, services: Services) -> None:
+        self._settings = settings
+        self._services = services
+        self._spread = Spread(settings.kernel, settings.after, settings.before)
+        embedder = services.embedder
+        self._store = Store(services.folder, embedder=embedder.name, dimensions=embedder.dimensions)
+        self._path = services.folder / "turns.tables"
+        try:
+            self._tables = Tables(self._path, seed=settings.seed)
+        except TornTableError as error:
+            self._tables = self._torn(error)
+        if self._tables.turns > self._store.turns:
+            self._rebuild(TornTableError("it holds turns that the store does not"))
+
+    async def mend(self) -> None:
+        """Makes again what a crash or a damaged file took: records of turns, and tables behind the store."""
+        if not self._store.whole:
+            _say(f"{self._services.folder / 'turns.vectors'} is cut short; made again from the turns")
+            first = 0
+            for rows in self._store.scan(0, _AT_A_TIME):
+                texts = [f"{turn.speaker}: {turn.text}" for _, turn in rows]
+                lengths = [len(tokens(turn.text)) for _, turn in rows]
+                vectors = await self._services.embedder.embed(texts)
+                self._store.restore(first, rows, vectors, lengths)
+                first += len(rows)
+        try:
+            if not self._catch_up(self._tables):
+                self._grow()
+        except TornTableError as error:
+            self._rebuild(error)
+        await self.ready()
+
+    async def ingest(self, session: Session) -> None:
+        if self._store.has(session):
+            return
+        vectors = await self._services.embedder.embed([f"{turn.speaker}: {turn.text}" for turn in session.turns])
+        ids = [[token_id(token) for token in tokens(turn.text)] for turn in session.turns]
+        self._store.add(session, vectors, [len(row) for row in ids])
+        try:
+            self._tables.add(ids)
+        except TornTableError as error:
+            self._rebuild(error)
+        if self._tables.full:
+            self._grow()
+
+    async def ready(self) -> None:
+        try:
+            self._tables.flush()
+        except TornTableError as error:
+            self._rebuild(error)
+
+    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+        name_words = {name: frozenset(words(name)) for name in self._store.speakers}
+        names = frozenset(word for group in name_words.values() for word in group)
+        content = " ".join(word for word in words(query) if word not in names)
+        vector = (await self._services.embedder.embed([content]))[0]
+        speakers = self._speakers(set(words(query)), name_words)
+        try:
+            numbers, scores = self.look_up(content, vector, speakers)
+        except TornTableError as error:
+            self._rebuild(error)
+            numbers, scores = self.look_up(content, vector, speakers)
+        best = np.argsort(-scores, kind="stable")[: None if budget is None else budget // _SHORTEST_LINE + 1]
+        places = np.sort(best)
+        transcript = Transcript(self._services.tokens)
+        for session in self._store.sessions_with(numbers[places].tolist()):
+            transcript.add(session)
+        ranked: list[int] = np.searchsorted(places, best).tolist()
+        return transcript.context(ranked, scores[places].tolist(), budget)
+
+    def look_up(self, content: str, vector: Vectors, speakers: list[int]) -> tuple[Ids, Scores]:
+        """Turn numbers, ascending, with their scores: what the heads found for the words of `content`, and what is near it.
+
+        `vector` is the question's embedding, `speakers` the speakers whom it names. Raises TornTableError.
+        """
+        of, turns = self._settings, self._store.turns
+        found = self._tables.find([token_id(token) for token in tokens(content)], agreement=of.agreement)
+        named, values = fusion.values(found, (1.0, of.pair, of.triple), turns)
+        if not len(named):
+            return named, values
+        numbers = fusion.around(named, self._spread, turns)
+        records = self._store.records(numbers)
+        scores = np.zeros(len(numbers))
+        where = np.searchsorted(numbers, named)
+        values /= fusion.length_penalty(records["words"][where], of.length)
+        if of.gated:
+            values *= fusion.gate(fusion.standardised(records["vector"][where].astype(np.float32) @ vector))
+        scores[where] = values
+        spread = fusion.smooth(numbers, records["session"], scores, self._spread)
+        spread += of.speaker * spread.std() * np.isin(records["speaker"], speakers)
+        return numbers, spread
+
+    def _speakers(self, asked: set[str], name_words: dict[str, frozenset[str]]) -> list[int]:
+        """The speakers whom a question is about; "I" names the user, "you" the assistant, where these are the speakers."""
+        roles = {"user": frozenset({"i", "me", "my", "mine"}), "assistant": frozenset({"you", "your"})}
+        called = roles if name_words.keys() <= roles.keys() else name_words
+        return [number for number, name in enumerate(self._store.speakers) if called[name] & asked]
+
+    async def close(self) -> None:
+        await self.ready()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Closes the files as they are, like a process that is killed."""
+        self._tables.abandon()
+        self._store.close()
+
+    def _torn(self, error: TornTableError) -> Tables:
+        _say(f"{self._path}: {error}; made again from the turns")
+        return self._filled(SMALLEST)
+
+    def _rebuild(self, error: TornTableError) -> None:
+        self._tables.abandon()
+        self._tables = self._torn(error)
+
+    def _grow(self) -> None:
+        """Larger tables, filled from the store: all growth together writes a turn 1/3 times more on average."""
+        room = self._tables.room * GROWTH
+        self._tables.abandon()
+        self._tables = self._filled(room)
+
+    def _filled(self, room: int) -> Tables:
+        """Tables with all turns of the store, in place of those on disk."""
+        new = self._path.with_name(self._path.name + ".new")
+        while True:
+            new.unlink(missing_ok=True)
+            tables = Tables(new, seed=self._settings.seed, room=room)
+            if self._catch_up(tables):
+                break
+            tables.abandon()
+            room *= GROWTH
+        tables.flush()
+        new.replace(self._path)
+        return tables
+
+    def _catch_up(self, tables: Tables) -> bool:
+        """Writes turns of the store that tables lack; False if there is no room for all."""
+        for rows in self._store.scan(tables.turns, _AT_A_TIME):
+            tables.add([[token_id(token) for token in tokens(turn.text)] for _, turn in rows])
+            if tables.full:
+                return False
+        return True
+
+
+def _say(what: str) -> None:
+    print(f"note: {what}", file=sys.stderr)

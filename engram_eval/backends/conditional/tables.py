@@ -1,0 +1,266 @@
+"""The tables: for each order and head a run of buckets, each a ring of turn numbers, in one memory-mapped file.
+
+    header (one block) | a CRC-32 for each block of buckets | buckets of order 1 | of order 2 | of order 3
+
+A bucket is a row of 32-bit words: how often it was written to, then turn numbers plus one; 0 is an empty place. When it is
+full the oldest goes out. Buckets never lie across two blocks. The smallest count over an N-gram's heads bounds in how
+many turns it was said (a count-min sketch: Cormode & Muthukrishnan 2005), evicted ones included.
+
+The header says `open` on disk before a bucket is written and `closed` after all of it, with its checksums, has reached the
+disk: a file that was being written when its process or machine died is found when it is opened, a damaged block
+when it is first read. Tables hold nothing that cannot be made again from the turns.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engram_eval.backends.conditional.addressing import Ids, multipliers, ngrams, primes_above
+
+BLOCK = 4096  # bytes: a page
+WIDTHS = (64, 16, 8)  # 32-bit words of a bucket of each order: a word is said in more turns than a pair or a triple
+SMALLEST = 1 << 14  # content words that the smallest tables have room for
+GROWTH = 4
+
+_MAGIC = b"engramCM"
+_FORMAT = 1
+_HEADER = struct.Struct(
+    "<8sIIQQQQQ"
+)  # magic, format, closed, seed, room, words, turns, bytes of the file; then its CRC
+_RELEASE_AFTER = 1024  # buckets read: the kernel maps up to 64 KB around each, so 64 MB stay resident at most
+# Content words whose N-grams are written at a time: the more, the more of them share a page; it bounds memory, too.
+_WORDS_A_WRITE = 1 << 20
+
+Words = npt.NDArray[np.uint32]
+
+
+class TornTableError(Exception):
+    """The file is not what was last written: cut short, damaged, or not closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one order's look-up found: (N-gram, turn) pairs, and in how many turns each N-gram was said.
+
+    `grams` are indices into `said`, `turns` turn numbers, both of one length. `said` is exact or too high, never too low.
+    """
+
+    grams: Ids
+    turns: Ids
+    said: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The buckets of one order: rows of all its heads, one head after the other."""
+
+    primes: Ids
+    starts: Ids
+    rows: Words
+    first_block: int
+
+    def buckets(self, mixes: Ids) -> Ids:
+        """Rows for N-grams, shape (N-grams, heads)."""
+        rows: Ids = mixes[:, None] % self.primes + self.starts
+        return rows
+
+    def blocks(self, rows: Ids) -> Ids:
+        found: Ids = self.first_block + rows * (self.rows.shape[1] * 4) // BLOCK
+        return found
+
+
+class Tables:
+    """Opens the file, or makes an empty one with room for `room` content words.
+
+    Raises TornTableError if the file is there and is not whole, or is of another seed or format. `buckets_read` counts
+    what look-ups have read.
+    """
+
+    def __init__(self, path: Path, *, seed: int, room: int = SMALLEST) -> None:
+        self._seed = seed
+        self._odd = multipliers(seed)
+        exists = path.exists()
+        if exists:
+            self.room, self.words, self.turns = _checked(_first_block(path), seed, path.stat().st_size)
+        else:
+            self.room, self.words, self.turns = room, 0, 0
+        # A vocabulary grows about as the square root of a text (Heaps' law); distinct pairs and triples as the text.
+        least = (16 * isqrt(self.room), self.room // 8, self.room // 4)
+        primes = primes_above(least)
+        sizes = [-(-sum(heads) * width * 4 // BLOCK) for heads, width in zip(primes, WIDTHS, strict=True)]
+        blocks = sum(sizes)
+        first = 1 + -(-blocks * 4 // BLOCK)
+        self._bytes = (first + blocks) * BLOCK
+        if exists and path.stat().st_size != self._bytes:
+            raise TornTableError("its length is not what its header says")
+        with path.open("r+b" if exists else "w+b") as file:
+            file.truncate(self._bytes)
+            self._map = mmap.mmap(file.fileno(), self._bytes)
+        self._map.madvise(mmap.MADV_RANDOM)
+        self._data = first * BLOCK
+        self._sums = np.frombuffer(self._map, np.uint32, blocks, BLOCK)
+        self._sections = []
+        at = 0
+        for heads, width, size in zip(primes, WIDTHS, sizes, strict=True):
+            starts = np.cumsum([0, *heads[:-1]])
+            rows = np.frombuffer(self._map, np.uint32, sum(heads) * width, self._data + at * BLOCK)
+            self._sections.append(_Section(np.array(heads, np.int64), starts, rows.reshape(-1, width), at))
+            at += size
+        # These two are all that grows in memory with the file: two bytes for each 4,096 of it.
+        self._written = np.zeros(blocks, bool)  # since the file was last closed
+        self._verified = np.full(blocks, not exists)
+        self._closed = True
+        self._waiting: list[Sequence[int]] = []
+        self._waiting_words = 0
+        self._written_turns = self.turns
+        self.buckets_read = 0
+        self._resident = 0
+        if not exists:
+            self._sums[:] = zlib.crc32(bytes(BLOCK))
+            self._mark(closed=True)
+
+    @property
+    def full(self) -> bool:
+        return self.words >= self.room
+
+    @property
+    def disk_bytes(self) -> int:
+        return self._bytes
+
+    def add(self, texts: Sequence[Sequence[int]]) -> None:
+        """Appends turns, each the numbers of its content words; the first is turn number `turns`.
+
+        They are written some at a time, the last of them by `flush`. Raises TornTableError if a block that would be written
+        to is damaged; the file must then be made again.
+        """
+        for text in texts:
+            self._waiting.append(text)
+            self._waiting_words += len(text)
+            if self._waiting_words >= _WORDS_A_WRITE:
+                self._write()
+        self.turns += len(texts)
+        self.words += sum(map(len, texts))
+
+    def _write(self) -> None:
+        if self._closed:
+            self._mark(closed=False)
+        for section, (mixes, owners) in zip(self._sections, ngrams(self._waiting, self._odd), strict=True):
+            for rows in section.buckets(mixes).T:
+                self._write_head(section, rows, self._written_turns + owners)
+                self.release()
+        self._written_turns += len(self._waiting)
+        self._waiting, self._waiting_words = [], 0
+
+    def _write_head(self, section: _Section, rows: Ids, turns: Ids) -> None:
+        order = np.argsort(rows, kind="stable")  # turns of a bucket stay in their order
+        rows, turns = rows[order], turns[order]
+        new = np.flatnonzero(np.diff(rows, prepend=-1))
+        counts = np.diff(new, append=len(rows))
+        blocks = np.unique(section.blocks(rows[new]))
+        self._verify(blocks[~self._written[blocks]])
+        before = section.rows[rows[new], 0].astype(np.int64)
+        nth = np.arange(len(rows)) - np.repeat(new, counts) + np.repeat(before, counts)
+        # Where a bucket is lapped within one write, assignment keeps the last: the newest turn.
+        section.rows[rows, 1 + nth % (section.rows.shape[1] - 1)] = turns + 1
+        section.rows[rows[new], 0] = before + counts
+        self._written[blocks] = True
+
+    def find(self, text: Sequence[int], *, agreement: int) -> list[Found]:
+        """For each order the turns that at least `agreement` heads of an N-gram of `text` name.
+
+        Reads N-grams x heads buckets, whatever is stored. Raises TornTableError if a block that it reads is damaged.
+        """
+        self.flush()
+        out = []
+        for section, (mixes, _) in zip(self._sections, ngrams([text], self._odd), strict=True):
+            at = section.buckets(mixes)
+            self._verify(section.blocks(at))
+            buckets = section.rows[at]
+            said = buckets[:, :, 0].min(axis=1).astype(np.int64) if len(mixes) else np.zeros(0, np.int64)
+            gram, head, place = np.nonzero(buckets[:, :, 1:])
+            turns = buckets[gram, head, place + 1].astype(np.int64) - 1
+            once = np.unique((gram << 40) + (turns << 8) + head)  # a head that names a turn twice has one voice
+            pairs, voices = np.unique(once >> 8, return_counts=True)
+            pairs = pairs[voices >= agreement]
+            out.append(Found(pairs >> 32, pairs & 0xFFFFFFFF, said))
+            self.buckets_read += at.size
+            self._resident += at.size
+        if self._resident >= _RELEASE_AFTER:
+            self.release()
+        return out
+
+    def flush(self) -> None:
+        """Returns when all that was added is on disk and the file is marked as closed. Raises TornTableError as `add` does."""
+        if self._waiting:
+            self._write()
+        if self._closed:
+            return
+        for n, block in enumerate(np.flatnonzero(self._written).tolist(), start=1):
+            self._sums[block] = self._crc(block)
+            if n % _RELEASE_AFTER == 0:
+                self.release()
+        self._verified |= self._written
+        self._written[:] = False
+        self._map.flush()
+        self._mark(closed=True)
+
+    def release(self) -> None:
+        """Lets go of the resident pages; they stay in the file, and in the kernel's cache while there is room."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+        self._resident = 0
+
+    def close(self) -> None:
+        self.flush()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Lets go of the file as it is. It is closed with the last view of it, which a traceback may still hold."""
+        del self._sections, self._sums, self._map
+
+    def _crc(self, block: int) -> int:
+        start = self._data + block * BLOCK
+        return zlib.crc32(self._map[start : start + BLOCK])
+
+    def _verify(self, blocks: Ids) -> None:
+        unknown = np.unique(blocks)
+        for block in unknown[~self._verified[unknown]].tolist():
+            if self._crc(block) != self._sums[block]:
+                raise TornTableError(f"block {block} is damaged")
+            self._verified[block] = True
+
+    def _mark(self, *, closed: bool) -> None:
+        header = _HEADER.pack(_MAGIC, _FORMAT, closed, self._seed, self.room, self.words, self.turns, self._bytes)
+        self._map[: _HEADER.size + 4] = header + struct.pack("<I", zlib.crc32(header))
+        self._map.flush(0, BLOCK)
+        self._closed = closed
+
+
+def _first_block(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(BLOCK)
+
+
+def _checked(header: bytes, seed: int, size: int) -> tuple[int, int, int]:
+    """Room, words and turns of a file by its header."""
+    if len(header) < BLOCK:
+        raise TornTableError("it is cut short")
+    magic, form, closed, its_seed, room, words, turns, its_size = _HEADER.unpack_from(header)
+    (checksum,) = struct.unpack_from("<I", header, _HEADER.size)
+    if magic != _MAGIC or zlib.crc32(header[: _HEADER.size]) != checksum:
+        raise TornTableError("its header is damaged")
+    if (form, its_seed) != (_FORMAT, seed):
+        raise TornTableError("it is of another format or seed")
+    if its_size != size:
+        raise TornTableError("its length is not what its header says")
+    if not closed:
+        raise TornTableError("it was not closed")
+    return room, words, turns

@@ -1,0 +1,389 @@
+"""Conditional memory: addresses as published, buckets that fill and lap, files that a crash spoils, and the fusion."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engram_eval.backends import Services
+from engram_eval.backends.conditional import ConditionalBackend, ConditionalMemory
+from engram_eval.backends.conditional.addressing import (
+    HEADS,
+    ORDERS,
+    canonical,
+    multipliers,
+    ngrams,
+    primes_above,
+    token_id,
+    tokens,
+)
+from engram_eval.backends.conditional.fusion import Spread, gate, rarity, smooth
+from engram_eval.backends.conditional.tables import BLOCK, WIDTHS, Tables, TornTableError
+from engram_eval.types import Context, Conversation, Session, Turn
+
+# --- addressing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Café  au\tLAIT\n", "cafe au lait"),
+        ("ﬁne Å ①", "fine a 1"),  # compatibility characters before accents
+        ("plain", "plain"),
+        (" \n", ""),
+    ],
+)
+def test_canonical_text(text: str, expected: str) -> None:
+    assert canonical(text) == expected
+
+
+def test_tokens_are_stems_of_content_words() -> None:
+    assert tokens("Was Mélanie painting the sunrises?") == ["melani", "paint", "sunris"]
+
+
+def test_a_token_has_the_same_number_everywhere() -> None:
+    assert token_id("corgi") == 2_162_670_425
+    assert 0 <= token_id("") < 2**32
+
+
+def test_multipliers_are_odd_and_leave_room_for_a_token() -> None:
+    odd = multipliers(7)
+    assert (odd % 2 == 1).all()
+    assert int(odd.max()) * (2**32 - 1) < 2**63
+    assert (odd == multipliers(7)).all()
+    assert (odd != multipliers(8)).any()
+
+
+def test_ngrams_by_hand() -> None:
+    # words 2 4 6 with multipliers 3 5 7: 2*3=6, 4*3=12, 6*3=18; 12^(2*5)=6, 18^(4*5)=6; 18^(4*5)^(2*7)=8
+    one, two, three = ngrams([[2, 4, 6]], np.array([3, 5, 7]))
+    assert one[0].tolist() == [6, 12, 18]
+    assert two[0].tolist() == [6]  # both pairs mix to 6: a collision counts once a turn
+    assert three[0].tolist() == [8]
+
+
+_texts = st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=8), max_size=6)
+
+
+@given(_texts, st.integers(0, 2**32))
+def test_ngrams_agree_with_a_plain_loop(texts: list[list[int]], seed: int) -> None:
+    odd = [int(m) for m in multipliers(seed)]
+    for order, (mixes, owners) in zip(ORDERS, ngrams(texts, multipliers(seed)), strict=True):
+        expected = set()
+        for owner, text in enumerate(texts):
+            for end in range(order - 1, len(text)):
+                mix = 0
+                for back in range(order):
+                    mix ^= text[end - back] * odd[back]
+                expected.add((owner, mix))
+        got = list(zip(owners.tolist(), mixes.tolist(), strict=True))
+        assert got == sorted(expected)
+
+
+def test_primes_are_distinct_and_not_under_the_size() -> None:
+    rows = primes_above((10, 10, 30), heads=3)
+    assert rows == [[11, 13, 17], [19, 23, 29], [31, 37, 41]]
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def _tables(folder: Path, **settings: int) -> Tables:
+    return Tables(folder / "tables", seed=0, **settings)
+
+
+def _named(tables: Tables, text: list[int], agreement: int = HEADS) -> list[list[int]]:
+    return [order.turns.tolist() for order in tables.find(text, agreement=agreement)]
+
+
+def test_a_turn_is_found_by_its_words_pairs_and_triples(tmp_path: Path) -> None:
+    tables = _tables(tmp_path)
+    tables.add([[1, 2, 3], [3, 2, 1], [9]])
+    tables.add([[1, 2]])
+    one, two, three = tables.find([1, 2, 3], agreement=HEADS)
+    assert set(one.turns.tolist()) == {0, 1, 3}
+    assert set(two.turns.tolist()) == {0, 3}  # order matters
+    assert three.turns.tolist() == [0]
+    assert sorted(one.said.tolist()) == [2, 3, 3]
+    tables.close()
+
+
+def test_a_full_bucket_drops_its_oldest_turns_and_still_counts_them(tmp_path: Path) -> None:
+    tables = _tables(tmp_path)
+    places = WIDTHS[0] - 1
+    for _ in range(2):  # lapped by two writes, and within each of them
+        tables.add([[5]] * (places + 10))
+    (one, _, _) = tables.find([5], agreement=HEADS)
+    stored = 2 * (places + 10)
+    assert one.turns.tolist() == list(range(stored - places, stored))
+    assert one.said.tolist() == [stored]
+    tables.close()
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 30), max_size=6), min_size=1, max_size=12),
+    st.lists(st.integers(0, 30), max_size=5),
+)
+def test_nothing_stored_is_missed_while_buckets_have_room(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[list[int]], query: list[int]
+) -> None:
+    tables = _tables(tmp_path_factory.mktemp("tables"))
+    tables.add(texts)
+    for order, found in zip(ORDERS, tables.find(query, agreement=HEADS), strict=True):
+        asked = {tuple(query[i : i + order]) for i in range(len(query) - order + 1)}
+        holders = {
+            t
+            for t, text in enumerate(texts)
+            for i in range(len(text) - order + 1)
+            if tuple(text[i : i + order]) in asked
+        }
+        assert holders <= set(found.turns.tolist())
+    tables.close()
+
+
+def test_heads_that_collide_are_outvoted(tmp_path: Path) -> None:
+    tables = _tables(tmp_path)
+    generator = np.random.default_rng(0)
+    texts = generator.integers(0, 2**32, (3000, 4)).tolist()
+    tables.add(texts)
+    strangers = generator.integers(0, 2**32, 200).tolist()
+    assert sum(len(_named(tables, [word], agreement=1)[0]) for word in strangers) > 200
+    assert sum(len(_named(tables, [word], agreement=4)[0]) for word in strangers) == 0
+    assert all(turn in _named(tables, texts[turn], agreement=4)[0] for turn in range(0, 3000, 100))
+    tables.close()
+
+
+def test_a_lookup_reads_as_many_buckets_whatever_is_stored(tmp_path: Path) -> None:
+    read = []
+    for stored in (10, 2000):
+        tables = Tables(tmp_path / str(stored), seed=0)
+        tables.add([[turn, turn + 1] for turn in range(stored)])
+        before = tables.buckets_read
+        tables.find([1, 2, 3], agreement=4)
+        read.append(tables.buckets_read - before)
+        tables.close()
+    assert read == [(3 + 2 + 1) * HEADS] * 2
+
+
+def test_tables_opened_again_find_the_same(tmp_path: Path) -> None:
+    tables = _tables(tmp_path)
+    tables.add([[1, 2, 3], [2, 3]])
+    first = _named(tables, [2, 3])
+    tables.close()
+    again = _tables(tmp_path)
+    assert (again.turns, again.words) == (2, 5)
+    assert _named(again, [2, 3]) == first
+    again.close()
+
+
+def _written(folder: Path) -> Path:
+    tables = _tables(folder)
+    tables.add([[1, 2, 3]])
+    tables.close()
+    return folder / "tables"
+
+
+@pytest.mark.parametrize("size", [0, 100, BLOCK, 3 * BLOCK])
+def test_a_truncated_file_is_found_when_it_is_opened(tmp_path: Path, size: int) -> None:
+    path = _written(tmp_path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(TornTableError):
+        _tables(tmp_path)
+
+
+def test_another_seed_is_found_when_it_is_opened(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    with pytest.raises(TornTableError, match="seed"):
+        Tables(path, seed=1)
+
+
+def test_a_file_that_was_being_written_is_found_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engram_eval.backends.conditional.tables._WORDS_A_WRITE", 1)
+    path = _written(tmp_path)
+    tables = _tables(tmp_path)
+    tables.add([[4]])
+    tables.abandon()  # as a killed process leaves it
+    with pytest.raises(TornTableError, match="closed"):
+        Tables(path, seed=0)
+
+
+def test_a_damaged_bucket_is_found_when_it_is_read(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    data = bytearray(path.read_bytes())
+    for at in range(data.index(b"\x01\0\0\0\x01\0\0\0", 2 * BLOCK), len(data), 4):  # once written, by turn 0
+        if data[at : at + 8] == b"\x01\0\0\0\x01\0\0\0":
+            data[at + 4] = 7
+    path.write_bytes(data)
+    tables = _tables(tmp_path)
+    with pytest.raises(TornTableError, match="damaged"):
+        tables.find([1], agreement=4)
+    tables.abandon()
+
+
+# --- fusion -------------------------------------------------------------------------------------------------------
+
+
+def test_the_gate_is_as_published() -> None:
+    x = np.array([4.0, -4.0, 0.0, 0.25])
+    assert gate(x) == pytest.approx([1 / (1 + math.exp(-y)) for y in (2, -2, 0, 0.5)])
+
+
+def test_rarer_is_worth_more() -> None:
+    worth = rarity(np.array([1, 10, 100, 1000]), 100)
+    assert (np.diff(worth) < 0).all()
+    assert (worth >= 0).all()
+
+
+def test_a_turn_passes_its_score_on_within_its_session() -> None:
+    numbers, sessions = np.array([1, 2, 3, 4, 5, 8, 11, 14]), np.array([0, 0, 0, 0, 1, 0, 0, 0])
+    scores = np.array([0, 1.0, 0, 0, 0, 0, 0, 0])
+    got = smooth(numbers, sessions, scores, Spread(kernel=0.6, after=0.5, before=0.25))
+    # before, itself, after, nothing 2 on, other session, and the taps 6, 9 and (none) 12 turns on
+    assert got == pytest.approx([0.25, 1, 0.5, 0, 0, 0.2, 0.15, 0])
+
+
+# --- the memory ---------------------------------------------------------------------------------------------------
+
+_QUERIES = ["What breed is Bob's puppy?", "When did Ann run the race?", "Where did Clara move?"]
+
+
+async def _memory(conversation: Conversation, services: Services, sessions: int | None = None) -> ConditionalMemory:
+    memory = await ConditionalBackend().open(conversation.info, services)
+    for session in conversation.sessions[:sessions]:
+        await memory.ingest(session)
+    await memory.ready()
+    return memory
+
+
+async def _recalls(memory: ConditionalMemory) -> list[Context]:
+    contexts = [await memory.recall(query, asked_at=None, budget=60) for query in _QUERIES]
+    await memory.close()
+    return contexts
+
+
+def _fresh(conversation: Conversation, services: Services) -> list[Context]:
+    async def run() -> list[Context]:
+        return await _recalls(await _memory(conversation, services))
+
+    return asyncio.run(run())
+
+
+def test_the_turn_that_answers_comes_with_its_date(conversation: Conversation, services: Services) -> None:
+    breed, race, clara = _fresh(conversation, services)
+    assert "D1:3" in {turn_id for item in breed.items for turn_id in item.turn_ids}
+    assert race.items[0].turn_ids == ("D2:1",)
+    assert "[25 May 2023]" in race.text
+    assert clara.items[0].turn_ids == ("D3:1",)
+
+
+def test_a_memory_opened_again_recalls_the_same(
+    conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _fresh(conversation, services) == _fresh(conversation, services)
+    assert not capsys.readouterr().err
+
+
+def test_a_question_without_a_known_word_recalls_nothing(conversation: Conversation, services: Services) -> None:
+    async def run() -> list[Context]:
+        memory = await _memory(conversation, services)
+        contexts = [await memory.recall(query, asked_at=None, budget=60) for query in ("", "xylophone", "Ann")]
+        await memory.close()
+        return contexts
+
+    assert [context.items for context in asyncio.run(run())] == [(), (), ()]
+
+
+def test_nothing_stored_is_nothing_recalled(conversation: Conversation, services: Services) -> None:
+    async def run() -> Context:
+        return await (await _memory(conversation, services, sessions=0)).recall("Ann?", asked_at=None, budget=None)
+
+    assert asyncio.run(run()) == Context("")
+
+
+def test_an_ingest_that_was_killed_goes_on_where_it_stopped(
+    conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = services.folder / "fresh"
+    folder.mkdir()
+    straight = _fresh(conversation, replace(services, folder=folder))
+
+    async def killed() -> None:
+        memory = await ConditionalBackend().open(conversation.info, services)
+        for session in conversation.sessions[:2]:
+            await memory.ingest(session)
+        memory.abandon()
+
+    asyncio.run(killed())
+    assert _fresh(conversation, services) == straight
+    assert not capsys.readouterr().err  # the tables were closed, and behind the store
+
+
+@pytest.mark.parametrize("spoil", ["truncate", "damage", "remove", "vectors"])
+def test_a_spoilt_file_is_said_and_made_again(
+    spoil: str, conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = _fresh(conversation, services)
+    path = services.folder / ("turns.vectors" if spoil == "vectors" else "turns.tables")
+    data = path.read_bytes()
+    if spoil == "remove":
+        path.unlink()
+    else:
+        half = data[: len(data) // 2]
+        path.write_bytes(data.replace(b"\x01\0\0\0", b"\x02\0\0\0") if spoil == "damage" else half)
+        if spoil == "damage":  # the header is whole
+            path.write_bytes(data[:BLOCK] + path.read_bytes()[BLOCK:])
+    assert _fresh(conversation, services) == first
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == (0 if spoil == "remove" else 1)
+    assert all(str(path) in line for line in said)
+    assert _fresh(conversation, services) == first
+    assert not capsys.readouterr().err
+
+
+def test_tables_grow_and_find_what_was_written_before(services: Services, conversation: Conversation) -> None:
+    filler = " ".join(f"word{i}" for i in range(900))
+    first = Session("S", None, (Turn("S:0", "Ann", "I bought a theremin."),))
+    rest = [Session(f"S{i}", None, (Turn(f"S{i}:0", "Bob", f"{filler} {i}"),)) for i in range(20)]
+
+    async def run() -> Context:
+        memory = await _memory(replace(conversation, sessions=(first, *rest)), services)
+        context = await memory.recall("Who bought a theremin?", asked_at=None, budget=40)
+        await memory.close()
+        return context
+
+    assert asyncio.run(run()).items[0].turn_ids == ("S:0",)
+    empty = Tables(services.folder / "empty", seed=0)
+    assert (services.folder / "turns.tables").stat().st_size > empty.disk_bytes
+
+
+@pytest.mark.parametrize("settings", [{"agreement": 0}, {"agreement": 9}, {"pair": -1.0}, {"speaker": math.inf}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError):
+        ConditionalBackend(**settings)  # type: ignore[arg-type]
+
+
+def test_damage_that_a_write_meets_is_said_and_made_again(
+    conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = services.folder / "fresh"
+    folder.mkdir()
+    straight = _fresh(conversation, replace(services, folder=folder))
+
+    async def first_session() -> None:
+        await (await _memory(conversation, services, sessions=1)).close()
+
+    asyncio.run(first_session())
+    path = services.folder / "turns.tables"
+    path.write_bytes(path.read_bytes()[:BLOCK] + b"\x05" * (path.stat().st_size - BLOCK))
+    assert _fresh(conversation, services) == straight
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "damaged" in line
