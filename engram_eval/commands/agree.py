@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engram_eval.commands import DONE, SOME_ERRORED, command
 from engram_eval.commands.options import add_models, given
+from engram_eval.commands.terminal import print_tables
 from engram_eval.settings import Settings, from_mapping
 from engram_eval.text import plural
 
@@ -50,7 +51,7 @@ def _agree(options: argparse.Namespace) -> int:
     if options.out:
         agreement.write_verdicts(options.out, answers)
     found = agreement.tables(answers, wrong, settings.judge)
-    _print(found, agreement.notes(found, settings.judge, sha256, wrong=bool(wrong)))
+    print_tables(found, notes=agreement.notes(found, settings.judge, sha256, wrong=bool(wrong)))
     errors = [answer for answer in answers if answer.error]
     if not errors:
         return DONE
@@ -92,18 +93,3 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
         return agreement.graded(recorded, verdicts)
     finally:
         await roles.close()
-
-
-def _print(tables: list[Any], notes: list[str]) -> None:
-    """On a terminal as wide as it is, elsewhere wide enough that nothing wraps; as one text, see `compare`."""
-    from rich.console import Console
-
-    from engram_eval.table import print_rich
-
-    console = Console(highlight=False)
-    console.width = max(console.width, 100) if sys.stdout.isatty() else 200
-    with console.capture() as captured:
-        print_rich(tables, console)
-        for note in notes:
-            console.print(note, markup=False, style="dim")
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))

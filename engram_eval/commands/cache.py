@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import groupby
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engram_eval.cache import cache_folder
 from engram_eval.commands import DONE, command
+from engram_eval.commands.terminal import print_tables
 
 if TYPE_CHECKING:
     from engram_eval.llm.prices import Prices
@@ -68,10 +68,9 @@ def _stats(options: argparse.Namespace) -> int:
 
 
 def _print_contents(contents: list[Contents], prices: Prices) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from engram_eval.table import Column, Table, print_rich
+    from engram_eval.table import Column, Table
 
     def of(name: str) -> Callable[[dict[str, Any]], Any]:
         return lambda row: getattr(row["kept"], name)
@@ -94,11 +93,7 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
         Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in of_endpoint], ranked=lambda _: False)
         for endpoint, of_endpoint in groupby(contents, lambda kept: kept.endpoint)
     ]
-    console = Console(highlight=False)  # its width and its text: for the reasons that `compare` gives
-    console.width = max(console.width, 100) if sys.stdout.isatty() else 200
-    with console.capture() as captured:
-        print_rich(tables, console)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print_tables(tables)
 
 
 def _printable(name: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engram_eval.commands import DONE, command
+from engram_eval.commands.terminal import print_tables
 
 
 def add(commands: Any) -> None:
@@ -59,11 +59,9 @@ def print_comparison(
     all_pairs: bool = False,
     known_errors: Path | None = None,
 ) -> None:
-    from rich.console import Console
-
     from engram_eval.causes import read_key_errors
     from engram_eval.compare import compare
-    from engram_eval.table import escaped, print_rich, to_csv, to_markdown
+    from engram_eval.table import escaped, to_csv, to_markdown
     from engram_eval.text import visible
 
     key_errors = read_key_errors(known_errors) if known_errors else None
@@ -82,14 +80,4 @@ def print_comparison(
         print(to_markdown(result.tables))
         print("\n".join(f"- {escaped(note)}" for note in result.notes))
     else:
-        # On a terminal as wide as it is, but not so narrow that columns vanish; in a file or a CI log wide enough that
-        # nothing wraps. Printed as one text: rich would end the process itself if the reader of our output went away.
-        console = Console(highlight=False, emoji=False)
-        console.width = max(console.width, 100) if sys.stdout.isatty() else 200
-        with console.capture() as captured:
-            for line in result.data:
-                console.print(visible(line), markup=False)
-            print_rich(result.tables, console)
-            for note in result.notes:
-                console.print(visible(note), markup=False, style="dim")
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        print_tables(result.tables, before=result.data, notes=result.notes)

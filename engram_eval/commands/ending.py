@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
+
+from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
     from engram_eval.results import RunFolder
     from engram_eval.roles import Roles
+
+
+def carry_out(
+    work: Coroutine[Any, Any, None], folder: RunFolder, roles: Roles, *, command: str
+) -> dict[str, Any] | None:
+    """Does the work of a run or a grading, and leaves the folder as it is to be left, however that ended.
+
+    Returns the summary; None after Ctrl-C, with `command`, by which it is finished, told.
+    """
+    from engram_eval.results import InUse
+
+    async def closing() -> None:
+        try:
+            await work
+        finally:
+            await roles.close()
+
+    roles.journal_to(folder.keep_spent)
+    try:
+        asyncio.run(closing())
+    except InUse:  # the folder is another process's
+        raise
+    except UserError:
+        write_end(folder, roles, finished=False)
+        raise
+    except KeyboardInterrupt:
+        write_end(folder, roles, finished=False)
+        print(
+            f"\nengram-eval: interrupted; finish it with: engram-eval {command} --resume {folder.path}", file=sys.stderr
+        )
+        return None
+    return write_end(folder, roles, finished=True)
 
 
 def write_end(folder: RunFolder, roles: Roles, *, finished: bool) -> dict[str, Any]:

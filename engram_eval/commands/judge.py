@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engram_eval.commands import DONE, INTERRUPTED, SOME_ERRORED, command
 from engram_eval.commands.compare import print_comparison
-from engram_eval.commands.ending import print_usage, write_end
+from engram_eval.commands.ending import carry_out, print_usage
 from engram_eval.commands.options import add_data, add_models, add_probe, given
 from engram_eval.errors import UserError
 from engram_eval.text import plural
@@ -46,8 +45,8 @@ judge --resume results/my-memory""",
 
 def _judge(options: argparse.Namespace) -> int:
     from engram_eval import manifest as manifests
-    from engram_eval.grading import describe, make_grading, read_answers
-    from engram_eval.results import InUse, RunFolder
+    from engram_eval.grading import describe, grade, make_grading, read_answers
+    from engram_eval.results import RunFolder
 
     if options.resume:
         folder = RunFolder(options.resume)
@@ -64,19 +63,10 @@ def _judge(options: argparse.Namespace) -> int:
         folder.create({**manifests.provenance(), **describe(grading), "finished": None})
     for name, text in {**grading.why, "run": str(folder.path)}.items():
         print(f"{name:9} {text}", file=sys.stderr)
-    grading.roles.journal_to(folder.keep_spent)
-    try:
-        asyncio.run(_execute(grading, folder, options))
-    except InUse:
-        raise
-    except UserError:
-        write_end(folder, grading.roles, finished=False)
-        raise
-    except KeyboardInterrupt:
-        write_end(folder, grading.roles, finished=False)
-        print(f"\nengram-eval: interrupted; finish it with: engram-eval judge --resume {folder.path}", file=sys.stderr)
+    work = grade(grading, folder, debug=options.debug)
+    summary = carry_out(work, folder, grading.roles, command="judge")
+    if summary is None:
         return INTERRUPTED
-    summary = write_end(folder, grading.roles, finished=True)
     print_comparison([folder], "table")
     print_usage(folder)
     return _tell_errors(grading, folder, summary["backends"][grading.label]["errors"])
@@ -101,15 +91,6 @@ def _resumed(options: argparse.Namespace, folder: RunFolder) -> Grading:
     )
     manifests.refuse_other_run(stored, describe(grading), options.resume)
     return grading
-
-
-async def _execute(grading: Grading, folder: RunFolder, options: argparse.Namespace) -> None:
-    from engram_eval.grading import grade
-
-    try:
-        await grade(grading, folder, debug=options.debug)
-    finally:
-        await grading.roles.close()
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engram_eval.commands import DONE, INTERRUPTED, SOME_ERRORED, command, positive
 from engram_eval.commands.compare import print_comparison
-from engram_eval.commands.ending import print_usage, write_end
+from engram_eval.commands.ending import carry_out, print_usage
 from engram_eval.commands.options import add_data, add_models, add_probe, given
 from engram_eval.errors import UserError
 
@@ -77,7 +77,8 @@ def _run(options: argparse.Namespace) -> int:
     from engram_eval.estimate import estimate
     from engram_eval.grading import is_grading
     from engram_eval.plan import describe, make_plan
-    from engram_eval.results import InUse, RunFolder
+    from engram_eval.results import RunFolder
+    from engram_eval.runner import execute
 
     if options.resume:
         if options.out or options.experiment:
@@ -102,19 +103,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"cost      {_cost(plan, asyncio.run(estimate(plan)))}", file=sys.stderr)
     if not options.resume:
         folder.create({**manifests.provenance(), **describe(plan), "finished": None})
-    plan.roles.journal_to(folder.keep_spent)
-    try:
-        asyncio.run(_execute(plan, folder, options))
-    except InUse:
-        raise
-    except UserError:
-        write_end(folder, plan.roles, finished=False)
-        raise
-    except KeyboardInterrupt:
-        write_end(folder, plan.roles, finished=False)
-        print(f"\nengram-eval: interrupted; finish it with: engram-eval run --resume {folder.path}", file=sys.stderr)
+    work = execute(plan, folder, debug=options.debug, keep_memories=options.keep_memories)
+    summary = carry_out(work, folder, plan.roles, command="run")
+    if summary is None:
         return INTERRUPTED
-    summary = write_end(folder, plan.roles, finished=True)
     print_comparison([folder], "table", paper=options.paper)
     print_usage(folder)
     errors = sum(facts["errors"] for facts in summary["backends"].values())
@@ -127,15 +119,6 @@ def _run(options: argparse.Namespace) -> int:
         )
         return SOME_ERRORED
     return DONE
-
-
-async def _execute(plan: Any, folder: Any, options: argparse.Namespace) -> None:
-    from engram_eval.runner import execute
-
-    try:
-        await execute(plan, folder, debug=options.debug, keep_memories=options.keep_memories)
-    finally:
-        await plan.roles.close()
 
 
 def _print_plan(why: dict[str, str]) -> None:

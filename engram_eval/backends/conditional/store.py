@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engram_eval.backends.sqlite_file import open_file
 from engram_eval.embedding import Vectors
 from engram_eval.types import Session, Turn
 
@@ -44,36 +44,14 @@ class Store:
         self._type = np.dtype(
             [("session", "<u4"), ("speaker", "<u4"), ("words", "<u4"), ("vector", "<f2", (dimensions,))]
         )
-        path = folder / "turns.sqlite"
         identity = f"conditional {_FORMAT} {embedder} {dimensions}"
-        try:
-            self._open(path, identity)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
-                raise  # locked, or a full disk
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._open(path, identity)
+        self._db = open_file(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
         self.turns: int = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
         self._sessions: int = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
         self.speakers: list[str] = [name for (name,) in self._db.execute("SELECT name FROM speakers ORDER BY number")]
         """Each once; a record's `speaker` is an index into it."""
         self._records: Records | None = None
         self._map: mmap.mmap | None = None
-
-    def _open(self, path: Path, identity: str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                self._db.executescript(f"BEGIN; CREATE TABLE meta (identity TEXT); {_SCHEMA} COMMIT;")
-                self._db.execute("INSERT INTO meta VALUES (?)", (identity,))
-            if self._db.execute("SELECT identity FROM meta").fetchall() != [(identity,)]:
-                raise sqlite3.DatabaseError("file is not a store of this format")
-        except sqlite3.Error:
-            self._db.close()
-            raise
 
     def has(self, session: Session) -> bool:
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())

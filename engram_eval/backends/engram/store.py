@@ -7,7 +7,6 @@ the file and from nowhere else, so that a memory that is opened again recalls th
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.router import MemoryType
+from engram_eval.backends.sqlite_file import open_file
 from engram_eval.embedding import Vectors
 from engram_eval.types import Session, Turn
 
@@ -71,28 +71,7 @@ class Store:
     def __init__(self, path: Path, *, embedder: str, dimensions: int) -> None:
         self._dimensions = dimensions
         identity = f"engram {_FORMAT} {embedder} {dimensions}"
-        try:
-            self._open(path, identity)
-        except sqlite3.DatabaseError as error:
-            if not _is_unusable(error):
-                raise
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._open(path, identity)
-
-    def _open(self, path: Path, identity: str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                self._db.executescript(f"BEGIN; CREATE TABLE meta (identity TEXT); {_SCHEMA} COMMIT;")
-                self._db.execute("INSERT INTO meta VALUES (?)", (identity,))
-            if self._db.execute("SELECT identity FROM meta").fetchall() != [(identity,)]:
-                raise sqlite3.DatabaseError("file is not a store of this format")
-        except sqlite3.Error:
-            self._db.close()
-            raise
+        self._db = open_file(path, identity=identity, schema=_SCHEMA)
 
     def has(self, session: Session) -> bool:
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())
@@ -157,11 +136,3 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
-
-
-def _is_unusable(error: sqlite3.DatabaseError) -> bool:
-    """Broken, or of another format; not merely locked, or on a full disk."""
-    return any(
-        word in str(error)
-        for word in ("not a database", "malformed", "of this format", "no such table", "no such column")
-    )

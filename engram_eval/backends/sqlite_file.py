@@ -1,0 +1,42 @@
+"""A memory's SQLite file: opened, or made anew if it is not one."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+
+def open_file(path: Path, *, identity: str, schema: str) -> sqlite3.Connection:
+    """Opens the file, or makes it with `schema`. One that is broken or of another identity is made anew: it holds nothing
+    that its conversation does not hold. Raises sqlite3.Error for one that is locked, or on a full disk."""
+    try:
+        return _open(path, identity, schema)
+    except sqlite3.DatabaseError as error:
+        if not _is_unusable(error):
+            raise
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _open(path, identity, schema)
+
+
+def _open(path: Path, identity: str, schema: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            db.executescript(f"BEGIN; CREATE TABLE meta (identity TEXT); {schema} COMMIT;")
+            db.execute("INSERT INTO meta VALUES (?)", (identity,))
+        if db.execute("SELECT identity FROM meta").fetchall() != [(identity,)]:
+            raise sqlite3.DatabaseError("file is not a store of this format")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _is_unusable(error: sqlite3.DatabaseError) -> bool:
+    """Broken, or of another format; not merely locked, or on a full disk."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    return "no such table" in str(error) or "no such column" in str(error)
