@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -154,6 +154,7 @@ def test_none_is_made_where_the_verdict_is_not_certain() -> None:
 
 
 @settings(max_examples=15, deadline=None)
+@example(seed=117)  # a gold that holds a word of a vague answer's frame
 @given(seed=st.integers(0, 10_000))
 def test_probes_of_the_synthetic_data_keep_their_promises(seed: int) -> None:
     rng = random.Random(seed)

@@ -118,7 +118,9 @@ def vague(question: Question, pick: Pick) -> str | None:
     elif COUNTED.fullmatch(asked) or read_count(question.text, gold):
         asked = "number"
     shape = {"whom": "who", "whose": "who", "which": "what"}.get(asked, asked)
-    return pick.of("vague", _VAGUE[shape]).format(topic)
+    # A frame whose own words stand in the gold ("a place", of "the second-hand place") would not be vague.
+    answers = [answer for frame in _VAGUE[shape] if not known & set(content_stems(answer := frame.format(topic)))]
+    return pick.of("vague", answers) if answers else None
 
 
 _NAME = re.compile(r"(?<=\s)[A-Z][a-z]+\b")
