@@ -104,7 +104,7 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
     order = sorted(range(len(dates)), key=dates.__getitem__)
     if order != list(range(len(dates))):
         notes.add("sessions out of time order: put in time order", question_id)
-    sessions, evidence = [], []
+    sessions, evidence, official_id = [], [], {}
     for place, index in enumerate(order, start=1):
         turns = []
         for number, node in enumerate(histories[index].items(), start=1):
@@ -114,6 +114,7 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
                 evidence.append(turn.id)
         if turns:
             sessions.append(Session(f"S{place}", dates[index], tuple(turns)))
+            official_id[f"S{place}"] = official_ids[index]
         else:
             notes.add("sessions without turns: left out", f"{question_id} {official_ids[index]}")
     if not sessions:
@@ -140,7 +141,7 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
         category=category,
         asked_at=_datetime(record.get("question_date")),
         evidence=tuple(evidence),
-        evidence_sessions=tuple(f"S{place}" for place, i in enumerate(order, start=1) if official_ids[i] in wanted),
+        evidence_sessions=tuple(session.id for session in sessions if official_id[session.id] in wanted),
         unanswerable=unanswerable,
     )
     return Sample(Conversation(ConversationInfo(conversation_id, speakers), tuple(sessions)), (question,))

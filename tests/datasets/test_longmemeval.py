@@ -60,6 +60,12 @@ def test_sessions_are_in_time_order_and_evidence_follows_them(tmp_path: Path) ->
     assert notes.places["sessions out of time order: put in time order"] == ["q1_abs"]
 
 
+def test_a_session_without_turns_is_no_evidence_session(tmp_path: Path) -> None:
+    histories = [[], _RECORD["haystack_sessions"][1]]
+    (sample,), _ = _read(_write(tmp_path, [{**_RECORD, "haystack_sessions": histories}]))
+    assert sample.questions[0].evidence_sessions == ()
+
+
 def test_nothing_that_a_memory_sees_holds_a_label(tmp_path: Path) -> None:
     (sample,), _ = _read(_write(tmp_path, [_RECORD]))
     seen = repr(sample.conversation)
