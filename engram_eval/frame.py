@@ -34,7 +34,10 @@ def load(*runs: str | Path) -> pd.DataFrame:
     return frame
 
 
-_LISTS = ("retrieved", "evidence", "evidence_found", "evidence_left_out", "evidence_stored", "judge_votes")
+_LISTS = (
+    "retrieved", "evidence", "evidence_found", "evidence_left_out", "evidence_stored", "judge_votes",
+    "retrieved_sessions", "evidence_sessions",
+)  # fmt: skip
 _JUDGE = {"name": "judge_name", "votes": "judge_votes", "reason": "judge_reason", "cost_usd": "judge_cost_usd"}
 
 

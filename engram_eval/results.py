@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import UnionType
 from typing import IO, Any, Literal, get_args, get_origin, get_type_hints
@@ -32,7 +32,9 @@ class Record:
     the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
     `evidence_found`, `evidence_left_out`, `evidence_stored`: the evidence turns that stand in the context, that were
     ranked next (as many again) and had no room, that the memory holds at all. `context`, `evidence_text`: the keys of
-    the context and of the evidence turns' words (parted by U+001E) in `contexts.sqlite`.
+    the context and of the evidence turns' words (parted by U+001E) in `contexts.sqlite`. `retrieved_sessions`: the distinct
+    sessions of `retrieved`, each where its best turn ranks; `evidence_sessions`: the question's, by its labels. Both are
+    None in records of before they were kept, the first also where there is no ranking to be known of.
     """
 
     backend: str
@@ -71,6 +73,8 @@ class Record:
     evidence_text: str | None
     truncated: bool
     cut: bool
+    retrieved_sessions: list[str] | None = None
+    evidence_sessions: list[str] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -99,6 +103,7 @@ def record_of(
         "status": "error" if error else "ok",
         "error": f"{step}: {type(error).__name__}: {error}" if error else None,
         "evidence": list(question.evidence),
+        "evidence_sessions": list(question.evidence_sessions),
     }
     lists: dict[str, Any] = {
         name: [] for name in ("retrieved", "evidence_found", "evidence_left_out", "evidence_stored")
@@ -115,6 +120,7 @@ def _types(hint: Any) -> tuple[type, ...]:
 
 
 _FIELDS = {name: _types(hint) for name, hint in get_type_hints(Record).items()}
+_REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
 _MANIFEST_KEYS = frozenset(
     ("settings", "seed", "dataset", "backends", "reader", "judge", "embedder", "token_encoding", "budget", "prompts")
 )
@@ -203,14 +209,14 @@ class RunFolder:
             values = json.loads(line)
         except (ValueError, RecursionError):
             raise UserError(f"{where}: not JSON; delete the line to have its question asked again") from None
-        if not isinstance(values, dict) or not values.keys() >= _FIELDS.keys():
-            missing = ", ".join(sorted(_FIELDS.keys() - set(values))) if isinstance(values, dict) else "everything"
+        if not isinstance(values, dict) or not values.keys() >= _REQUIRED:
+            missing = ", ".join(sorted(_REQUIRED - set(values))) if isinstance(values, dict) else "everything"
             raise UserError(f"{where}: not a record of this version ({missing} missing); run it anew")
-        for name, types in _FIELDS.items():
-            value = values[name]
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        known = {name: values[name] for name in _FIELDS if name in values}
+        for name, value in known.items():
+            if not isinstance(value, _FIELDS[name]) or (isinstance(value, bool) and bool not in _FIELDS[name]):
                 raise UserError(f"{where}: {name} is {value!r:.40}; delete the line to have its question asked again")
-        return Record(**{name: values[name] for name in _FIELDS})
+        return Record(**known)
 
     def contexts(self) -> Contexts:
         """To look contexts up in."""

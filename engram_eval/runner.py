@@ -15,8 +15,8 @@ import hashlib
 import re
 import shutil
 import traceback
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -215,6 +215,7 @@ class _ConversationRun:
         judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
         found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
         named = [turn_id for item in recalled.context.items for turn_id in item.turn_ids]
+        retrieved = list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
         # Some memories rank all that they hold: what twice the room would have taken was recalled and cut, the rest was not.
         without_room = {*recalled.context.left_out[: len(named)], *named}
         said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
@@ -234,7 +235,8 @@ class _ConversationRun:
             judge_s=judge_s,
             **opened.cost,
             cached=answer.cached,
-            retrieved=list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids)),
+            retrieved=retrieved,
+            retrieved_sessions=self._sessions_of(retrieved),
             evidence_recall=len(found) / len(question.evidence) if question.evidence else None,
             evidence_all=len(found) == len(question.evidence) if question.evidence else None,
             evidence_found=found,
@@ -254,16 +256,23 @@ class _ConversationRun:
         return limits[traits_of(self.backend).limit]
 
     def _within(self, context: Context, turns: dict[str, Turn]) -> tuple[Context, bool]:
-        """The budget binds every memory: what a memory sends beyond it is cut off, and the items that stood there."""
+        """The budget binds every memory: what a memory sends beyond it is cut off, and the turns that stood there.
+
+        Of a memory that paraphrases nobody can tell which these are: all that it names stay.
+        """
         budget = self._budget()
         text = context.text if budget is None else self.plan.tokens.cut(context.text, budget)
         if text == context.text:
             return context, False
-        paraphrased = traits_of(self.backend).paraphrases
-        items = (
-            i for i in context.items if paraphrased or any(t in turns and stands_in(turns[t], text) for t in i.turn_ids)
-        )
-        return Context(text, tuple(items), context.truncated), True
+        if traits_of(self.backend).paraphrases:
+            return Context(text, context.items, context.truncated), True
+        items = (replace(i, turn_ids=tuple(t for t in i.turn_ids if stands_in(turns[t], text))) for i in context.items)
+        return Context(text, tuple(item for item in items if item.turn_ids), context.truncated), True
+
+    def _sessions_of(self, turn_ids: Iterable[str]) -> list[str]:
+        """The distinct sessions of turns, each where its first turn stands."""
+        session_of = {turn.id: session.id for session in self.conversation.sessions for turn in session.turns}
+        return list(dict.fromkeys(session_of[turn_id] for turn_id in turn_ids))
 
     def _write(self, record: Record) -> None:
         self.folder.keep_cache_keys(self.plan.roles.take_used_keys())

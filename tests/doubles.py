@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engram_eval.backends import Services
-from engram_eval.types import Answer, Context, ConversationInfo, Item, Question, Session, Verdict
+from engram_eval.types import Answer, Context, ConversationInfo, Item, Question, Session, Turn, Verdict
 
 
 class EchoReader:
@@ -66,6 +66,27 @@ class VerboseMemory:
 
     async def close(self) -> None:
         raise OSError("cannot close")
+
+
+class LumpingBackend:
+    """Sends every turn in time order, whatever the budget, as one item that names the last turn first."""
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> LumpingMemory:
+        return LumpingMemory()
+
+
+class LumpingMemory:
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+
+    async def ingest(self, session: Session) -> None:
+        self._turns += session.turns
+
+    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+        text = "\n".join(f"{turn.speaker}: {turn.text}" for turn in self._turns)
+        return Context(text, (Item(tuple(turn.id for turn in reversed(self._turns)), 1.0),))
+
+    async def close(self) -> None: ...
 
 
 class BrokenBackend:

@@ -47,6 +47,8 @@ def record(**values: Any) -> Record:
         "evidence_text": None,
         "truncated": False,
         "cut": False,
+        "retrieved_sessions": ["D1"],
+        "evidence_sessions": ["D1"],
     }
     return Record(**{**defaults, **values})
 
@@ -57,6 +59,7 @@ def failed(**values: Any) -> Record:
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
             "recall_s", "answer_s", "judge_s", "evidence_recall", "evidence_all", "answer_in_context",
+            "retrieved_sessions",
         )
     )  # fmt: skip
     return record(**{**nothing, "status": "error", "error": "OSError: no", "retrieved": [], **values})
@@ -125,6 +128,7 @@ def run() -> list[Record]:
                     evidence_all=found,
                     answer_in_context=found,
                     retrieved=["D1:1"] if found else ["D9:9"] if tokens else [],
+                    retrieved_sessions=["D1"] if found else ["D9"] if tokens else [],
                     ingest_s=2.0,
                 )
             )

@@ -49,6 +49,8 @@ def test_export(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureF
     back = pd.read_parquet(out) if out.suffix == ".parquet" else pd.read_csv(out)
     assert len(back) == len(run())
     assert list(back["question_id"]) == [item.question_id for item in run()]
+    first = back[back["backend"] == "engram"].iloc[0]
+    assert list(first["retrieved_sessions"]) in (["D1"], list("D1"))  # a list, or in CSV a text
     assert back["correct"].isna().sum() == 1
 
 

@@ -100,9 +100,24 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
         list(folder.records())
 
 
+def test_a_record_of_before_sessions_were_kept_is_read(tmp_path: Path) -> None:
+    folder = _fresh(tmp_path)
+    values = asdict(record())
+    del values["retrieved_sessions"], values["evidence_sessions"]
+    folder.records_path.write_text(json.dumps(values) + "\n")
+    assert list(folder.records()) == [record(retrieved_sessions=None, evidence_sessions=None)]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("correct", "yes"), ("recall_s", "abc"), ("backend", ["a"]), ("retrieved", None), ("cached", 1)],
+    [
+        ("correct", "yes"),
+        ("recall_s", "abc"),
+        ("backend", ["a"]),
+        ("retrieved", None),
+        ("cached", 1),
+        ("evidence_sessions", "S1"),
+    ],
 )
 def test_a_record_edited_by_hand_is_named(tmp_path: Path, field: str, value: object) -> None:
     folder = _fresh(tmp_path)

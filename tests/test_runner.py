@@ -188,6 +188,20 @@ def test_turns_that_were_cut_off_were_not_retrieved(data: Path, tmp_path: Path) 
     assert {tuple(r["retrieved"]) for r in _records(run)} == {()}
 
 
+@pytest.mark.parametrize(
+    ("budget", "turns", "sessions"), [("100", ["D2:5", "D1:2", "D1:1"], ["D2", "D1"]), ("20", ["D1:2", "D1:1"], ["D1"])]
+)
+def test_sessions_rank_where_their_best_turn_does_if_it_was_sent(
+    data: Path, tmp_path: Path, budget: str, turns: list[str], sessions: list[str]
+) -> None:
+    run = tmp_path / "run"
+    assert _run(data, run, "--backend", "tests.doubles:LumpingBackend", "--budget", budget, "--no-controls") == 0
+    for record in _records(run):
+        assert (record["retrieved"], record["retrieved_sessions"]) == (turns, sessions)
+    found = {record["question_id"][-2:]: record["evidence_sessions"] for record in _records(run)}
+    assert found == {"q0": ["D1"], "q1": ["D2", "D1"], "q2": ["D1"], "q3": []}
+
+
 def test_a_memory_that_cancels_itself_is_an_error_like_any_other(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert _run(data, run, "--backend", "tests.doubles:CancellingBackend", "--no-controls") == 3
