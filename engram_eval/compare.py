@@ -22,6 +22,7 @@ from engram_eval.table import (
     misses_table,
     money_table,
     pairs_table,
+    sessions_table,
     takes_table,
     time_table,
 )
@@ -102,7 +103,10 @@ def compare(
             labels[label + run] = label
     categories = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["categories"]))
     headline = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["headline"]))
-    tables = [answers_table(rows, categories, headline), context_table(rows), misses_table(rows), time_table(rows)]
+    tables = [answers_table(rows, categories, headline), context_table(rows)]
+    if ranking_sessions := [row for row in rows if _ranks_sessions(summaries[row["run"]])]:
+        tables.append(sessions_table(ranking_sessions))
+    tables += [misses_table(rows), time_table(rows)]
     if any(row["cost_usd"] or row["judge_cost_usd"] for row in rows):
         tables.append(money_table(rows))
     asked: dict[str, set[str]] = {}
@@ -237,6 +241,12 @@ def _data(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def _ranks_sessions(summary: Mapping[str, Any]) -> bool:
+    """Are the sessions worth a table of their own? LongMemEval labels them; LoCoMo's are but those of the labelled turns."""
+    found = (facts["session_recall@5"] for facts in summary["backends"].values())
+    return "longmemeval" in summary["dataset"]["name"] and any(share is not None for share in found)
+
+
 def _dig(manifest: Mapping[str, Any], keys: Sequence[str]) -> Any:
     value: Any = manifest
     for key in keys:
@@ -294,6 +304,12 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                 notes.append(
                     f"{label} names no turns: its evidence recall goes by its text alone, and it has no ranking."
                 )
+        if _ranks_sessions(summary):
+            notes.append(
+                "Sessions: a session ranks where its best turn does, and what is not in the context not at all. Recall all@k "
+                "(every evidence session is among the first k) and nDCG@k (ranks 1 and 2 count whole) are LongMemEval's "
+                "official session-level formulas; questions that cannot be answered are left out."
+            )
         if voted := {label: facts["votes"] for label, facts in summary["backends"].items() if facts["votes"]}:
             notes.append(_spread(voted))
         if note := manifest.get("probe", {}).get("note"):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engram_eval.causes import Cause, KeyErrors, cause_of
-from engram_eval.evidence import ndcg
+from engram_eval.evidence import SESSION_SCORES, ndcg, session_scores
 from engram_eval.metering import known_sum
 from engram_eval.results import Record
 from engram_eval.stats import bootstrap_share
@@ -29,7 +29,9 @@ def summarise(
     """The summary of a run. Backends stand in the order of the manifest. `key_errors` count among the causes of misses."""
     dataset = manifest["dataset"]
     seed = manifest["seed"]
-    frame = pd.DataFrame((_row(record, key_errors) for record in records), columns=[*_TAKEN, *_DERIVED]).astype(object)
+    frame = pd.DataFrame(
+        (_row(record, key_errors) for record in records), columns=[*_TAKEN, *_DERIVED, *SESSION_SCORES]
+    ).astype(object)
     backends = {}
     for label, facts in manifest["backends"].items():
         mine = frame[frame["backend"] == encodable(label)]
@@ -68,7 +70,7 @@ _TAKEN = (
     "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall", "evidence_all",
     "answer_in_context", "truncated", "cut",
 )  # fmt: skip
-_DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause")
+_DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause", "sessions")
 
 
 def encodable(text: str) -> str:
@@ -80,6 +82,8 @@ def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
     values = (getattr(record, name) for name in _TAKEN)
     judge = record.judge or {}
     votes = tuple(judge.get("votes", ()))
+    ranked, wanted = record.retrieved_sessions, record.evidence_sessions
+    sessions = {} if ranked is None or wanted is None else session_scores(ranked, wanted)
     return (
         *(sys.intern(encodable(value)) if isinstance(value, str) else value for value in values),
         ndcg(record.retrieved, record.evidence),
@@ -87,6 +91,8 @@ def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
         judge.get("cost_usd"),
         votes if len(votes) > 1 else None,
         cause_of(record, key_errors),
+        None if ranked is None else len(ranked),
+        *(sessions.get(name) for name in SESSION_SCORES),
     )
 
 
@@ -119,6 +125,8 @@ def _costs(frame: pd.DataFrame, *, ranked: bool) -> dict[str, Any]:
     names_turns = bool(answered["names_turns"].any())
     return {
         "ndcg@10": _mean(answerable["ndcg"]) if ranked and names_turns else None,
+        **{name: _mean(answerable[name]) if ranked and names_turns else None for name in SESSION_SCORES},
+        "sessions_in_context": _mean(answered["sessions"]) if names_turns else None,
         "context_tokens": {"mean": _mean(answered["context_tokens"]), **_quantiles(answered["context_tokens"])},
         "recall_s": _quantiles(answered["recall_s"]),
         "answer_s": _quantiles(answered["answer_s"]),

@@ -178,6 +178,18 @@ def context_table(rows: Sequence[Row]) -> Table:
     return Table("Context (as it was sent to the reader)", columns, list(rows), _bound_memory)
 
 
+def sessions_table(rows: Sequence[Row]) -> Table:
+    """Where the evidence sessions stand among those of the context."""
+    columns = [
+        Column("backend", _at("backend"), str),
+        Column("in the context, mean", _at("sessions_in_context"), lambda count: f"{count:.1f}"),
+        *(Column(f"recall all@{k}", _at(f"session_recall_all@{k}"), _share, "high") for k in (5, 10)),
+        *(Column(f"nDCG@{k}", _at(f"session_ndcg@{k}"), _share, "high") for k in (5, 10)),
+    ]
+    title = "Sessions (distinct sessions of the turns in the context, best first)"
+    return Table(title, columns, list(rows), _bound_memory)
+
+
 def misses_table(rows: Sequence[Row]) -> Table:
     """At which stage wrong answers were lost, in shares of them."""
     every = dict.fromkeys(cause for row in rows for cause in row["causes"])  # in the order of their stages

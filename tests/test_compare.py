@@ -72,6 +72,21 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
     assert rendered == golden.read_text()
 
 
+def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> None:
+    labelled = {**manifest()["dataset"], "name": "longmemeval_s"}
+    result = compare([_folder(tmp_path / "labelled", dataset=labelled)])
+    table = next(table for table in result.tables if table.title.startswith("Sessions"))
+    assert [[shown for shown, _ in line] for line in table.cells()] == [
+        ["none", "–", "–", "–", "–", "–"],
+        ["engram", "1.0", "0.667", "0.667", "0.667", "0.667"],
+        ["bm25", "1.0", "0.500", "0.500", "0.500", "0.500"],
+        ["oracle", "1.0", "–", "–", "–", "–"],
+    ]
+    assert any(note.startswith("Sessions: ") for note in result.notes)
+    other = compare([_folder(tmp_path / "locomo")])
+    assert not any("Sessions" in text for text in [*other.notes, *(table.title for table in other.tables)])
+
+
 def test_csv_holds_numbers_unrounded(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(compare([_folder(tmp_path / "mine")]).rows))))
     engram = next(row for row in rows if row["backend"] == "engram")

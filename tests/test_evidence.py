@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import ir_measures
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.evidence import answer_in_context, evidence_found, ndcg
+from engram_eval.evidence import SESSION_SCORES, answer_in_context, evidence_found, ndcg, session_scores
 from engram_eval.types import Context, Item, Question, Turn
 
 _TURNS = {
@@ -30,6 +31,48 @@ def test_ndcg_equals_ir_measures(ranked: list[str], relevant: set[int], cutoff: 
 
 def test_ndcg_without_evidence_is_unknown() -> None:
     assert ndcg(["D1:1"], []) is None
+
+
+_SESSIONS = [f"S{i}" for i in range(14)]
+
+
+@given(st.permutations(_SESSIONS), st.integers(0, 14), st.sets(st.sampled_from(_SESSIONS), min_size=1))
+def test_session_scores_equal_the_official_formulas(ranked: list[str], held: int, evidence: set[str]) -> None:
+    """The formulas anew, on vectors: gains of the whole history, of which a context holds the first `held` sessions."""
+    gains = np.isin(ranked, list(evidence)).astype(float)
+    found = np.where(np.arange(14) < held, gains, 0.0)
+    discounts = np.hstack([1.0, np.log2(np.arange(2, 15))])
+    expected: dict[str, float] = {}
+    for k in (5, 10):
+        dcg, ideal = (float(np.sum(values[:k] / discounts[:k])) for values in (found, np.sort(gains)[::-1]))
+        expected |= {
+            f"session_recall@{k}": found[:k].sum() / gains.sum(),
+            f"session_recall_any@{k}": found[:k].max(),
+            f"session_recall_all@{k}": float(np.array_equal(found * (np.arange(14) < k), gains)),
+            f"session_ndcg@{k}": dcg / ideal,
+        }
+    scores = session_scores(ranked[:held], evidence)
+    assert tuple(scores) == SESSION_SCORES
+    assert scores == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.permutations(_SESSIONS), st.integers(1, 14), st.sets(st.sampled_from([*_SESSIONS, "S99"]), min_size=1))
+def test_the_share_of_sessions_equals_ir_measures(ranked: list[str], held: int, evidence: set[str]) -> None:
+    qrels = [ir_measures.Qrel("q", session_id, 1) for session_id in evidence]
+    run = [ir_measures.ScoredDoc("q", session_id, -rank) for rank, session_id in enumerate(ranked[:held])]
+    reference = ir_measures.calc_aggregate([ir_measures.R @ 5, ir_measures.R @ 10], qrels, run)
+    scores = session_scores(ranked[:held], evidence)
+    assert scores["session_recall@5"] == pytest.approx(reference[ir_measures.R @ 5], abs=1e-9)
+    assert scores["session_recall@10"] == pytest.approx(reference[ir_measures.R @ 10], abs=1e-9)
+
+
+def test_the_second_rank_counts_as_much_as_the_first() -> None:
+    assert session_scores(["S1", "S2"], ["S2"])["session_ndcg@5"] == 1.0
+    assert session_scores(["S1", "S3", "S4", "S2"], ["S2"])["session_ndcg@5"] == 0.5
+
+
+def test_session_scores_without_evidence_are_unknown() -> None:
+    assert session_scores(["S1"], []) == {}
 
 
 def _context(text: str, *turn_ids: str) -> Context:

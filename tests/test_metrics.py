@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from statistics import mean
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engram_eval.evidence import SESSION_SCORES
 from engram_eval.metrics import summarise
 from engram_eval.results import Record
 from tests.records import PRICED, failed, manifest, priced_run, record, run
@@ -46,6 +49,36 @@ def test_retrieval_times_tokens_and_ingest() -> None:
 
 def test_a_memory_that_does_not_rank_has_no_ndcg() -> None:
     assert summarise(run(), manifest())["backends"]["oracle"]["ndcg@10"] is None
+
+
+def test_session_scores_are_means_over_the_answerable_questions_that_name_sessions() -> None:
+    """Found first, found sixth, and not found; what is left out would move every mean."""
+    six = ["D9", "D8", "D7", "D6", "D5", "D1"]
+    left_out = [
+        record(question_id="q3", unanswerable=True, retrieved_sessions=[]),
+        record(question_id="q4", evidence_sessions=[], retrieved_sessions=[]),
+        failed(question_id="q5"),
+    ]
+    records = [
+        record(),
+        record(question_id="q1", retrieved_sessions=six),
+        record(question_id="q2", retrieved_sessions=[], evidence_sessions=["D1", "D2"]),
+        *left_out,
+    ]
+    engram = summarise(records, manifest())["backends"]["engram"]
+    for name in ("recall", "recall_any", "recall_all", "ndcg"):
+        assert engram[f"session_{name}@5"] == pytest.approx(1 / 3)
+    assert engram["session_recall@10"] == pytest.approx(2 / 3)
+    assert engram["session_ndcg@10"] == pytest.approx((1 + 1 / math.log2(6)) / 3)
+    assert engram["sessions_in_context"] == pytest.approx((1 + 6 + 0 + 0 + 0) / 5)
+
+
+def test_what_does_not_rank_and_what_was_recorded_before_sessions_were_have_no_session_scores() -> None:
+    backends = summarise(run(), manifest())["backends"]
+    old = [replace(item, retrieved_sessions=None, evidence_sessions=None) for item in run()]
+    found = [backends["oracle"], backends["none"], summarise(old, manifest())["backends"]["engram"]]
+    assert backends["engram"]["session_recall@5"] == pytest.approx(2 / 3)
+    assert [facts[name] for facts in found for name in SESSION_SCORES] == [None] * 24
 
 
 def test_questions_without_evidence_are_left_out_of_retrieval() -> None:
@@ -101,6 +134,7 @@ def test_money_is_the_ingestion_once_and_each_answer() -> None:
     assert engram["judge_cost_usd"] == pytest.approx(0.04)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int, each: int, whole: int) -> None:
     """In whole dollars, which are exact: before question n it is not cheaper, with it it is."""

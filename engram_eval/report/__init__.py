@@ -112,7 +112,7 @@ def _categories(comparison: Comparison) -> list[str]:
 
 def _minor(note: str) -> bool:
     """Is it of how a figure is made, and may it stand folded up? What is not known here stays in sight."""
-    return note.startswith(("Memories are bound by", "Answer times are", "Pairs:"))
+    return note.startswith(("Memories are bound by", "Answer times are", "Pairs:", "Sessions:"))
 
 
 def _badges(comparison: Comparison) -> list[tuple[str, str]]:
