@@ -76,7 +76,9 @@ def session_scores(retrieved: Sequence[str], evidence: Collection[str]) -> dict[
       what the user said, and counts a session only if a turn of the user's is marked; a question of which the
       assistant alone gave the answer has no correct session there, which makes its recall_all 1 and the other two 0.
     - Ranks are those of sessions. From a ranking of turns the script takes as many turns as reach k sessions, and
-      counts each turn of a correct session in nDCG.
+      counts each marked turn of a correct session in nDCG.
+    - Of means over questions (metrics.py) those are left out that cannot be answered, as by the script, and those that
+      name no evidence session or ended in an error.
     """
     wanted = set(evidence)
     if not wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -101,6 +102,19 @@ def test_generate_then_check_then_run(tmp_path: Path, capsys: pytest.CaptureFixt
         assert main(["run", "--data", str(file), "--backend", "bm25", "--limit", "3", "--out", str(run)]) == 0
     assert main(["datasets", "generate", "--style", "locomo"]) == 2
     assert main(["datasets", "generate", "--conversations", "1", "--out", str(file / "x.json")]) == 2
+
+
+def test_evidence_sessions_are_measured_on_a_file_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, run = tmp_path / "mine.json", tmp_path / "run"
+    assert main(["datasets", "generate", "--style", "longmemeval", "--conversations", "1", "--out", str(file)]) == 0
+    experiment = str(_ROOT / "benchmarks" / "retrieval_longmemeval.toml")
+    data = ["--dataset", "longmemeval_s", "--data", str(file)]
+    assert main(["run", experiment, *data, "--backend", "bm25", "--out", str(run)]) == 0
+    assert "Sessions (distinct sessions of the turns in the context" in capsys.readouterr().out
+    bm25 = json.loads((run / "summary.json").read_text())["backends"]["bm25"]
+    assert 0 <= bm25["session_recall_any@5"] <= bm25["session_recall_any@10"] <= 1
 
 
 @pytest.mark.parametrize(
