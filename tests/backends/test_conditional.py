@@ -25,7 +25,7 @@ from engram_eval.backends.conditional.addressing import (
     tokens,
 )
 from engram_eval.backends.conditional.fusion import Spread, gate, rarity, smooth
-from engram_eval.backends.conditional.tables import BLOCK, WIDTHS, Tables, TornTableError
+from engram_eval.backends.conditional.tables import BLOCK, HEAD, WIDTHS, Tables, TornTableError
 from engram_eval.types import Context, Conversation, Session, Turn
 
 # --- addressing ---------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_a_turn_is_found_by_its_words_pairs_and_triples(tmp_path: Path) -> None:
 
 def test_a_full_bucket_drops_its_oldest_turns_and_still_counts_them(tmp_path: Path) -> None:
     tables = _tables(tmp_path)
-    places = WIDTHS[0] - 1
+    places = WIDTHS[0] - HEAD
     for _ in range(2):  # lapped by two writes, and within each of them
         tables.add([[5]] * (places + 10))
     (one, _, _) = tables.find([5], agreement=HEADS)

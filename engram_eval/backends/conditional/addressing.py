@@ -68,6 +68,25 @@ def ngrams(texts: Sequence[Sequence[int]], odd: Ids) -> Iterator[tuple[Ids, Ids]
             yield _distinct(mix[whole], owner[whole])
 
 
+def contained(text: Sequence[int], odd: Ids, order: int) -> list[Ids]:
+    """The N-grams of the order below within those of `order`: for each of the two that they hold, its index.
+
+    Indices are of what `ngrams` gives for this one text: entry i of each array belongs to the i-th N-gram of `order`. Where
+    N-grams that differ mix to one number, it is the first one's.
+    """
+    tokens = np.array(text, np.int64)
+
+    def mixed(order: int) -> Ids:
+        mix = np.zeros(max(len(tokens) - order + 1, 0), np.int64)
+        for back in range(order):
+            mix ^= tokens[order - 1 - back : len(tokens) - back] * odd[back]
+        return mix
+
+    _, places = np.unique(mixed(order), return_index=True)
+    shorter = np.unique(mixed(order - 1), return_inverse=True)[1]
+    return [shorter[places], shorter[places + 1]]
+
+
 def _distinct(mixes: Ids, owners: Ids) -> tuple[Ids, Ids]:
     order = np.lexsort((mixes, owners))
     mixes, owners = mixes[order], owners[order]

@@ -16,12 +16,14 @@ from engram_eval.backends.conditional.addressing import HEADS, Ids, token_id, to
 from engram_eval.backends.conditional.fusion import Scores, Spread
 from engram_eval.backends.conditional.store import Store
 from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
+from engram_eval.backends.speakers import named
 from engram_eval.backends.transcript import Transcript
 from engram_eval.embedding import Vectors
 from engram_eval.text import words
 from engram_eval.types import Context, ConversationInfo, Session
 
 _AT_A_TIME = 4096  # turns read back from the store at a time
+_SHORTLIST = 128  # turns that are gated: those whose N-grams are worth most
 _SHORTEST_LINE = 4  # tokens: a speaker, a colon, a word and a line break
 
 
@@ -72,7 +74,7 @@ class ConditionalBackend:
 
 
 class ConditionalMemory:
-    """What is held in memory does not grow with what is stored, but for two bytes a block of the tables."""
+    """What is held in memory does not grow with what is stored."""
 
     def __init__(self, settings: ConditionalBackend, services: Services) -> None:
         self._settings = settings
@@ -89,9 +91,9 @@ class ConditionalMemory:
             self._rebuild(TornTableError("it holds turns that the store does not"))
 
     async def mend(self) -> None:
-        """Makes again what a crash or a damaged file took: records of turns, and tables behind the store."""
-        if not self._store.whole:
-            _say(f"{self._services.folder / 'turns.vectors'} is cut short; made again from the turns")
+        """Makes again what a crash or a damaged file took: facts and vectors of turns, and tables behind the store."""
+        if missing := self._store.missing():
+            _say(f"{self._services.folder / missing} is cut short; made again from the turns")
             first = 0
             for rows in self._store.scan(0, _AT_A_TIME):
                 texts = [f"{turn.speaker}: {turn.text}" for _, turn in rows]
@@ -126,11 +128,10 @@ class ConditionalMemory:
             self._rebuild(error)
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
-        name_words = {name: frozenset(words(name)) for name in self._store.speakers}
-        names = frozenset(word for group in name_words.values() for word in group)
+        names = {word for name in self._store.speakers for word in words(name)}
         content = " ".join(word for word in words(query) if word not in names)
         vector = (await self._services.embedder.embed([content]))[0]
-        speakers = self._speakers(set(words(query)), name_words)
+        speakers = [self._store.speakers.index(name) for name in named(query, self._store.speakers)]
         try:
             numbers, scores = self.look_up(content, vector, speakers)
         except TornTableError as error:
@@ -151,26 +152,22 @@ class ConditionalMemory:
         """
         of, turns = self._settings, self._store.turns
         found = self._tables.find([token_id(token) for token in tokens(content)], agreement=of.agreement)
-        named, values = fusion.values(found, (1.0, of.pair, of.triple), turns)
-        if not len(named):
-            return named, values
-        numbers = fusion.around(named, self._spread, turns)
-        records = self._store.records(numbers)
-        scores = np.zeros(len(numbers))
-        where = np.searchsorted(numbers, named)
-        values /= fusion.length_penalty(records["words"][where], of.length)
+        candidates, values = fusion.values(found, (1.0, of.pair, of.triple), turns)
+        best = np.sort(np.argsort(-values, kind="stable")[:_SHORTLIST])
+        candidates, values = candidates[best], values[best]
+        if not len(candidates):
+            return candidates, values
+        numbers = fusion.around(candidates, self._spread, turns)
+        facts = self._store.facts(numbers)
+        where = np.searchsorted(numbers, candidates)
+        values /= fusion.length_penalty(facts["words"][where], of.length)
         if of.gated:
-            values *= fusion.gate(fusion.standardised(records["vector"][where].astype(np.float32) @ vector))
+            values *= fusion.gate(fusion.standardised(self._store.vectors(candidates) @ vector))
+        scores = np.zeros(len(numbers))
         scores[where] = values
-        spread = fusion.smooth(numbers, records["session"], scores, self._spread)
-        spread += of.speaker * spread.std() * np.isin(records["speaker"], speakers)
+        spread = fusion.smooth(numbers, facts["session"], scores, self._spread)
+        spread += of.speaker * spread.std() * np.isin(facts["speaker"], speakers)
         return numbers, spread
-
-    def _speakers(self, asked: set[str], name_words: dict[str, frozenset[str]]) -> list[int]:
-        """The speakers whom a question is about; "I" names the user, "you" the assistant, where these are the speakers."""
-        roles = {"user": frozenset({"i", "me", "my", "mine"}), "assistant": frozenset({"you", "your"})}
-        called = roles if name_words.keys() <= roles.keys() else name_words
-        return [number for number, name in enumerate(self._store.speakers) if called[name] & asked]
 
     async def close(self) -> None:
         await self.ready()

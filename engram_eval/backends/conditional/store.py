@@ -1,8 +1,9 @@
-"""The store: turns verbatim in SQLite by number, and beside them a memory-mapped file with what is read of candidates.
+"""The store: turns verbatim in SQLite by number, and beside them two memory-mapped files with what is read of candidates.
 
-A session is wholly there or not at all. The file beside it has one record a turn: session, speaker, length, embedding in
-half precision. It is written, and on disk, before the session is committed; what lies behind the last committed turn is
-written over. Nothing that grows with what is stored is held in memory.
+A session is wholly there or not at all. turns.facts has twelve bytes a turn: session, speaker, length; turns.vectors its
+embedding in half precision. Apart, because facts are read of all turns near a candidate, which share a page, and an
+embedding of a candidate alone. They are written, and on disk, before the session is committed; what lies behind the last
+committed turn is written over. Nothing that grows with what is stored is held in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from engram_eval.backends.sqlite_file import open_file
 from engram_eval.embedding import Vectors
 from engram_eval.types import Session, Turn
 
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = """
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, started_at TEXT);
 CREATE TABLE speakers (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
@@ -30,28 +31,27 @@ CREATE TABLE turns (
 );
 """
 _VARIABLES = 500  # under SQLite's oldest limit of 999 a statement
+_FACTS = np.dtype([("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
+_RELEASE_AFTER = 1024  # rows read: the kernel maps up to 64 KB around each, so 64 MB of a file stay resident at most
 
-Records = npt.NDArray[np.void]
+Facts = npt.NDArray[np.void]
 Rows = list[tuple[int, Turn]]
 """Turns in order, each with its session's number."""
 
 
 class Store:
-    """Opens turns.sqlite and turns.vectors in a folder, or makes them. What is no store of this format is made anew."""
+    """Opens turns.sqlite, turns.facts and turns.vectors in a folder, or makes them. What is no store of this format is made
+    anew."""
 
     def __init__(self, folder: Path, *, embedder: str, dimensions: int) -> None:
-        self._vectors = folder / "turns.vectors"
-        self._type = np.dtype(
-            [("session", "<u4"), ("speaker", "<u4"), ("words", "<u4"), ("vector", "<f2", (dimensions,))]
-        )
+        self._facts = _File(folder / "turns.facts", _FACTS)
+        self._vectors = _File(folder / "turns.vectors", np.dtype(("<f2", (dimensions,))))
         identity = f"conditional {_FORMAT} {embedder} {dimensions}"
         self._db = open_file(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
         self.turns: int = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
         self._sessions: int = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
         self.speakers: list[str] = [name for (name,) in self._db.execute("SELECT name FROM speakers ORDER BY number")]
-        """Each once; a record's `speaker` is an index into it."""
-        self._records: Records | None = None
-        self._map: mmap.mmap | None = None
+        """Each once; a turn's `speaker` is an index into it."""
 
     def has(self, session: Session) -> bool:
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())
@@ -61,7 +61,7 @@ class Store:
         names = dict.fromkeys([*self.speakers, *(turn.speaker for turn in session.turns)])
         numbers = {name: i for i, name in enumerate(names)}
         rows = [(self._sessions, turn) for turn in session.turns]
-        self._write(self.turns, self._new_records(rows, list(names), vectors, lengths))
+        self._write(self.turns, rows, list(names), vectors, lengths)
         started_at = session.started_at.isoformat() if session.started_at else None
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -82,51 +82,31 @@ class Store:
         self.speakers = list(names)
         self._sessions += 1
         self.turns += len(session.turns)
-        self._records = None
 
-    @property
-    def whole(self) -> bool:
-        """Whether there is a record for each turn."""
-        held = self._vectors.stat().st_size if self._vectors.exists() else 0
-        return held >= self.turns * self._type.itemsize
+    def missing(self) -> str | None:
+        """The name of a file that does not reach to the last turn, if there is one."""
+        return next((file.path.name for file in (self._facts, self._vectors) if file.rows < self.turns), None)
 
     def restore(self, first: int, rows: Rows, vectors: Vectors, lengths: Sequence[int]) -> None:
-        """Writes the records of `scan`'s rows again, the first of which is turn number `first`."""
-        self._write(first, self._new_records(rows, self.speakers, vectors, lengths))
+        """Writes facts and vectors of `scan`'s rows again, the first of which is turn number `first`."""
+        self._write(first, rows, self.speakers, vectors, lengths)
 
-    def _new_records(self, rows: Rows, speakers: Sequence[str], vectors: Vectors, lengths: Sequence[int]) -> Records:
+    def _write(self, first: int, rows: Rows, speakers: Sequence[str], vectors: Vectors, lengths: Sequence[int]) -> None:
         numbers = {name: i for i, name in enumerate(speakers)}
-        records = np.zeros(len(rows), self._type)
-        records["session"] = [session for session, _ in rows]
-        records["speaker"] = [numbers[turn.speaker] for _, turn in rows]
-        records["words"] = lengths
-        records["vector"] = vectors
-        return records
+        facts = np.zeros(len(rows), _FACTS)
+        facts["session"] = [session for session, _ in rows]
+        facts["speaker"] = [numbers[turn.speaker] for _, turn in rows]
+        facts["words"] = lengths
+        self._facts.write(first, facts)
+        self._vectors.write(first, vectors.astype(np.float16))
 
-    def _write(self, first: int, records: Records) -> None:
-        with self._vectors.open("r+b" if self._vectors.exists() else "w+b") as file:
-            file.seek(first * self._type.itemsize)
-            file.write(records.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        self._records = None
+    def facts(self, numbers: npt.NDArray[np.int64]) -> Facts:
+        """Of turns, fields `session`, `speaker` (an index into `speakers`) and `words`."""
+        return self._facts.read(numbers)
 
-    def records(self, numbers: npt.NDArray[np.int64]) -> Records:
-        """The records of turns, fields `session`, `speaker` (an index into `speakers`), `words` and `vector`."""
-        if self._records is None:
-            if self._map is not None:
-                self._map.close()
-                self._map = None
-            if not self.turns:
-                return np.zeros(0, self._type)
-            with self._vectors.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), self.turns * self._type.itemsize, access=mmap.ACCESS_READ)
-            self._map.madvise(mmap.MADV_RANDOM)
-            self._records = np.frombuffer(self._map, self._type)
-        found = self._records[numbers]
-        assert self._map is not None
-        self._map.madvise(mmap.MADV_DONTNEED)
-        return found
+    def vectors(self, numbers: npt.NDArray[np.int64]) -> Vectors:
+        """Embeddings of turns, shape (turns, dimensions)."""
+        return self._vectors.read(numbers).astype(np.float32)
 
     def scan(self, first: int, at_a_time: int) -> Iterator[Rows]:
         """All turns from a number on, in order, some at a time, each with its session's number."""
@@ -160,7 +140,48 @@ class Store:
         return out
 
     def close(self) -> None:
-        self._records = None
+        self._facts.close()
+        self._vectors.close()
+        self._db.close()
+
+
+class _File:
+    """Rows of one type by number in a file that is mapped to be read."""
+
+    def __init__(self, path: Path, kind: np.dtype[Any]) -> None:
+        self.path = path
+        self._kind = kind
+        self._map: mmap.mmap | None = None
+        self._mapped = np.zeros(0, kind)
+        self._resident = 0
+
+    @property
+    def rows(self) -> int:
+        return self.path.stat().st_size // self._kind.itemsize if self.path.exists() else 0
+
+    def write(self, first: int, rows: npt.NDArray[Any]) -> None:
+        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+            file.seek(first * self._kind.itemsize)
+            file.write(rows.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        self.close()  # what is mapped ends before these
+
+    def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        if self._map is None and self.rows:
+            with self.path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), self.rows * self._kind.itemsize, access=mmap.ACCESS_READ)
+            self._map.madvise(mmap.MADV_RANDOM)
+            self._mapped = np.frombuffer(self._map, self._kind)
+        found = self._mapped[numbers]
+        self._resident += len(numbers)
+        if self._map is not None and self._resident >= _RELEASE_AFTER:
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._resident = 0
+        return found
+
+    def close(self) -> None:
+        self._mapped = np.zeros(0, self._kind)
         if self._map is not None:
             self._map.close()
-        self._db.close()
+            self._map = None

@@ -1,14 +1,14 @@
 """The tables: for each order and head a run of buckets, each a ring of turn numbers, in one memory-mapped file.
 
-    header (one block) | a CRC-32 for each block of buckets | buckets of order 1 | of order 2 | of order 3
+    header (one block) | buckets of order 1 | of order 2 | of order 3
 
-A bucket is a row of 32-bit words: how often it was written to, then turn numbers plus one; 0 is an empty place. When it is
-full the oldest goes out. Buckets never lie across two blocks. The smallest count over an N-gram's heads bounds in how
-many turns it was said (a count-min sketch: Cormode & Muthukrishnan 2005), evicted ones included.
+A bucket is a row of 32-bit words: its checksum, how often it was written to, then turn numbers plus one; 0 is an empty
+place. When it is full the oldest goes out. Buckets never lie across two blocks. The smallest count over an N-gram's heads
+bounds in how many turns it was said (a count-min sketch: Cormode & Muthukrishnan 2005), evicted ones included.
 
-The header says `open` on disk before a bucket is written and `closed` after all of it, with its checksums, has reached the
-disk: a file that was being written when its process or machine died is found when it is opened, a damaged block
-when it is first read. Tables hold nothing that cannot be made again from the turns.
+The header says `open` on disk before a bucket is written and `closed` after all of it has reached the disk: a file that was
+being written when its process or machine died is found when it is opened, a damaged bucket whenever it is read. Tables
+hold nothing that cannot be made again from the turns, and nothing that grows with them is held in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -24,21 +24,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engram_eval.backends.conditional.addressing import Ids, multipliers, ngrams, primes_above
+from engram_eval.backends.conditional.addressing import ORDERS, Ids, contained, multipliers, ngrams, primes_above
 
 BLOCK = 4096  # bytes: a page
 WIDTHS = (64, 16, 8)  # 32-bit words of a bucket of each order: a word is said in more turns than a pair or a triple
+HEAD = 2  # words of a bucket before its turns: checksum and count
 SMALLEST = 1 << 14  # content words that the smallest tables have room for
 GROWTH = 4
 
 _MAGIC = b"engramCM"
-_FORMAT = 1
+_FORMAT = 2
 _HEADER = struct.Struct(
     "<8sIIQQQQQ"
 )  # magic, format, closed, seed, room, words, turns, bytes of the file; then its CRC
 _RELEASE_AFTER = 1024  # buckets read: the kernel maps up to 64 KB around each, so 64 MB stay resident at most
 # Content words whose N-grams are written at a time: the more, the more of them share a page; it bounds memory, too.
 _WORDS_A_WRITE = 1 << 20
+_BUCKETS_AT_A_TIME = 1 << 16  # of a write, likewise
+# One odd number for each word of a bucket after its checksum.
+_TURN = (1 << 32) - 1
+_SUM = np.random.default_rng(0).integers(0, 1 << 63, max(WIDTHS) - 1, np.uint64) * np.uint64(2) + np.uint64(1)
 
 Words = npt.NDArray[np.uint32]
 
@@ -66,15 +71,17 @@ class _Section:
     primes: Ids
     starts: Ids
     rows: Words
-    first_block: int
 
-    def buckets(self, mixes: Ids) -> Ids:
+    def at(self, mixes: Ids) -> Ids:
         """Rows for N-grams, shape (N-grams, heads)."""
         rows: Ids = mixes[:, None] % self.primes + self.starts
         return rows
 
-    def blocks(self, rows: Ids) -> Ids:
-        found: Ids = self.first_block + rows * (self.rows.shape[1] * 4) // BLOCK
+    def read(self, rows: Ids) -> Words:
+        """The buckets of rows. Raises TornTableError if one is damaged."""
+        found = self.rows[rows]
+        if (_checksums(found) != found[..., 0]).any():
+            raise TornTableError("a bucket is damaged")
         return found
 
 
@@ -96,28 +103,20 @@ class Tables:
         # A vocabulary grows about as the square root of a text (Heaps' law); distinct pairs and triples as the text.
         least = (16 * isqrt(self.room), self.room // 8, self.room // 4)
         primes = primes_above(least)
-        sizes = [-(-sum(heads) * width * 4 // BLOCK) for heads, width in zip(primes, WIDTHS, strict=True)]
-        blocks = sum(sizes)
-        first = 1 + -(-blocks * 4 // BLOCK)
-        self._bytes = (first + blocks) * BLOCK
+        sizes = [-(-sum(heads) * width * 4 // BLOCK) * BLOCK for heads, width in zip(primes, WIDTHS, strict=True)]
+        self._bytes = BLOCK + sum(sizes)
         if exists and path.stat().st_size != self._bytes:
             raise TornTableError("its length is not what its header says")
         with path.open("r+b" if exists else "w+b") as file:
             file.truncate(self._bytes)
             self._map = mmap.mmap(file.fileno(), self._bytes)
         self._map.madvise(mmap.MADV_RANDOM)
-        self._data = first * BLOCK
-        self._sums = np.frombuffer(self._map, np.uint32, blocks, BLOCK)
         self._sections = []
-        at = 0
+        start = BLOCK
         for heads, width, size in zip(primes, WIDTHS, sizes, strict=True):
-            starts = np.cumsum([0, *heads[:-1]])
-            rows = np.frombuffer(self._map, np.uint32, sum(heads) * width, self._data + at * BLOCK)
-            self._sections.append(_Section(np.array(heads, np.int64), starts, rows.reshape(-1, width), at))
-            at += size
-        # These two are all that grows in memory with the file: two bytes for each 4,096 of it.
-        self._written = np.zeros(blocks, bool)  # since the file was last closed
-        self._verified = np.full(blocks, not exists)
+            rows = np.frombuffer(self._map, np.uint32, sum(heads) * width, start).reshape(-1, width)
+            self._sections.append(_Section(np.array(heads, np.int64), np.cumsum([0, *heads[:-1]]), rows))
+            start += size
         self._closed = True
         self._waiting: list[Sequence[int]] = []
         self._waiting_words = 0
@@ -125,7 +124,6 @@ class Tables:
         self.buckets_read = 0
         self._resident = 0
         if not exists:
-            self._sums[:] = zlib.crc32(bytes(BLOCK))
             self._mark(closed=True)
 
     @property
@@ -139,7 +137,7 @@ class Tables:
     def add(self, texts: Sequence[Sequence[int]]) -> None:
         """Appends turns, each the numbers of its content words; the first is turn number `turns`.
 
-        They are written some at a time, the last of them by `flush`. Raises TornTableError if a block that would be written
+        They are written some at a time, the last of them by `flush`. Raises TornTableError if a bucket that would be written
         to is damaged; the file must then be made again.
         """
         for text in texts:
@@ -154,7 +152,7 @@ class Tables:
         if self._closed:
             self._mark(closed=False)
         for section, (mixes, owners) in zip(self._sections, ngrams(self._waiting, self._odd), strict=True):
-            for rows in section.buckets(mixes).T:
+            for rows in section.at(mixes).T:
                 self._write_head(section, rows, self._written_turns + owners)
                 self.release()
         self._written_turns += len(self._waiting)
@@ -163,55 +161,53 @@ class Tables:
     def _write_head(self, section: _Section, rows: Ids, turns: Ids) -> None:
         order = np.argsort(rows, kind="stable")  # turns of a bucket stay in their order
         rows, turns = rows[order], turns[order]
-        new = np.flatnonzero(np.diff(rows, prepend=-1))
-        counts = np.diff(new, append=len(rows))
-        blocks = np.unique(section.blocks(rows[new]))
-        self._verify(blocks[~self._written[blocks]])
-        before = section.rows[rows[new], 0].astype(np.int64)
-        nth = np.arange(len(rows)) - np.repeat(new, counts) + np.repeat(before, counts)
-        # Where a bucket is lapped within one write, assignment keeps the last: the newest turn.
-        section.rows[rows, 1 + nth % (section.rows.shape[1] - 1)] = turns + 1
-        section.rows[rows[new], 0] = before + counts
-        self._written[blocks] = True
+        firsts = np.flatnonzero(np.diff(rows, prepend=-1))
+        for these, first, last in _some_at_a_time(firsts, len(rows)):
+            buckets = section.read(rows[these])
+            counts = np.diff(these, append=last)
+            before = buckets[:, 1].astype(np.int64)
+            bucket = np.repeat(np.arange(len(these)), counts)
+            nth = np.arange(first, last) - np.repeat(these, counts) + np.repeat(before, counts)
+            # Where a bucket is lapped within one write, assignment keeps the last: the newest turn.
+            buckets[bucket, HEAD + nth % (buckets.shape[1] - HEAD)] = turns[first:last] + 1
+            buckets[:, 1] = before + counts
+            buckets[:, 0] = _checksums(buckets)
+            section.rows[rows[these]] = buckets
 
     def find(self, text: Sequence[int], *, agreement: int) -> list[Found]:
         """For each order the turns that at least `agreement` heads of an N-gram of `text` name.
 
-        Reads N-grams x heads buckets, whatever is stored. Raises TornTableError if a block that it reads is damaged.
+        A turn that an N-gram names has said the shorter ones within it too, whether their buckets have kept it or not. Reads
+        N-grams x heads buckets, whatever is stored. Raises TornTableError if one of them is damaged.
         """
         self.flush()
-        out = []
+        said, named = [], []
         for section, (mixes, _) in zip(self._sections, ngrams([text], self._odd), strict=True):
-            at = section.buckets(mixes)
-            self._verify(section.blocks(at))
-            buckets = section.rows[at]
-            said = buckets[:, :, 0].min(axis=1).astype(np.int64) if len(mixes) else np.zeros(0, np.int64)
-            gram, head, place = np.nonzero(buckets[:, :, 1:])
-            turns = buckets[gram, head, place + 1].astype(np.int64) - 1
+            at = section.at(mixes)
+            buckets = section.read(at)
+            said.append(buckets[:, :, 1].min(axis=1).astype(np.int64) if len(mixes) else np.zeros(0, np.int64))
+            gram, head, place = np.nonzero(buckets[:, :, HEAD:])
+            turns = buckets[gram, head, place + HEAD].astype(np.int64) - 1
             once = np.unique((gram << 40) + (turns << 8) + head)  # a head that names a turn twice has one voice
             pairs, voices = np.unique(once >> 8, return_counts=True)
-            pairs = pairs[voices >= agreement]
-            out.append(Found(pairs >> 32, pairs & 0xFFFFFFFF, said))
+            named.append(pairs[voices >= agreement])
             self.buckets_read += at.size
             self._resident += at.size
         if self._resident >= _RELEASE_AFTER:
             self.release()
-        return out
+        for longer in range(len(ORDERS) - 1, 0, -1):
+            for within in contained(text, self._odd, ORDERS[longer]):
+                implied = (within[named[longer] >> 32] << 32) + (named[longer] & _TURN)
+                named[longer - 1] = np.union1d(named[longer - 1], implied)
+        return [Found(pairs >> 32, pairs & _TURN, counts) for pairs, counts in zip(named, said, strict=True)]
 
     def flush(self) -> None:
         """Returns when all that was added is on disk and the file is marked as closed. Raises TornTableError as `add` does."""
         if self._waiting:
             self._write()
-        if self._closed:
-            return
-        for n, block in enumerate(np.flatnonzero(self._written).tolist(), start=1):
-            self._sums[block] = self._crc(block)
-            if n % _RELEASE_AFTER == 0:
-                self.release()
-        self._verified |= self._written
-        self._written[:] = False
-        self._map.flush()
-        self._mark(closed=True)
+        if not self._closed:
+            self._map.flush()
+            self._mark(closed=True)
 
     def release(self) -> None:
         """Lets go of the resident pages; they stay in the file, and in the kernel's cache while there is room."""
@@ -224,24 +220,30 @@ class Tables:
 
     def abandon(self) -> None:
         """Lets go of the file as it is. It is closed with the last view of it, which a traceback may still hold."""
-        del self._sections, self._sums, self._map
-
-    def _crc(self, block: int) -> int:
-        start = self._data + block * BLOCK
-        return zlib.crc32(self._map[start : start + BLOCK])
-
-    def _verify(self, blocks: Ids) -> None:
-        unknown = np.unique(blocks)
-        for block in unknown[~self._verified[unknown]].tolist():
-            if self._crc(block) != self._sums[block]:
-                raise TornTableError(f"block {block} is damaged")
-            self._verified[block] = True
+        del self._sections, self._map
 
     def _mark(self, *, closed: bool) -> None:
         header = _HEADER.pack(_MAGIC, _FORMAT, closed, self._seed, self.room, self.words, self.turns, self._bytes)
         self._map[: _HEADER.size + 4] = header + struct.pack("<I", zlib.crc32(header))
         self._map.flush(0, BLOCK)
         self._closed = closed
+
+
+def _checksums(buckets: Words) -> Words:
+    """Of each bucket all but its first word, by multiply-shift hashing (Dietzfelbinger et al. 1997); 0 for an empty one.
+
+    Two buckets that differ have the same with a chance of about 2^-32.
+    """
+    sums: Words = ((buckets[..., 1:] * _SUM[: buckets.shape[-1] - 1]).sum(axis=-1) >> np.uint64(32)).astype(np.uint32)
+    return sums
+
+
+def _some_at_a_time(firsts: Ids, end: int) -> Iterator[tuple[Ids, int, int]]:
+    """Runs of a sorted list by the indices at which they start, with the slice of the list that they are."""
+    for i in range(0, len(firsts), _BUCKETS_AT_A_TIME):
+        these = firsts[i : i + _BUCKETS_AT_A_TIME]
+        after = i + _BUCKETS_AT_A_TIME
+        yield these, int(these[0]), int(firsts[after]) if after < len(firsts) else end
 
 
 def _first_block(path: Path) -> bytes:
