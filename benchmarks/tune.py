@@ -94,7 +94,7 @@ def main(backend: str, data: Path) -> None:
 
         print(f"{'':22} recall    all   {' '.join(names)}")
         for part, settings in _PARTS[backend].items():
-            _print(part, measure(settings))
+            print_row(part, measure(settings))
         of = _GRIDS[backend]
         grid = [dict(zip(of, values, strict=True)) for values in itertools.product(*of.values())]
         measured = [measure(settings) for settings in grid]
@@ -103,8 +103,8 @@ def main(backend: str, data: Path) -> None:
             best = max(range(len(grid)), key=lambda g: _mean_without(measured[g], held_out))
             left_out.append(measured[best][held_out])
             print(f"chosen without {name}: {grid[best]}")
-        _print("leave-one-out", left_out)
-        _print("best on all (biased)", max(measured, key=lambda m: _mean_without(m, -1)))
+        print_row("leave-one-out", left_out)
+        print_row("best on all (biased)", max(measured, key=lambda m: _mean_without(m, -1)))
 
 
 def _mean_without(by_conversation: list[list[tuple[float, float]]], held_out: int) -> float:
@@ -112,7 +112,7 @@ def _mean_without(by_conversation: list[list[tuple[float, float]]], held_out: in
     return float(np.mean(rest))
 
 
-def _print(name: str, by_conversation: list[list[tuple[float, float]]]) -> None:
+def print_row(name: str, by_conversation: list[list[tuple[float, float]]]) -> None:
     recall, everything = np.mean([row for rows in by_conversation for row in rows], axis=0)
     each = " ".join(f"{np.mean([share for share, _ in rows]):7.3f}" for rows in by_conversation)
     print(f"{name:22} {recall:.4f} {everything:.4f} {each}")

@@ -373,7 +373,7 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
         (["--backend", "no.such.module:Thing"], "cannot be imported"),
         (
             ["--set", "engram.nope=1"],
-            "has no setting 'nope'; its settings are router, extractor, ranker, typed, k, total",
+            "has no setting 'nope'; its settings are lexical, coverage, dense,",
         ),
         (["--set", "engram.k=many"], "'many' is not a number"),
         (["--set", "engram.ranker=best"], "'best' is not one of hybrid, dense"),

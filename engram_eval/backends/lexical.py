@@ -12,6 +12,8 @@ import numpy.typing as npt
 # Lucene's variant and its defaults (Robertson & Zaragoza 2009; Kamphuis et al. 2020, "Which BM25 do you mean?").
 _METHOD, _K1, _B = "lucene", 1.2, 0.75
 
+Floats = npt.NDArray[np.float32]
+
 
 class LexicalIndex:
     """Built once over all documents; a query is a few sparse columns added up."""
@@ -26,13 +28,27 @@ class LexicalIndex:
             rows = [[ids[stem] for stem in document] for document in documents]
             self._index.index((rows, ids), show_progress=False)
 
-    def scores(self, query: Sequence[str]) -> npt.NDArray[np.float32]:
+    def scores(self, query: Sequence[str]) -> Floats:
         """One score a document; all zeros where no stem of the query is known."""
         known = [stem for stem in query if stem in self._vocabulary]
         if not known:
             return np.zeros(self._size, np.float32)
-        scores: npt.NDArray[np.float32] = self._index.get_scores(known)
+        scores: Floats = self._index.get_scores(known)
         return scores
+
+    def coverage(self, query: Sequence[str]) -> Floats:
+        """The share of the query's distinct stems that a document has, each weighed by BM25's idf; from 0 to 1.
+
+        A stem that no document has counts as the rarest.
+        """
+        covered, whole = np.zeros(self._size, np.float32), 0.0
+        for stem in dict.fromkeys(query):
+            holders = self.scores([stem]) > 0
+            said = int(holders.sum())
+            idf = float(np.log1p((self._size - said + 0.5) / (said + 0.5)))
+            covered += np.float32(idf) * holders
+            whole += idf
+        return covered / np.float32(whole) if whole else covered
 
 
 def ranking(scores: npt.NDArray[np.floating[Any]]) -> list[int]:

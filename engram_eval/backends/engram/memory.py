@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
-from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Scores, Weights
+from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Scores, Weights
 from engram_eval.backends.engram.recall import Costs, merge, pack
 from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedding import Vectors
@@ -28,13 +28,11 @@ _PAPER = {**_BY_MODEL, "ranker": "dense", "k": 20, "total": 25}  # k and K are n
 
 
 @dataclass(frozen=True)
-class EngramBackend:
+class EngramBackend(Weights):
     """Typed memories (arXiv 2511.12960). By rules no model is asked; the paper's router and extractor are a model.
 
     `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
-    one memory for all, and `k` records of it. The rest are the hybrid ranker's weights, each against a lexical score
-    of weight 1 (`ranking`), chosen from a grid on five LoCoMo conversations; whichever of the five is left out, the same
-    are chosen (benchmarks/tune.py).
+    one memory for all, and `k` records of it. The others are the hybrid ranker's weights (`ranking`).
     """
 
     router: Literal["rules", "llm"] = "rules"
@@ -43,10 +41,6 @@ class EngramBackend:
     typed: bool = True
     k: int = 40
     total: int = 60
-    dense: float = 0.5
-    turn_before: float = 0.6
-    turn_after: float = 0.4
-    speaker: float = 1.5
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dense": {"ranker": "dense"},
@@ -60,7 +54,7 @@ class EngramBackend:
     def __post_init__(self) -> None:
         if min(self.k, self.total) < 1:
             raise ValueError("k and total must be at least 1")
-        if not all(0 <= weight < math.inf for weight in (self.dense, self.turn_before, self.turn_after, self.speaker)):
+        if not all(0 <= getattr(self, part) < math.inf for part in PARTS):
             raise ValueError("weights must be finite and not negative")
 
     @property
@@ -151,8 +145,7 @@ class EngramMemory:
         stored = self._store.load()
         embedder, tokens = self._services.embedder, self._services.tokens
         of = self._settings
-        weights = Weights(of.dense, of.turn_before, of.turn_after, of.speaker)
-        ranker = DenseRanker(stored, embedder) if of.ranker == "dense" else HybridRanker(stored, embedder, weights)
+        ranker = DenseRanker(stored, embedder) if of.ranker == "dense" else HybridRanker(stored, embedder, of)
         self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens))
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002

@@ -1,40 +1,61 @@
 """The rankers: how well each record of a memory matches a question.
 
-`dense` is the paper's: cosine similarity between embeddings. `hybrid` adds what dialogue needs, each part in units of
-its own standard deviation so that the weights are plain ratios:
+`dense` is the paper's: cosine similarity between embeddings. `hybrid` is a weighted sum of what dialogue needs beside it:
 
-- lexical: BM25 over the turns, because names and rare words decide where an averaged embedding cannot;
-- neighbours: a turn shares the evidence of the turns beside it, the turn before it more than the turn after it,
-  because an answer follows its question;
-- speaker: a question that names one of the speakers is mostly answered by that speaker's own turns; "I" and "my" name
-  the user, "you" the assistant, where the speakers are these two roles.
+    lexical      BM25: names and rare words decide where an averaged embedding cannot
+    coverage     the share of the question's words, weighed by rarity, that the turn has: several words beat one said often
+    turn_before  the lexical and dense match of the turn before, two_before of the one before that, and so
+    turn_after   and two_after: an answer follows its question, and need not repeat its words
+    session      the best match in the turn's session: what a question is about was talked of there
+    speaker      the turn is by a speaker whom the question names
+    dated        the question asks for a time, and the turn says one
+    episodic     the turn tells of an event
+    question     the turn ends in a question, which asks for facts more than it holds any: this one counts against
 
-What each part is worth, and how the weights do on conversations that they were not chosen on: benchmarks/tune.py.
+Lexical and dense match are in units of their own standard deviation over the memory. The weights are those of a
+conditional logit, the chance of a turn being evidence being proportional to exp(its score), fitted on five LoCoMo
+conversations; benchmarks/fit_ranker.py fits them again, and says how they do on conversations they were not fitted on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
+from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
 from engram_eval.backends.lexical import LexicalIndex
+from engram_eval.backends.speakers import named
 from engram_eval.embedding import Embedder, Vectors
-from engram_eval.text import STOPWORDS, content_stems, stem, words
+from engram_eval.text import STOPWORDS, content_stems, normalize, stem, words
 
 Scores = npt.NDArray[np.float64]
 
+_ASKS_WHEN = re.compile(r"\b(?:when|how long|(?:what|which) (?:year|month|week|date|day|time))\b")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Weights:
-    """All against a lexical score of weight 1."""
+    """Of the hybrid ranker's parts; 0 leaves one out. The same for every embedder."""
 
-    dense: float
-    turn_before: float
-    turn_after: float
-    speaker: float
+    lexical: float = 0.14
+    coverage: float = 1.9
+    dense: float = 0.42
+    turn_before: float = 0.15
+    turn_after: float = 0.06
+    two_before: float = 0.11
+    two_after: float = 0.07
+    session: float = 0.17
+    speaker: float = 2.3
+    dated: float = 1.7
+    episodic: float = 0.8
+    question: float = 0.75
+
+
+PARTS = tuple(field.name for field in fields(Weights))
 
 
 class DenseRanker:
@@ -51,50 +72,77 @@ class DenseRanker:
 
 
 class HybridRanker:
-    """Lexical and dense match of the turns, spread to their neighbours, with a bonus for the speaker asked about."""
+    """The weighted sum of a turn's parts; records that keep a turn's words all have its score."""
 
     def __init__(self, stored: Stored, embedder: Embedder, weights: Weights) -> None:
-        self._weights = weights
+        self._weights = {part: getattr(weights, part) for part in PARTS}
         self._embedder = embedder
         # What is ranked: a turn, where records keep its words (all of them the same), else a record by itself.
         pairs = zip(stored.places, stored.records, strict=True)
         keys = [(place, 0 if record.verbatim else i) for i, (place, record) in enumerate(pairs, start=1)]
         units = {key: unit for unit, key in enumerate(sorted(set(keys)))}
         self._places = np.array([units[key] for key in keys], np.intp)
-        self._unit_vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
-        self._unit_vectors[self._places] = stored.vectors
+        self._vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
+        self._vectors[self._places] = stored.vectors
         turns = [stored.turns[place] for place, _ in units]
         texts = [stored.turns[place].turn.text if not n else stored.records[n - 1].line for place, n in units]
-        self._speakers = np.array([turn.turn.speaker for turn in turns], dtype=object)
-        everyone = sorted({turn.turn.speaker for turn in stored.turns})
-        self._speaker_words = {name: frozenset(words(name)) for name in everyone}
+        self._by = np.array([turn.turn.speaker for turn in turns], dtype=object)
+        self._speakers = sorted({turn.turn.speaker for turn in stored.turns})
         # In a dialogue of two everything is said by one or to the other, so the names do not tell turns apart; what
-        # they do say of who is meant is the speaker bonus.
-        self._name_words = frozenset(word for group in self._speaker_words.values() for word in group)
+        # they do say of who is meant is the speaker's part.
+        self._name_words = frozenset(word for name in self._speakers for word in words(name))
         names = {stem(word) for word in self._name_words}
         self._lexical = LexicalIndex([[s for s in content_stems(text) if s not in names] for text in texts])
-        sessions = np.array([turn.session for turn in turns])
-        self._same_session = sessions[1:] == sessions[:-1]
+        self._session = np.array([turn.session for turn in turns], np.intp)
+        self._session_starts = np.flatnonzero(np.diff(self._session, prepend=-1))
+        self._dated, self._episodic = np.zeros((2, len(units)))
+        for unit, record, place in zip(self._places, stored.records, stored.places, strict=True):
+            said = stored.session_dates[stored.turns[place].session]
+            self._dated[unit] = record.anchor is not None and said is not None and record.anchor != (said.date(),) * 2
+            self._episodic[unit] = max(self._episodic[unit], record.type is MemoryType.EPISODIC)
+        self._question = np.array([text.rstrip().endswith("?") for text in texts], float)
 
     async def scores(self, query: str) -> Scores:
-        asked = words(query)
-        content = [word for word in asked if word not in self._name_words]
-        vector = (await self._embedder.embed([" ".join(content)]))[0]
-        weights = self._weights
-        match = _standardised(self._lexical.scores([stem(word) for word in content if word not in STOPWORDS]))
-        match += weights.dense * _standardised(self._unit_vectors @ vector)
-        spread = match.copy()
-        spread[1:] += weights.turn_before * match[:-1] * self._same_session
-        spread[:-1] += weights.turn_after * match[1:] * self._same_session
-        for name in self._asked_about(set(asked)):
-            spread += weights.speaker * (self._speakers == name)
-        return spread[self._places]
+        parts = await self.parts(query)
+        total = sum((self._weights[part] * values for part, values in parts.items()), np.zeros(len(self._by)))
+        return total[self._places]
 
-    def _asked_about(self, asked: set[str]) -> list[str]:
-        roles = {"user": {"i", "me", "my", "mine"}, "assistant": {"you", "your"}}
-        if self._speaker_words.keys() <= roles.keys():
-            return [name for name in self._speaker_words if roles[name] & asked]
-        return [name for name, name_words in self._speaker_words.items() if name_words & asked]
+    async def parts(self, query: str) -> dict[str, Scores]:
+        """The values that the weights are for, by PARTS, one a turn."""
+        content = [word for word in words(query) if word not in self._name_words]
+        stems = [stem(word) for word in content if word not in STOPWORDS]
+        vector = (await self._embedder.embed([" ".join(content)]))[0]
+        lexical = _standardised(self._lexical.scores(stems))
+        dense = _standardised(self._vectors @ vector)
+        match = lexical + dense
+        asks_when = bool(_ASKS_WHEN.search(normalize(query)))
+        return {
+            "lexical": lexical,
+            "coverage": self._lexical.coverage(stems).astype(np.float64),
+            "dense": dense,
+            "turn_before": self._shifted(match, 1),
+            "turn_after": self._shifted(match, -1),
+            "two_before": self._shifted(match, 2),
+            "two_after": self._shifted(match, -2),
+            "session": self._best_of_session(match),
+            "speaker": np.isin(self._by, named(query, self._speakers)).astype(np.float64),
+            "dated": self._dated * asks_when,
+            "episodic": self._episodic,
+            "question": -self._question,
+        }
+
+    def _shifted(self, match: Scores, by: int) -> Scores:
+        """The match of the turn so many before (after, if negative) in the same session; 0 where there is none."""
+        out = np.zeros_like(match)
+        here, there = (slice(by, None), slice(None, -by)) if by > 0 else (slice(None, by), slice(-by, None))
+        out[here] = match[there] * (self._session[here] == self._session[there])
+        return out
+
+    def _best_of_session(self, match: Scores) -> Scores:
+        if not len(match):
+            return match
+        best: Scores = np.maximum.reduceat(match, self._session_starts)
+        return np.repeat(best, np.diff(self._session_starts, append=len(match)))
 
 
 def _standardised(scores: Vectors) -> Scores:

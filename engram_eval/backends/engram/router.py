@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from engram_eval.backends.speakers import PAST
 from engram_eval.text import normalize
 
 
@@ -22,12 +23,8 @@ class MemoryType(StrEnum):
 
 _SUBJECT = r"(?:i|we|he|she|they|it|(?:my|our|his|her|their|the)\s+\w+)"
 
-# Something happened: a subject with a past form. The irregular verbs are the most frequent of English.
-_EVENT = re.compile(
-    rf"\b{_SUBJECT}\s+(?:\w+ly\s+|just\s+|also\s+|even\s+|once\s+)?(?:\w{{3,}}ed|was|were|went|got|had|made|took|came|saw|"
-    r"met|gave|found|told|left|felt|brought|began|kept|held|wrote|stood|heard|let|meant|set|paid|sat|spoke|ran|won|lost|"
-    r"bought|built|spent|grew|sent|fell|thought|taught|caught|broke|chose|drove|flew|ate|swam|sang|rode|read|led|did)\b"
-)
+# Something happened: a subject with a past form.
+_EVENT = re.compile(rf"\b{_SUBJECT}\s+(?:\w+ly\s+|just\s+|also\s+|even\s+|once\s+)?{PAST}\b")
 # Something holds: a subject with a present form of being, having or liking; or a word of preference.
 _STATE = re.compile(
     rf"\b{_SUBJECT}(?:'s|'m|'re|'ve|\s+(?:am|is|are|have|has|love|like|enjoy|prefer|hate|want|need|work|live|own|study|"

@@ -1,0 +1,30 @@
+"""Which of a conversation's speakers a question is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from engram_eval.text import normalize, words
+
+# Forms of the past after a subject: regular ones, and the most frequent irregular verbs of English.
+PAST = (
+    r"(?:\w{3,}ed|was|were|went|got|had|made|took|came|saw|met|gave|found|told|said|left|felt|brought|began|kept|held|wrote|"
+    r"stood|heard|let|meant|set|paid|sat|spoke|ran|won|lost|bought|built|spent|grew|sent|fell|thought|taught|caught|broke|"
+    r"chose|drove|flew|ate|swam|sang|rode|read|led|did)"
+)
+_USER = re.compile(r"\b(?:i|me|my|mine)\b")
+# "Can you suggest ..." asks for something; "what you suggested" is about what the assistant said.
+_ASSISTANT = re.compile(rf"\b(?:did|had|have|were) you\b|\byou(?:'ve|'d| have| had)? (?:\w+ly )?{PAST}\b|\byour\b")
+
+
+def named(query: str, speakers: Collection[str]) -> list[str]:
+    """The speakers with a word of their name in the question.
+
+    Where the speakers are the roles `user` and `assistant`, "I" and "my" name the user, "you said" and "your" the assistant.
+    """
+    if set(speakers) <= {"user", "assistant"}:
+        text = normalize(query)
+        return [role for role in speakers if (_USER if role == "user" else _ASSISTANT).search(text)]
+    asked = set(words(query))
+    return [name for name in speakers if asked.intersection(words(name))]
