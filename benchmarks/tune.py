@@ -1,10 +1,10 @@
-"""How good are a memory's weights where they were not chosen, and what is each part worth?
+"""How good are a memory's weights where they were not chosen? (What each part is worth: ablations.toml.)
 
     python benchmarks/tune.py engram locomo10.json
     python benchmarks/tune.py conditional locomo10.json
 
-Prints, on categories 1-4 at the published budget: the committed settings by conversation; each part switched off; and
-leave-one-conversation-out: for each conversation the weights of the grid that are best on the others, measured on it.
+Prints, on categories 1-4 at the published budget, the committed settings by conversation, and leave-one-conversation-out: for
+each conversation the weights of the grid that are best on the others, measured on it.
 """
 
 from __future__ import annotations
@@ -42,24 +42,6 @@ _GRIDS: dict[str, dict[str, tuple[str, ...]]] = {
         "kernel": ("0.1", "0.2"),
     },
 }
-_PARTS: dict[str, dict[str, dict[str, str]]] = {
-    "engram": {
-        "as committed": {},
-        "no dense": {"dense": "0"},
-        "no neighbours": {"turn_before": "0", "turn_after": "0"},
-        "no speaker": {"speaker": "0"},
-        "dense ranker alone": {"ranker": "dense"},
-    },
-    "conditional": {
-        "as committed": {},
-        "no gate": {"gated": "false"},
-        "no kernel": {"kernel": "0"},
-        "no neighbours": {"after": "0", "before": "0"},
-        "no speaker": {"speaker": "0"},
-        "no length": {"length": "0"},
-        "no pairs or triples": {"pair": "0", "triple": "0"},
-    },
-}
 
 
 async def evidence_recall(
@@ -93,8 +75,7 @@ def main(backend: str, data: Path) -> None:
             return [asyncio.run(evidence_recall(backend, sample, settings, service)) for sample, service in pairs]
 
         print(f"{'':22} recall    all   {' '.join(names)}")
-        for part, settings in _PARTS[backend].items():
-            _print(part, measure(settings))
+        _print("as committed", measure({}))
         of = _GRIDS[backend]
         grid = [dict(zip(of, values, strict=True)) for values in itertools.product(*of.values())]
         measured = [measure(settings) for settings in grid]

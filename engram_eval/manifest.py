@@ -37,6 +37,12 @@ def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
             **from_mapping({"options": values["options"]}, str(experiment)).options,
             **given["options"],
         }
+    if "backends" in given:  # what the file says of backends that are not chosen is of no account
+        variants = values.get("variants")
+        if isinstance(variants, dict):
+            merged["variants"] = {name: of for name, of in variants.items() if name in given["backends"]}
+        if values.get("reference") not in given["backends"]:
+            merged.pop("reference", None)
     if merged.get("data"):
         merged["data"] = str(Path(str(merged["data"])).expanduser().absolute())  # a run may be resumed from elsewhere
     return from_mapping(merged, str(experiment) if experiment else "command line")

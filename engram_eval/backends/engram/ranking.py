@@ -9,7 +9,7 @@ its own standard deviation so that the weights are plain ratios:
 - speaker: a question that names one of the speakers is mostly answered by that speaker's own turns; "I" and "my" name
   the user, "you" the assistant, where the speakers are these two roles.
 
-What each part is worth, and how the weights do on conversations that they were not chosen on: benchmarks/tune.py.
+What each part is worth: benchmarks/ablations.md. How the weights do where they were not chosen: benchmarks/tune.py.
 """
 
 from __future__ import annotations
