@@ -89,6 +89,8 @@ def test_a_run_with_variants_is_resumed_and_repeated(
     again = tmp_path / "again"
     assert main(["run", str(made / "manifest.json"), "--data", str(data), "--out", str(again), *_DOUBLES]) == 0
     assert _backends(again) == _backends(made)
+    assert main(["run", "--resume", str(made), "--backend", "engram"]) == 2
+    assert "cannot be resumed with other settings: backends was" in capsys.readouterr().err
     stored = json.loads((made / "manifest.json").read_text())
     stored["settings"]["variants"]["no speaker"]["speaker"] = 1.0
     (made / "manifest.json").write_text(json.dumps(stored))
@@ -271,7 +273,7 @@ def test_each_ablation_changes_what_it_says_and_nothing_else() -> None:
         own = {key: value for key, value in of.items() if key != "backend"}
         altered = settings_of(open_backend(of["backend"], {}, own))
         assert {key for key in whole if whole[key] != altered[key]} == set(own), label
-        assert label.startswith(f"{of['backend']}, ")
+        assert label.startswith(f"{of['backend']} ")
 
 
 def test_the_allocation_goes_from_nothing_to_all() -> None:
