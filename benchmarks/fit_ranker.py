@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
+from recalled import evidence_recall, print_row
 from scipy.optimize import minimize
-from tune import evidence_recall, print_row
 
 from engram_eval import registry
 from engram_eval.backends import Services

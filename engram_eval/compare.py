@@ -13,6 +13,7 @@ from engram_eval.errors import UserError
 from engram_eval.metrics import summarise
 from engram_eval.paired import Outcome, Pair, outcomes, pair
 from engram_eval.paired import notes as paired_notes
+from engram_eval.partners import every_two, variants_note, with_partners
 from engram_eval.results import Record, RunFolder
 from engram_eval.table import (
     Row,
@@ -73,13 +74,14 @@ def compare(
     *,
     allow_different: bool = False,
     all_pairs: bool = False,
+    against: str | None = None,
     key_errors: KeyErrors | None = None,
 ) -> Comparison:
     """Reads records and manifests only. Raises UserError for a folder that holds no run, and for unlike runs.
 
-    `allow_different` sets these side by side all the same, and says so on every table. Each memory is paired with one
-    reference (the full history, else the best), or where an earlier run has it too with itself there; with `all_pairs`, with
-    every other memory. `key_errors` are left out of a second score that stands beside the first.
+    `allow_different` sets these side by side all the same, and says so on every table. Each memory is paired with one other
+    (`partners`), with `against` if that is named; with `all_pairs`, with every other memory. `key_errors` are left out of a
+    second score that stands beside the first.
     """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
     summaries = {}
@@ -123,7 +125,9 @@ def compare(
             "side by side all the same with --allow-different"
         )
     data = {path: _dig(manifest, _SAME["dataset"]) for path, manifest in manifests.items()}
-    pairs = pair(_wanted(rows, labels, data, all_pairs=all_pairs), of, seed=next(iter(manifests.values()))["seed"])
+    wanted = every_two(rows, labels) if all_pairs else with_partners(rows, labels, data, manifests, against)
+    together = [(one["backend"], other["backend"]) for one, other in wanted if data[one["run"]] == data[other["run"]]]
+    pairs = pair(together, of, seed=next(iter(manifests.values()))["seed"])
     if pairs:
         lines = [one.to_json() for one in pairs]
         tables = [tables[0], pairs_table(lines), *tables[1:], takes_table(lines)]
@@ -131,7 +135,8 @@ def compare(
         tables = [_apart(table, unlike) for table in tables]
         rows = [{**row, "these_runs_do_not_compare": "; ".join(unlike)} for row in rows]
     said = [f"These runs do not compare: {one}." for one in unlike]
-    notes = [*said, *paired_notes(pairs), *_notes(summaries, manifests)]
+    how = variants_note(manifests) if pairs and not all_pairs and against is None else []
+    notes = [*said, *paired_notes(pairs), *how, *_notes(summaries, manifests)]
     return Comparison(_data(manifests), rows, tables, notes, summaries, pairs, unlike)
 
 
@@ -140,28 +145,6 @@ def _noting(records: Iterable[Record], asked: set[str]) -> Iterator[Record]:
     for record in records:
         asked.add(record.question_id)
         yield record
-
-
-def _wanted(
-    rows: Sequence[Row], labels: Mapping[str, str], data: Mapping[str, Any], *, all_pairs: bool
-) -> list[tuple[str, str]]:
-    """Who is paired with whom, by the names of the rows: no controls but `degraded`, and no runs of different data."""
-
-    def alike(one: Row, other: Row) -> bool:
-        return labels[one["backend"]] == labels[other["backend"]] and data[one["run"]] == data[other["run"]]
-
-    memories = [row for row in rows if not row["control"] and not row["sees_evidence"] and row["answered"]]
-    paired = [row for row in rows if row in memories or labels[row["backend"]] == "degraded"]
-    if all_pairs:
-        made = [(one, other) for i, other in enumerate(paired) for one in paired[i + 1 :]]
-    elif memories:
-        best = max(memories, key=lambda row: float(row["accuracy"]))
-        reference = next((row for row in memories if row["limit"] == "window"), best)
-        firsts = [(row, next(other for other in paired if alike(row, other))) for row in paired]
-        made = [(row, reference if first is row else first) for row, first in firsts if row is not reference]
-    else:
-        made = []
-    return [(one["backend"], other["backend"]) for one, other in made if data[one["run"]] == data[other["run"]]]
 
 
 def run_names(paths: Sequence[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ _PACKAGES = (
 def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
     """Flags over the experiment file over the defaults."""
     values = from_file(experiment) if experiment else {}
-    merged = {**values, **given}
+    merged = _over(values, given)
     if "options" in given and isinstance(values.get("options"), dict):
         # Both levels flat, so that --set engram.k=20 overrides k and leaves the file's other settings of engram.
         merged["options"] = {
@@ -42,6 +42,18 @@ def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
     return from_mapping(merged, str(experiment) if experiment else "command line")
 
 
+def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given over the values; what these say of backends that are not chosen is of no account."""
+    merged = {**values, **given}
+    if "backends" in given:
+        variants = values.get("variants")
+        if isinstance(variants, dict):
+            merged["variants"] = {name: of for name, of in variants.items() if name in given["backends"]}
+        if values.get("reference") not in given["backends"]:
+            merged.pop("reference", None)
+    return merged
+
+
 def resumed_settings(manifest: Mapping[str, Any], run: Path, given: Mapping[str, Any]) -> Settings:
     """The settings of the run itself; its data may have moved. Raises UserError if other flags differ from them."""
     begun = {
@@ -49,7 +61,7 @@ def resumed_settings(manifest: Mapping[str, Any], run: Path, given: Mapping[str,
         "replay": False,
     }  # a replay that is resumed may go on for real, and the other way round
     stored = from_mapping(begun, str(run / "manifest.json"))
-    wanted = from_mapping({**begun, **given}, "command line")
+    wanted = from_mapping(_over(begun, given), "command line")
     if changed := differences(stored, wanted):
         raise UserError(
             f"{run}: cannot be resumed with other settings: {'; '.join(changed)}; start a new run for these"

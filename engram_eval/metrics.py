@@ -99,8 +99,6 @@ def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
 def _scores(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Right or wrong, and whether the evidence was there."""
     answered = frame[frame["status"] == "ok"]
-    correct = [bool(value) for value in answered["correct"]]
-    interval = bootstrap_share(correct, list(answered["conversation_id"]), seed=seed) if correct else (None, None)
     # Where the right answer is to abstain, the evidence labels name what baits, not what answers.
     answerable = answered[~answered["unanswerable"].astype(bool)]
     unanswerable = answered[answered["unanswerable"].astype(bool)]
@@ -109,10 +107,12 @@ def _scores(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
         "answered": len(answered),
         "errors": len(frame) - len(answered),
         "accuracy": _mean(answered["correct"]),
-        "accuracy_ci": list(interval),
+        "accuracy_ci": _interval(answered, "correct", seed),
         "f1": _mean(answered["f1"]),
         "evidence_recall": _mean(answerable["evidence_recall"]),
+        "evidence_recall_ci": _interval(answerable, "evidence_recall", seed),
         "evidence_all": _mean(answerable["evidence_all"]),
+        "evidence_all_ci": _interval(answerable, "evidence_all", seed),
         "answer_in_context": _mean(answerable["answer_in_context"]),
         "unanswerable": {"n": len(unanswerable), "accuracy": _mean(unanswerable["correct"])},
     }
@@ -140,6 +140,13 @@ def _costs(frame: pd.DataFrame, *, ranked: bool) -> dict[str, Any]:
 def _mean(values: pd.Series[Any]) -> float | None:
     known = values.dropna().astype(float)
     return float(known.mean()) if len(known) else None
+
+
+def _interval(frame: pd.DataFrame, column: str, seed: int) -> list[float] | list[None]:
+    """Of a share's mean, the 95 % interval; [None, None] where no share is known."""
+    known = frame.dropna(subset=[column])
+    shares = [float(value) for value in known[column]]
+    return list(bootstrap_share(shares, list(known["conversation_id"]), seed=seed)) if shares else [None, None]
 
 
 def _quantiles(values: pd.Series[Any]) -> dict[str, float | None]:

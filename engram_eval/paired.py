@@ -28,13 +28,15 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of a record, what is paired. `correct` is None for a question that ended in an error."""
+    """Of a record, what is paired. `correct` is None for a question that ended in an error, `evidence_recall` for one that
+    cannot be answered or has no evidence."""
 
     conversation_id: str
     correct: bool | None
     context_tokens: float | None
     latency_s: float | None
     cost_usd: float | None
+    evidence_recall: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Pair:
 
     `bounds`: the difference over all questions that both were asked, if every answer that ended in an error had gone
     against the first and if it had gone for it; None without errors. `detectable`: what would have been found with a
-    power of 80 % (`stats.detectable_difference`). `p_holm`: adjusted for all pairs that were made at once. `tokens`,
-    `latency_s`, `cost_usd`: a question's, None where it is not known. `word` is for the first.
+    power of 80 % (`stats.detectable_difference`). `p_holm`: adjusted for all pairs that were made at once. `evidence_recall`
+    (from -1 to 1), `tokens`, `latency_s`, `cost_usd`: a question's, None where it is not known. `word` is for the first.
     """
 
     first: str
@@ -69,6 +71,7 @@ class Pair:
     p: float
     p_holm: float
     detectable: float | None
+    evidence_recall: Difference | None
     tokens: Difference | None
     latency_s: Difference | None
     cost_usd: Difference | None
@@ -87,6 +90,7 @@ def outcomes(records: Iterable[Record], headline: Collection[str]) -> dict[str, 
             found.setdefault(record.backend, {})[record.question_id] = Outcome(
                 record.conversation_id, record.correct if record.status == "ok" else None,
                 record.context_tokens, latency, record.cost_usd,
+                None if record.unanswerable else record.evidence_recall,
             )  # fmt: skip
     return found
 
@@ -143,11 +147,20 @@ def _pair(first: str, second: str, of: Mapping[str, Mapping[str, Outcome]], seed
     return Pair(
         first, second, accuracy, _bounds(asked) if len(asked) > len(both) else None, cells[1], cells[2], p, p,
         detectable_difference(len(both), (cells[1] + cells[2]) / len(both)),
+        _of_shares(mean(lambda outcome: outcome.evidence_recall)),
         mean(lambda outcome: outcome.context_tokens),
         mean(lambda outcome: outcome.latency_s),
         mean(lambda outcome: outcome.cost_usd),
         word="",
     )  # fmt: skip
+
+
+def _of_shares(found: Difference | None) -> Difference | None:
+    """Shares from 0 to 1 differ by no more than 1, whatever an interval of few questions says."""
+    if found is None or found.interval is None:
+        return found
+    low, high = found.interval
+    return replace(found, interval=(max(-1.0, low), min(1.0, high)))
 
 
 def _bounds(asked: Sequence[tuple[Outcome, Outcome]]) -> tuple[float, float]:
@@ -183,6 +196,8 @@ def notes(pairs: Sequence[Pair]) -> list[str]:
         "questions, as often discordant, find in 80 of 100 such runs if each stands for itself; where conversations differ, it "
         "takes more. --pairs all tests each memory against each."
     ]
+    if any(one.evidence_recall for one in pairs):
+        lines[0] += " Evidence recall: over the answerable questions that have evidence."
     if any(one.accuracy.rough for one in pairs):
         lines.append(
             f"The pairs' intervals are rough: of fewer than {FEW} conversations, questions are drawn as if each stood for "

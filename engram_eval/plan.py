@@ -52,11 +52,11 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
 
     `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is to be looked at, not executed.
     """
-    backends = {label: registry.open_backend(label, _options(settings, label)) for label in settings.labels()}
+    backends = {label: _open(settings, label) for label in settings.labels()}
     memories_ask = any(traits_of(backend).asks_model for backend in backends.values())
     given, settings = settings, settled(settings, memories_ask=memories_ask)
     tokens = token_counter(settings.encoding)
-    known = {label.partition(":")[0] for label in backends} | {"dataset"}
+    known = {settings.backend_of(label).partition(":")[0] for label in backends} | {"dataset"}
     for key in settings.options:
         if key.rpartition(".")[0] not in known:
             raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
@@ -103,14 +103,20 @@ def _who(name: str, what: str, roles: Roles, role: Role, *, auto: bool) -> str:
     return name
 
 
-def _options(settings: Settings, label: str) -> dict[str, str]:
-    """What `--set` gives to a backend, under its name or its module.
+def _open(settings: Settings, label: str) -> MemoryBackend:
+    """The backend with what `--set` gives it under its name or its module, and over that a variant's own settings.
 
     `degraded` is engram with a part thrown away, so engram's settings are its own.
     """
-    name = label.partition(":")[0]
+    backend = settings.backend_of(label)
+    name = backend.partition(":")[0]
     inherited = settings.options_of("engram") if name == "degraded" else {}
-    return {**inherited, **settings.options_of(name)}
+    own = {key: value for key, value in settings.variants.get(label, {}).items() if key != "backend"}
+    try:
+        opened: MemoryBackend = registry.open_backend(backend, {**inherited, **settings.options_of(name)}, own)
+    except UserError as error:
+        raise UserError(f"variant {label!r}: {error}" if label in settings.variants else str(error)) from error
+    return opened
 
 
 def open_dataset(settings: Settings) -> tuple[Dataset, str]:
@@ -202,7 +208,11 @@ def describe(plan: Plan) -> dict[str, Any]:
             "conversations": plan.conversations,
         },
         "backends": {
-            label: {**asdict(traits_of(backend)), "settings": registry.settings_of(backend)}
+            label: {
+                "backend": registry.backend_name(plan.settings.backend_of(label)),
+                **asdict(traits_of(backend)),
+                "settings": registry.settings_of(backend),
+            }
             for label, backend in plan.backends.items()
         },
         "reader": {"name": plan.reader.name, "model": plan.reader.model, "window": plan.reader.window},

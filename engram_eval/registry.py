@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import math
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -28,6 +29,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "bm25": "engram_eval.backends.bm25:Bm25Backend",
         "dense": "engram_eval.backends.dense:DenseBackend",
         "conditional": "engram_eval.backends.conditional:ConditionalBackend",
+        "allocated": "engram_eval.backends.allocated:AllocatedBackend",
         "degraded": "engram_eval.backends.engram:DegradedBackend",
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",
@@ -99,11 +101,19 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def open_backend(label: str, overrides: Mapping[str, str]) -> Any:
-    """A backend from `NAME`, `NAME:PRESET` or `package.module:Class`, with its settings overridden by text values."""
-    name, _, preset = label.partition(":")
-    if name not in names("backends"):
-        name, preset = label, ""  # a path, or a name that resolve will refuse
+def backend_name(label: str) -> str:
+    """`NAME` of `NAME:PRESET`; a path, or what is no name, as it is."""
+    name = label.partition(":")[0]
+    return name if name in names("backends") else label
+
+
+def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, Any] | None = None) -> Any:
+    """A backend from `NAME`, `NAME:PRESET` or `package.module:Class`.
+
+    Its settings are overridden by text values, and these by a variant's `own`, which `typed_settings` has checked.
+    """
+    name = backend_name(label)
+    preset = label.removeprefix(name).removeprefix(":")
     cls = resolve("backends", name)
     presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})
     if preset and preset not in presets:
@@ -116,6 +126,7 @@ def open_backend(label: str, overrides: Mapping[str, str]) -> Any:
             known = f"its settings are {', '.join(hints)}" if hints else "it has no settings"
             raise UserError(f"--set {name}.{key}={text}: backend {name!r} has no setting {key!r}; {known}")
         settings[key] = _parse(f"--set {name}.{key}={text}", text, hints[key])
+    settings |= own or {}
     try:
         backend = cls(**settings)
     except Exception as error:
@@ -125,6 +136,19 @@ def open_backend(label: str, overrides: Mapping[str, str]) -> Any:
             f"backend {label!r} has no method 'open'; see engram_eval/backends/__init__.py for what it takes"
         )
     return backend
+
+
+def typed_settings(label: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A backend's settings from values of TOML or JSON. Raises UserError, naming `where`, for what it does not take."""
+    try:
+        hints = _setting_types(resolve("backends", backend_name(label)))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    for key in values:
+        if key not in hints:
+            known = f"its settings are {', '.join(hints)}" if hints else "it has no settings"
+            raise UserError(f"{where}: backend {label!r} has no setting {key!r}; {known}")
+    return {key: _typed(f"{where}: {key} = {value!r}", value, hints[key]) for key, value in values.items()}
 
 
 def settings_of(backend: object) -> dict[str, Any]:
@@ -162,3 +186,25 @@ def _parse(where: str, text: str, kind: Any) -> Any:
             except ValueError:
                 raise UserError(f"{where}: {text!r} is not a number") from None
     return text
+
+
+def _typed(where: str, value: Any, kind: Any) -> Any:
+    """A setting's value from a typed one, by the type that the field declares; 1 is a float too."""
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise UserError(f"{where} is not one of {', '.join(map(str, get_args(kind)))}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind in (float, "float") and is_number:
+        return float(value)
+    fits = {
+        "bool": isinstance(value, bool),
+        "int": is_number and isinstance(value, int),
+        "float": is_number,
+        "str": isinstance(value, str),
+    }
+    called = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+    if not fits.get(name, any(fits.values())):
+        raise UserError(f"{where} is not {called.get(name, 'a number, text, true or false')}")
+    return value

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from engram_eval import registry
 from engram_eval.errors import UserError
 
 CONTROLS = ("none", "oracle")  # the floor and the ceiling: in every table unless switched off
@@ -19,12 +20,15 @@ class Settings:
     """One run. None is for what is not set: a role's own model and endpoint, a limit, the dataset's own budget.
 
     `reader` and `judge`: `auto` is a model if the environment names a key or an endpoint. `options` holds
-    `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}.
+    `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}. `variants` holds, by label, a backend ("backend") and settings of its own
+    that come before `options`. `reference`: the label that others are paired with when they are compared.
     """
 
     dataset: str = "auto"
     data: str | None = None
     backends: tuple[str, ...] = ("engram", "full-history", "bm25", "dense")
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reference: str | None = None
     controls: bool = True
     reader: str = "auto"
     judge: str = "auto"
@@ -61,6 +65,11 @@ class Settings:
         named = [floor, *self.backends, ceiling] if self.controls else self.backends
         return list(dict.fromkeys(named))
 
+    def backend_of(self, label: str) -> str:
+        """The backend that a label stands for: a variant's, or the label itself."""
+        variant = self.variants.get(label)
+        return str(variant["backend"]) if variant else label
+
     def asks_models(self) -> bool:
         """Whether reader or judge is a model."""
         return self.reader == "llm" or self.judge.partition(":")[0] == "llm"
@@ -74,9 +83,10 @@ class Settings:
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
-    "dataset": str, "data": str, "backends": (list, tuple), "controls": bool, "reader": str, "judge": str, "embedder": str,
-    "model": str, "reader_model": str, "judge_model": str, "router_model": str, "judge_votes": int, "judge_probe": bool,
-    "base_url": str, "reader_base_url": str, "judge_base_url": str, "router_base_url": str, "embedder_base_url": str,
+    "dataset": str, "data": str, "backends": (list, tuple), "variants": dict, "reference": str, "controls": bool,
+    "reader": str, "judge": str, "embedder": str, "model": str, "reader_model": str, "judge_model": str,
+    "router_model": str, "judge_votes": int, "judge_probe": bool, "base_url": str, "reader_base_url": str,
+    "judge_base_url": str, "router_base_url": str, "embedder_base_url": str,
     "window": int, "max_in_flight": int, "requests_per_minute": int, "tokens_per_minute": int, "timeout": (int, float),
     "max_cost": (int, float), "prices": str, "replay": bool,
     "encoding": str, "budget": int, "categories": (list, tuple), "limit": int, "seed": int, "options": dict,
@@ -98,6 +108,8 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
         clean[key] = tuple(map(str, value)) if isinstance(value, list | tuple) else value
     if "options" in clean:
         clean["options"] = {name: str(value) for name, value in _flat(clean["options"]).items()}
+    if "variants" in clean:
+        clean["variants"] = {name: _variant(name, of, where) for name, of in clean["variants"].items()}
     settings = Settings(**clean)
     least_of = dict.fromkeys(("budget", "limit", "judge_votes", "window", "max_in_flight"), 1)
     for key, least in {**least_of, "requests_per_minute": 1, "tokens_per_minute": 1, "seed": 0}.items():
@@ -111,7 +123,25 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
             raise UserError(f"{where}: {key} is empty; name something or leave it out")
     if not settings.labels():
         raise UserError(f"{where}: backends is empty; name at least one")
+    for name in settings.variants:
+        if name not in settings.backends:
+            raise UserError(f"{where}: backends does not name the variant {name!r}; name it there or leave it out")
+    if settings.reference is not None and settings.reference not in settings.labels():
+        raise UserError(
+            f"{where}: reference = {settings.reference!r} is none of the backends; name one of {', '.join(settings.labels())}"
+        )
     return settings
+
+
+def _variant(name: str, of: Any, where: str) -> dict[str, Any]:
+    """A variant's table, its values by the types of the backend's settings."""
+    where = f"{where}: variants.{name!r}"
+    if not isinstance(of, dict) or not isinstance(of.get("backend"), str):
+        raise UserError(f'{where}: is not a table with a backend, as in backend = "engram"')
+    if not name or name.partition(":")[0] in registry.names("backends"):
+        raise UserError(f"{where}: is the name of a backend; give the variant another")
+    own = {key: value for key, value in of.items() if key != "backend"}
+    return {"backend": of["backend"], **registry.typed_settings(of["backend"], own, where)}
 
 
 def from_file(path: Path) -> dict[str, Any]:

@@ -15,31 +15,32 @@ _CELLS = 1_000_000  # drawn at a time
 
 
 def bootstrap_share(
-    correct: Sequence[bool], clusters: Sequence[Hashable], *, seed: int, resamples: int = 2000
+    shares: Sequence[float], clusters: Sequence[Hashable], *, seed: int, resamples: int = 2000
 ) -> tuple[float, float]:
-    """A 95 % interval for the share of `correct`: percentiles of a bootstrap that resamples whole clusters (conversations).
+    """A 95 % interval for the mean of `shares`, each from 0 to 1, or true or false: percentiles of a bootstrap that
+    resamples whole clusters (conversations).
 
     Questions about one conversation stand or fall together, so they are drawn together (Davison & Hinkley 1997, section
     3.8; Field & Welsh 2007). A bootstrap of few clusters, or of unanimous ones, is too narrow: the interval is never narrower
-    than Wilson's over the questions, and is his alone where there is a single cluster.
-    Raises ValueError for no questions.
+    than Wilson's over the questions, and is his alone where there is a single cluster. (Shares of one mean vary most if each is
+    0 or 1, so that his interval is too wide for others and never too narrow.) Raises ValueError for no questions.
     """
-    if not correct:
+    if not shares:
         raise ValueError("a share needs at least one question")
     _, members = np.unique([repr(cluster) for cluster in clusters], return_inverse=True)
     count = int(members.max()) + 1
-    least = wilson(sum(correct), len(correct))
+    least = wilson(sum(shares), len(shares))
     if count == 1:
         return least
-    right = np.bincount(members, weights=np.asarray(correct, float), minlength=count)
+    sums = np.bincount(members, weights=np.asarray(shares, float), minlength=count)
     sizes = np.bincount(members, minlength=count)
     draws = np.random.default_rng(seed).integers(0, count, (resamples, count))
-    shares = right[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    low, high = np.percentile(shares, [2.5, 97.5])
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
     return min(float(low), least[0]), max(float(high), least[1])
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
+def wilson(successes: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % score interval for a share (Wilson 1927)."""
     share = successes / n
     centre = share + _Z95**2 / (2 * n)

@@ -117,7 +117,7 @@ def answers_table(rows: Sequence[Row], categories: Sequence[str], headline: Sequ
     columns = [
         Column("backend", _at("backend"), str),
         Column("accuracy", _at("accuracy"), _percent, "high"),
-        Column("95 % interval", _interval, str),
+        _interval("accuracy_ci", _percent),
         *_without_key_errors(rows),
         Column("F1", _at("f1"), _percent, "high"),
         *(Column(c, _at("by_category", c, "accuracy"), _percent, "high" if c in headline else None) for c in present),
@@ -147,8 +147,9 @@ def pairs_table(rows: Sequence[Row]) -> Table:
 
 
 def takes_table(rows: Sequence[Row]) -> Table:
-    """What two differ by in what a question takes, a line a pair; dollars where there are any."""
+    """What two differ by in evidence found and in what a question takes, a line a pair; dollars where there are any."""
     measures: list[tuple[str, str, Callable[[float], str]]] = [
+        ("evidence recall", "evidence_recall", lambda value: f"{value:+.3f}"),
         ("tokens", "tokens", lambda value: f"{value:+,.0f}"),
         ("total ms", "latency_s", lambda value: f"{1000 * value:+,.1f}"),
         ("$", "cost_usd", lambda value: f"{'-' if value < 0 else '+'}{_dollars(abs(value))}"),
@@ -156,6 +157,8 @@ def takes_table(rows: Sequence[Row]) -> Table:
     columns = [Column("pair", _versus, str)]
     for name, key, show in measures:
         known = [row[key] for row in rows if row[key]]
+        if key == "evidence_recall" and not known:
+            continue
         if key == "cost_usd" and not any(facts["mean"] or any(facts["interval"] or ()) for facts in known):
             continue
         columns.append(Column(name, _at(key, "mean"), show))
@@ -169,6 +172,7 @@ def context_table(rows: Sequence[Row]) -> Table:
         Column("backend", _at("backend"), str),
         Column("bound", _at("bound"), str),
         Column("evidence recall", _at("evidence_recall"), _share, "high"),
+        _interval("evidence_recall_ci", _share),
         Column("all evidence", _at("evidence_all"), _share, "high"),
         Column("nDCG@10", _at("ndcg@10"), _share, "high"),
         Column("answer in context", _at("answer_in_context"), _share, "high"),
@@ -254,9 +258,12 @@ def time_table(rows: Sequence[Row]) -> Table:
     )
 
 
-def _interval(row: Row) -> str | None:
-    low, high = row["accuracy_ci"]
-    return None if low is None else f"{100 * low:.1f}–{100 * high:.1f}"
+def _interval(key: str, show: Callable[[float], str]) -> Column:
+    return Column(
+        "95 % interval",
+        lambda row: None if row[key][0] is None else row[key],
+        lambda ends: f"{show(ends[0])}–{show(ends[1])}",
+    )
 
 
 def _versus(row: Row) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engram_eval.evidence import SESSION_SCORES
 from engram_eval.metrics import summarise
 from engram_eval.results import Record
+from engram_eval.stats import bootstrap_share
 from tests.records import PRICED, failed, manifest, priced_run, record, run
 
 
@@ -84,6 +85,28 @@ def test_what_does_not_rank_and_what_was_recorded_before_sessions_were_have_no_s
 def test_questions_without_evidence_are_left_out_of_retrieval() -> None:
     records = [record(), record(question_id="q2", evidence=[], evidence_recall=None, evidence_all=None)]
     assert summarise(records, manifest())["backends"]["engram"]["evidence_recall"] == 1.0
+
+
+def test_evidence_has_intervals_over_conversations_as_accuracy_has() -> None:
+    shares = [(0.5, "a"), (1.0, "a"), (0.0, "b"), (None, "b"), (1.0, "c"), (0.25, "c")]
+    records = [
+        record(
+            question_id=f"q{i}",
+            conversation_id=c,
+            evidence_recall=share,
+            evidence_all=None if share is None else share == 1,
+        )
+        for i, (share, c) in enumerate(shares)
+    ] + [record(question_id="q9", unanswerable=True, evidence_recall=1.0), failed(question_id="q10")]
+    facts = summarise(records, manifest())["backends"]["engram"]
+    known = [(share, c) for share, c in shares if share is not None]
+    clusters = [c for _, c in known]
+    assert facts["evidence_recall_ci"] == list(bootstrap_share([share for share, _ in known], clusters, seed=0))
+    assert facts["evidence_all_ci"] == list(bootstrap_share([share == 1 for share, _ in known], clusters, seed=0))
+    low, high = facts["by_category"]["single-hop"]["evidence_recall_ci"]
+    assert low < facts["evidence_recall"] < high
+    nothing = summarise([record(evidence_recall=None, evidence_all=None)], manifest())["backends"]["engram"]
+    assert nothing["evidence_recall_ci"] == nothing["evidence_all_ci"] == [None, None]
 
 
 def test_no_records_give_a_summary_of_unknowns() -> None:

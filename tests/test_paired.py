@@ -17,7 +17,7 @@ def _outcomes(correct: Any, conversations: int = 10) -> dict[str, Outcome]:
     """Questions one after the other, as many a conversation as it comes to; None is an error."""
     each = -(-len(correct) // conversations)
     return {
-        f"q{i}": Outcome(f"c{i // each}", None if right is None else bool(right), 900 + i % 7, 0.01, 0.0)
+        f"q{i}": Outcome(f"c{i // each}", None if right is None else bool(right), 900 + i % 7, 0.01, 0.0, None)
         for i, right in enumerate(correct)
     }
 

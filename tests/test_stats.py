@@ -39,6 +39,27 @@ def test_a_bootstrap_of_single_questions_agrees_with_scipys() -> None:
     assert ours == pytest.approx(tuple(reference.confidence_interval), abs=0.01)
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4)), min_size=1, max_size=40),
+    st.integers(0, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_of_shares_the_interval_is_that_of_a_bootstrap_written_out(rows: list[tuple[float, int]], seed: int) -> None:
+    """Conversation by conversation, in loops, from the same draws; never narrower than Wilson's of the mean."""
+    shares, clusters = [share for share, _ in rows], [cluster for _, cluster in rows]
+    low, high = bootstrap_share(shares, clusters, seed=seed, resamples=50)
+    of = [[share for share, cluster in rows if cluster == name] for name in sorted(set(clusters))]
+    means = []
+    for draw in np.random.default_rng(seed).integers(0, len(of), (50, len(of))) if len(of) > 1 else []:
+        drawn = [share for i in draw for share in of[i]]
+        means.append(sum(drawn) / len(drawn))
+    least = wilson(sum(shares), len(shares))
+    ends = np.quantile(means, [0.025, 0.975]) if means else least
+    assert (low, high) == pytest.approx((min(ends[0], least[0]), max(ends[1], least[1])))
+    assert low <= np.mean(shares) + 1e-9
+    assert high >= np.mean(shares) - 1e-9
+
+
 def test_clusters_widen_the_interval_when_they_differ() -> None:
     correct = [True] * 50 + [False] * 50 + [True] * 50 + [False] * 50
     clusters = [i // 50 for i in range(200)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from engram_eval.commands import DONE, command
 from engram_eval.commands.terminal import print_tables
+from engram_eval.errors import UserError
 
 
 def add(commands: Any) -> None:
@@ -17,6 +18,7 @@ def add(commands: Any) -> None:
         commands, "compare", _compare, "set the backends of finished runs on one table",
         """compare results/synthetic-20260101-120000
 compare results/a results/b --format markdown
+compare results/a --against bm25
 compare results/a results/b --pairs all --exclude-known-errors key_errors.json
 compare results/gpt-4o-mini --paper""",
     )  # fmt: skip
@@ -26,8 +28,10 @@ compare results/gpt-4o-mini --paper""",
         "--pairs",
         choices=("reference", "all"),
         default="reference",
-        help="test each memory against the full history (or the best), or each against each (reference)",
+        help="test each memory against the full history (or the best, or the experiment's own reference; a variant against "
+        "the backend that it is of), or each against each (reference)",
     )
+    parser.add_argument("--against", metavar="NAME", help="test each memory against this one instead")
     parser.add_argument(
         "--allow-different", action="store_true", help="compare unlike runs all the same, and label the tables"
     )
@@ -43,9 +47,12 @@ compare results/gpt-4o-mini --paper""",
 def _compare(options: argparse.Namespace) -> int:
     from engram_eval.results import RunFolder
 
+    if options.against is not None and options.pairs == "all":
+        raise UserError("--pairs all tests each against each: leave --against out")
     print_comparison(
         [RunFolder(path) for path in options.runs], options.format, paper=options.paper,
-        allow_different=options.allow_different, all_pairs=options.pairs == "all", known_errors=options.exclude_known_errors,
+        allow_different=options.allow_different, all_pairs=options.pairs == "all", against=options.against,
+        known_errors=options.exclude_known_errors,
     )  # fmt: skip
     return DONE
 
@@ -57,6 +64,7 @@ def print_comparison(
     paper: bool = False,
     allow_different: bool = False,
     all_pairs: bool = False,
+    against: str | None = None,
     known_errors: Path | None = None,
 ) -> None:
     from engram_eval.causes import read_key_errors
@@ -65,7 +73,9 @@ def print_comparison(
     from engram_eval.text import visible
 
     key_errors = read_key_errors(known_errors) if known_errors else None
-    result = compare(folders, allow_different=allow_different, all_pairs=all_pairs, key_errors=key_errors)
+    result = compare(
+        folders, allow_different=allow_different, all_pairs=all_pairs, against=against, key_errors=key_errors
+    )
     if paper:
         from engram_eval.paper import paper_tables
 

@@ -41,7 +41,7 @@ run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-ur
         action="append",
         dest="backends",
         metavar="NAME[:PRESET]",
-        help="a memory to measure; may be repeated; see 'backends'",
+        help="a memory to measure, or a variant of the experiment file; may be repeated; see 'backends'",
     )
     add(
         "--no-controls",

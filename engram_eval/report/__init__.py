@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engram_eval import __version__
 from engram_eval.compare import Comparison, run_names
@@ -24,6 +24,9 @@ from engram_eval.report.data import CausesOf, page_data
 from engram_eval.report.text import short
 from engram_eval.results import RunFolder
 from engram_eval.text import visible
+
+if TYPE_CHECKING:
+    from engram_eval.report.drawing import Chart
 
 __all__ = ["CausesOf", "ContextOf", "render", "write_report"]
 
@@ -75,7 +78,10 @@ def render(
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     script, style = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.js", "style.css"))
-    drawn = charts(comparison.rows, data.backends, _categories(comparison), data.causes)
+    drawn = [
+        *charts(comparison.rows, data.backends, _categories(comparison), data.causes),
+        *_sweep_charts(folders, comparison, [backend.name for backend in data.backends]),
+    ]
     environment.filters["short"] = lambda text, length: short(visible(text), length)
     environment.globals["minor"] = environment.tests["minor"] = _minor
     return environment.get_template("template.html.j2").render(
@@ -104,6 +110,17 @@ def render(
     )
 
 
+def _sweep_charts(folders: Sequence[RunFolder], comparison: Comparison, labels: Sequence[str]) -> list[Chart]:
+    from engram_eval.report.sweep import sweep_chart, sweeps
+
+    manifests = {str(folder.path): folder.manifest() for folder in folders}
+    described = [manifests[row["run"]]["backends"][label] for row, label in zip(comparison.rows, labels, strict=True)]
+    names = run_names(list(manifests))
+    found = sweeps(comparison.rows, described)
+    drawn = (sweep_chart(sweep, names[sweep.run] if len(names) > 1 else None) for sweep in found)
+    return [chart for chart in drawn if chart]
+
+
 def _categories(comparison: Comparison) -> list[str]:
     """The headline's first, as in the table."""
     datasets = [summary["dataset"] for summary in comparison.summaries.values()]
@@ -112,7 +129,7 @@ def _categories(comparison: Comparison) -> list[str]:
 
 def _minor(note: str) -> bool:
     """Is it of how a figure is made, and may it stand folded up? What is not known here stays in sight."""
-    return note.startswith(("Memories are bound by", "Answer times are", "Pairs:", "Sessions:"))
+    return note.startswith(("Memories are bound by", "Answer times are", "Pairs:", "Sessions:", "Variants:"))
 
 
 def _badges(comparison: Comparison) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from engram_eval.backends import Memory, Services, traits_of
 from engram_eval.registry import names, open_backend
 from engram_eval.types import Context, Conversation, ConversationInfo, Question, Session, Turn
 
-_MEMORIES = ["engram", "engram:dense", "degraded", "bm25", "dense", "full-history"]
+_MEMORIES = ["engram", "engram:dense", "allocated", "degraded", "bm25", "dense", "full-history"]
 
 
 async def _ingested(label: str, conversation: Conversation, services: Services) -> Memory:

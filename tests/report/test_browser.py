@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.records import run
+from tests.records import backend, run
 from tests.report.pages import folder, hostile, page
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -157,6 +158,23 @@ def test_light_dark_phone_and_paper(browser: Any, small: Path) -> None:
     assert phone.locator(".plot.wide").first.is_hidden()
     light.emulate_media(media="print")
     assert light.locator("#filters").is_hidden()
+
+
+def test_a_sweep_is_seen_on_every_page_and_has_its_numbers(browser: Any, tmp_path: Path) -> None:
+    described = {str(value): {**backend(), "backend": "mine", "settings": {"value": value}} for value in (1, 2, 3)}
+    records = [replace(item, backend=label) for label in described for item in run()[4:8]]
+    (tmp_path / "report.html").write_text(page(folder(tmp_path / "mine", records, backends=described)), "utf-8")
+    for width, seen, hidden in ((1280, "wide", "narrow"), (390, "narrow", "wide")):
+        opened = Opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 800})
+        figure = opened.ready().locator("figure", has_text="Sweep of value (mine)")
+        assert figure.locator(f".plot.{hidden}").is_hidden()
+        card, drawn = figure.bounding_box(), figure.locator(f".plot.{seen} svg").bounding_box()
+        assert 0 <= card["x"] <= drawn["x"]
+        assert drawn["x"] + drawn["width"] <= card["x"] + card["width"] <= width
+        figure.locator("summary").click()
+        assert figure.locator("table tbody tr").count() == 3
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+        assert opened.faults == []
 
 
 def test_without_scripts_all_but_the_questions_can_be_read(browser: Any, small: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -148,13 +148,21 @@ class EngramMemory:
         ranker = DenseRanker(stored, embedder) if of.ranker == "dense" else HybridRanker(stored, embedder, of)
         self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens))
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def recall(
+        self,
+        query: str,
+        *,
+        asked_at: datetime | None,  # noqa: ARG002
+        budget: int | None,
+        without: Collection[str] = (),
+    ) -> Context:
+        """Records of turns `without` alone, which stand elsewhere, are passed over."""
         if self._loaded is None:
             await self.ready()
         assert self._loaded is not None
         of, stored, costs = self._settings, self._loaded.stored, self._loaded.costs
         scores: Scores = await self._loaded.ranker.scores(query)
-        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed)[self._kept]
+        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed, without=without)[self._kept]
         return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
 
     def turn_ids(self) -> frozenset[str]:

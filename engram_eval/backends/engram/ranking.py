@@ -15,6 +15,7 @@
 Lexical and dense match are in units of their own standard deviation over the memory. The weights are those of a
 conditional logit, the chance of a turn being evidence being proportional to exp(its score), fitted on five LoCoMo
 conversations; benchmarks/fit_ranker.py fits them again, and says how they do on conversations they were not fitted on.
+What each part is worth: benchmarks/ablations.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from engram_eval.backends.engram.extractor import MemoryRecord
@@ -38,20 +38,29 @@ class Costs:
         )
 
 
-def merge(records: Sequence[MemoryRecord], scores: Scores, *, k: int, total: int, typed: bool = True) -> list[int]:
+def merge(
+    records: Sequence[MemoryRecord],
+    scores: Scores,
+    *,
+    k: int,
+    total: int,
+    typed: bool = True,
+    without: Collection[str] = (),
+) -> list[int]:
     """Indices of the best `k` records of each type, best first, at most `total`; a turn's words stand once.
 
     Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays. Not `typed`: the best
-    `k` of all.
+    `k` of all. A record of turns `without` alone is passed over.
     """
     left = {record.type if typed else None: k for record in records}
+    elsewhere = frozenset(without)
     held: set[tuple[str, ...] | str] = set()
     merged: list[int] = []
     for i in ranking(scores):
         record = records[i]
         kind = record.type if typed else None
         what = record.turn_ids if record.verbatim else record.line
-        if left[kind] == 0 or (what in held and not typed):
+        if left[kind] == 0 or (what in held and not typed) or elsewhere.issuperset(record.turn_ids):
             continue
         left[kind] -= 1
         if what not in held and len(merged) < total:
