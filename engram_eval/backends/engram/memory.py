@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
+from engram_eval.backends.engram.nearest import Choice, Neighbours, require_installed
 from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Scores, Weights
 from engram_eval.backends.engram.recall import Costs, merge, pack
+from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedding import Vectors
 from engram_eval.metering import ChatModel
@@ -32,7 +35,8 @@ class EngramBackend:
     """Typed memories (arXiv 2511.12960). By rules no model is asked; the paper's router and extractor are a model.
 
     `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
-    one memory for all, and `k` records of it. The rest are the hybrid ranker's weights, each against a lexical score
+    one memory for all, and `k` records of it; `index`: the dense part is exact, approximate (`nearest`), or exact as long as
+    few records are stored. The rest are the hybrid ranker's weights, each against a lexical score
     of weight 1 (`ranking`), chosen from a grid on five LoCoMo conversations; whichever of the five is left out, the same
     are chosen (benchmarks/tune.py).
     """
@@ -43,6 +47,7 @@ class EngramBackend:
     typed: bool = True
     k: int = 40
     total: int = 60
+    index: Choice = "auto"
     dense: float = 0.5
     turn_before: float = 0.6
     turn_after: float = 0.4
@@ -81,6 +86,8 @@ class EngramBackend:
         yield expected_embedding(session)
 
     async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
+        if self.index == "approximate":
+            require_installed()
         return EngramMemory(self, services)
 
 
@@ -99,6 +106,7 @@ class _Loaded:
     stored: Stored
     ranker: DenseRanker | HybridRanker
     costs: Costs = field(repr=False)
+    counts: Counter[MemoryType]
 
 
 class _UntilClosed:
@@ -152,8 +160,11 @@ class EngramMemory:
         embedder, tokens = self._services.embedder, self._services.tokens
         of = self._settings
         weights = Weights(of.dense, of.turn_before, of.turn_after, of.speaker)
-        ranker = DenseRanker(stored, embedder) if of.ranker == "dense" else HybridRanker(stored, embedder, weights)
-        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens))
+        near = Neighbours(of.index, self._services.folder, max(of.k, of.total))
+        dense = of.ranker == "dense"
+        ranker = DenseRanker(stored, embedder, near) if dense else HybridRanker(stored, embedder, weights, near)
+        stored = replace(stored, vectors=stored.vectors[:0].copy())  # the ranker has what it needs of them
+        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens), Counter(r.type for r in stored.records))
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         if self._loaded is None:
@@ -161,7 +172,8 @@ class EngramMemory:
         assert self._loaded is not None
         of, stored, costs = self._settings, self._loaded.stored, self._loaded.costs
         scores: Scores = await self._loaded.ranker.scores(query)
-        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed)[self._kept]
+        counts = self._loaded.counts
+        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed, counts=counts)[self._kept]
         return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
 
     def turn_ids(self) -> frozenset[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.ranking import Scores
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
-from engram_eval.backends.lexical import ranking
+from engram_eval.backends.lexical import best_first
 from engram_eval.backends.transcript import date_header
 from engram_eval.tokens import TokenCounter
 from engram_eval.types import Context, Item
@@ -38,23 +39,36 @@ class Costs:
         )
 
 
-def merge(records: Sequence[MemoryRecord], scores: Scores, *, k: int, total: int, typed: bool = True) -> list[int]:
+def merge(
+    records: Sequence[MemoryRecord],
+    scores: Scores,
+    *,
+    k: int,
+    total: int,
+    typed: bool = True,
+    counts: Mapping[MemoryType, int] | None = None,
+) -> list[int]:
     """Indices of the best `k` records of each type, best first, at most `total`; a turn's words stand once.
 
     Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays. Not `typed`: the best
-    `k` of all.
+    `k` of all. `counts`: the records of each type, for those who have counted them before.
     """
-    left = {record.type if typed else None: k for record in records}
+    left: dict[MemoryType | None, int] = {None: k}
+    if typed:
+        counts = Counter(record.type for record in records) if counts is None else counts
+        left = {kind: min(k, count) for kind, count in counts.items()}
     held: set[tuple[str, ...] | str] = set()
     merged: list[int] = []
-    for i in ranking(scores):
+    for i in best_first(scores):
+        if len(merged) == total or not any(left.values()):
+            break
         record = records[i]
         kind = record.type if typed else None
         what = record.turn_ids if record.verbatim else record.line
         if left[kind] == 0 or (what in held and not typed):
             continue
         left[kind] -= 1
-        if what not in held and len(merged) < total:
+        if what not in held:
             held.add(what)
             merged.append(i)
     return merged
