@@ -22,7 +22,7 @@ def _scaling(*arguments: str | Path) -> str:
 
 def test_a_thousand_turns_of_each_backend_make_table_plot_and_page(tmp_path: Path) -> None:
     table, plot, page = tmp_path / "s.csv", tmp_path / "s.svg", tmp_path / "s.md"
-    files = ["--plot", plot, "--markdown", page]
+    files: list[str | Path] = ["--plot", plot, "--markdown", page]
     backends = [*_BACKENDS, "engram dense approximate"] if installed() else _BACKENDS
     said = _scaling("--max", "1000", "--csv", table, *files, *(a for name in backends for a in ("--backend", name)))
     header, *rows = table.read_text().splitlines()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.backends import Services
-from engram_eval.backends.engram import nearest
+from engram_eval.backends.engram import memory, nearest
 from engram_eval.backends.engram.nearest import Approximate, Choice, Exact, Neighbours
 from engram_eval.backends.lexical import best_first, ranking
 from engram_eval.embedding import Vectors
@@ -147,12 +147,12 @@ def test_without_the_library_auto_is_exact_and_says_so(
     assert capsys.readouterr().err == ""
 
 
-def test_without_the_library_approximate_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearest, "installed", lambda: False)
+def test_without_the_library_approximate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "installed", lambda: False)
     with pytest.raises(
         UserError, match=r"needs the package faiss-cpu; install it with: pip install 'engram_eval\[index\]'"
     ):
-        asyncio.run(open_backend("engram", {"index": "approximate"}).open(ConversationInfo("c", ()), services))
+        open_backend("engram", {"index": "approximate"})
 
 
 @given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=60), st.integers(1, 70))
@@ -184,11 +184,11 @@ def _sessions(count: int) -> list[Session]:
 
 async def _recalls(services: Services, sessions: list[Session], index: str, ranker: str) -> list[Context]:
     backend = open_backend("engram", {"index": index, "ranker": ranker, "k": "5", "total": "6"})
-    memory = await backend.open(ConversationInfo("c", ("Ann", "Bob")), services)
+    opened = await backend.open(ConversationInfo("c", ("Ann", "Bob")), services)
     for session in sessions:
-        await memory.ingest(session)
-    contexts = [await memory.recall(query, asked_at=None, budget=300) for query in _QUERIES]
-    await memory.close()
+        await opened.ingest(session)
+    contexts = [await opened.recall(query, asked_at=None, budget=300) for query in _QUERIES]
+    await opened.close()
     return contexts
 
 

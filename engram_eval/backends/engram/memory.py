@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
-from engram_eval.backends.engram.nearest import Choice, Neighbours, require_installed
+from engram_eval.backends.engram.nearest import INSTALL, Choice, Neighbours, installed
 from engram_eval.backends.engram.ranking import DenseRanker, HybridRanker, Scores, Weights
 from engram_eval.backends.engram.recall import Costs, merge, pack
 from engram_eval.backends.engram.router import MemoryType
@@ -67,6 +67,8 @@ class EngramBackend:
             raise ValueError("k and total must be at least 1")
         if not all(0 <= weight < math.inf for weight in (self.dense, self.turn_before, self.turn_after, self.speaker)):
             raise ValueError("weights must be finite and not negative")
+        if self.index == "approximate" and not installed():
+            raise ValueError(f"index=approximate needs the package faiss-cpu; install it with: {INSTALL}")
 
     @property
     def paraphrases(self) -> bool:
@@ -86,8 +88,6 @@ class EngramBackend:
         yield expected_embedding(session)
 
     async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
-        if self.index == "approximate":
-            require_installed()
         return EngramMemory(self, services)
 
 

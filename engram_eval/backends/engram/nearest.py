@@ -20,7 +20,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from engram_eval.embedding import Vectors
-from engram_eval.errors import UserError
 
 Choice = Literal["auto", "exact", "approximate"]
 
@@ -122,7 +121,7 @@ class Neighbours:
         if stored < APPROXIMATE_FROM:
             return False
         if not installed():
-            _say(f"{stored:,} records are searched exactly; {_INSTALL} makes that faster")
+            _say(f"{stored:,} records are searched exactly; faster after: {INSTALL}")
             return False
         return True
 
@@ -133,17 +132,11 @@ class Neighbours:
         return Approximate(vectors, self.folder / f"engram.{name}.index", nearest)
 
 
-_INSTALL = "pip install 'engram_eval[index]'"
+INSTALL = "pip install 'engram_eval[index]'"
 
 
 def installed() -> bool:
     return importlib.util.find_spec("faiss") is not None
-
-
-def require_installed() -> None:
-    """Raises UserError without the library."""
-    if not installed():
-        raise UserError(f"engram.index=approximate needs the package faiss-cpu; install it with: {_INSTALL}")
 
 
 # --- the file: key, digest of the index, vectors, index ---------------------------------------------------------------
