@@ -8,7 +8,8 @@ Turns are made as they are stored: Zipf-distributed words of a vocabulary that g
 rare words that only it holds; a question asks for such a pair. `engram` makes one and a half typed records of a turn. Each
 backend and size runs in a process of its own, with one thread for linear algebra. Columns:
 
-    look-up   p50 and p95 in ms of finding, scoring and choosing turns, nothing rendered
+    look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
+              `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
     recall    the same for the whole call: embedding, look-up, the turns' text and its tokens
     hit       share of questions whose turn stands in the context
     found     share of the 40 records nearest to the question's embedding that an index finds; 1 where none is used
@@ -37,6 +38,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -51,6 +53,7 @@ from engram_eval.backends.engram import EngramBackend, EngramMemory
 from engram_eval.backends.engram.nearest import Approximate
 from engram_eval.backends.engram.ranking import DenseRanker
 from engram_eval.backends.engram.recall import merge
+from engram_eval.backends.lexical import best_first
 from engram_eval.embedding import Vectors
 from engram_eval.text import content_stems
 from engram_eval.tokens import token_counter
@@ -192,7 +195,7 @@ async def _look_up(memory: Memory, query: str, vector: Vectors) -> None:
         memory.look_up(query, vector, [0, 1])
     elif isinstance(memory, Bm25Memory):
         assert memory._index is not None
-        memory._index.scores(content_stems(query)).argsort()
+        list(islice(best_first(memory._index.scores(content_stems(query))), EngramBackend().total))
     elif isinstance(memory, EngramMemory):
         assert memory._loaded is not None
         scores = await memory._loaded.ranker.scores(query)
@@ -235,6 +238,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="write the table there, row by row")
     parser.add_argument("--plot", type=Path, help="draw it there, as SVG")
     parser.add_argument("--markdown", type=Path, help="write table, plot and crossing points there")
+    parser.add_argument("--note", default="", help="a sentence for the page on how it was measured")
     parser.add_argument("--from", dest="measured", type=Path, metavar="CSV", help="measure nothing: read this table")
     parser.add_argument("--folder", type=Path, help="where the memories' files go for the time (default: the system's)")
     parser.add_argument("--one", nargs=2, metavar=("BACKEND", "TURNS"), help=argparse.SUPPRESS)
@@ -258,7 +262,7 @@ def main() -> None:
         plot = arguments.plot.name if arguments.plot else None
         explanation = f"```text\n{__doc__.partition('Turns are made')[1]}{__doc__.partition('Turns are made')[2]}```"
         command = "python benchmarks/perf/scaling.py --csv scaling.csv --plot scaling.svg --markdown scaling.md"
-        arguments.markdown.write_text(page(rows, explanation, command, plot), encoding="utf-8")
+        arguments.markdown.write_text(page(rows, explanation, command, plot, arguments.note), encoding="utf-8")
 
 
 def _measured(arguments: argparse.Namespace) -> Iterator[Row]:

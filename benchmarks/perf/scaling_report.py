@@ -66,8 +66,9 @@ def growth(rows: Sequence[Row]) -> list[str]:
     return told
 
 
-def page(rows: Sequence[Row], explanation: str, command: str, plot: str | None) -> str:
-    """The measurements as Markdown; `explanation` says what the columns mean, `plot` is the image's relative path."""
+def page(rows: Sequence[Row], explanation: str, command: str, plot: str | None, note: str = "") -> str:
+    """The measurements as Markdown; `explanation` says what the columns mean, `plot` is the image's relative path, `note`
+    how these rows were come by."""
     heading = list(rows[0])
     lines = [
         "# What a look-up costs as memory grows", "", "```console", f"$ {command}", "```", "",
@@ -75,6 +76,7 @@ def page(rows: Sequence[Row], explanation: str, command: str, plot: str | None) 
         "|".join(["", "---", *["--:"] * (len(heading) - 1), ""]),
         *("|".join(["", *(f" {cell(value)} " for value in row.values()), ""]) for row in rows), "",
     ]  # fmt: skip
+    lines += [note, ""] if note else []
     if plot:
         lines += [f"![Look-up, memory, ingest and disk against stored turns]({plot})", ""]
     lines += ["## Crossing points of the look-up medians", "", *(f"- {line}" for line in crossings(rows)), ""]
