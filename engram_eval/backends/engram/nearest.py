@@ -3,8 +3,8 @@
 The index is faiss's product quantizer of 4 bits for each pair of dimensions, scanned whole in SIMD registers (André et al.,
 "Quicker ADC", PAMI 2019): a sixteenth of the bytes that the exact product reads. What it finds is scored again with the
 vectors themselves, which stay on disk. It is trained by one thread on a fixed sample with a fixed seed, so that the same
-vectors give the same index however many threads there are; a graph (HNSW) is so only if one thread builds it, for most of
-an hour at 10^6.
+vectors give the same index however many threads there are. Parallel construction of a graph (HNSW) does not promise that,
+and took usearch 75 s for 10^5 vectors with two threads, where this takes 4 s with one.
 """
 
 from __future__ import annotations
