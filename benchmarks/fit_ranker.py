@@ -28,6 +28,7 @@ from scipy.optimize import minimize
 
 from engram_eval import registry
 from engram_eval.backends import Services
+from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Weights
 from engram_eval.backends.engram.store import Store
 from engram_eval.datasets.locomo import open_locomo
@@ -63,7 +64,7 @@ async def cases_of(sample: Sample, services: Services) -> Cases:
     store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
     stored = store.load()
     store.close()
-    ranker = HybridRanker(stored, embedder, Weights())
+    ranker = HybridRanker(stored, embedder, Weights(), Neighbours("exact", services.folder, 0))
     committed = np.array([getattr(Weights(), part) for part in PARTS])
     ids = [turn.turn.id for turn in stored.turns]
     of_turns, shares = [], []

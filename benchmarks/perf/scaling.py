@@ -1,20 +1,28 @@
-"""What a look-up costs as memory grows: `conditional` against BM25 and exact dense search.
+"""What a look-up costs as memory grows: `conditional`, BM25, and `engram` with exact and approximate search.
 
-    python benchmarks/perf/scaling.py
-    python benchmarks/perf/scaling.py --max 10000000 --backend conditional --csv scaling.csv
+    python benchmarks/perf/scaling.py --csv scaling.csv --plot scaling.svg --markdown scaling.md
+    python benchmarks/perf/scaling.py --max 10000000 --backend conditional
+    python benchmarks/perf/scaling.py --from scaling.csv --plot scaling.svg --markdown scaling.md
 
 Turns are made as they are stored: Zipf-distributed words of a vocabulary that grows with the text, and in each turn a pair of
-rare words that only it holds; a question asks for such a pair. Each backend and size runs in a process of its own. Columns:
+rare words that only it holds; a question asks for such a pair. `engram` makes one and a half typed records of a turn. Each
+backend and size runs in a process of its own, with one thread for linear algebra. Columns:
 
-    look-up   p50 and p95 in ms of finding and scoring turns, the question's embedding at hand, nothing rendered
+    look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
+              `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
     recall    the same for the whole call: embedding, look-up, the turns' text and its tokens
     hit       share of questions whose turn stands in the context
+    found     share of the 40 records nearest to the question's embedding that an index finds; 1 where none is used
     ingest    turns a second, embedding and making ready included
     memory    resident MB after the questions, above what the process had before it opened the memory
-    mapped    of these, pages of files, which the kernel takes back when it needs them
+    mapped    of the process, MB of pages of files, which the kernel takes back when it needs them
     disk      MB of the memory's files
 
-Embeddings are made from the words' hashes, not by a model: the same cost for each backend, and small.
+`engram dense` ranks by embeddings alone (`ranker=dense`), as published; `engram` is the default, hybrid and `index=auto`.
+
+Embeddings are made from the words' hashes, not by a model: the same cost for each backend, and small. A word's is the sum
+of a direction that all share, one of 64 topics' and its own, of equal weight, for real embeddings are neither independent nor
+evenly spread. Look-ups cost the same whatever the vectors are; `found` depends on them.
 """
 
 from __future__ import annotations
@@ -23,33 +31,43 @@ import argparse
 import asyncio
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from scaling_report import Row, cell, crossings, draw, growth, page
 
 from engram_eval.backends import Memory, Services
 from engram_eval.backends.bm25 import Bm25Backend, Bm25Memory
 from engram_eval.backends.conditional import ConditionalBackend, ConditionalMemory
-from engram_eval.backends.dense import DenseBackend, DenseMemory
+from engram_eval.backends.engram import EngramBackend, EngramMemory
+from engram_eval.backends.engram.nearest import Approximate
+from engram_eval.backends.engram.ranking import DenseRanker
+from engram_eval.backends.engram.recall import merge
+from engram_eval.backends.lexical import best_first
 from engram_eval.embedding import Vectors
 from engram_eval.text import content_stems
 from engram_eval.tokens import token_counter
 from engram_eval.types import ConversationInfo, Session, Turn
 
-_BACKENDS: dict[
-    str, tuple[Callable[[], Any], int]
-] = {  # each with the most turns it is measured at: it holds all in memory
-    "conditional": (ConditionalBackend, 10**8),
-    "bm25": (Bm25Backend, 10**5),
-    "dense": (DenseBackend, 10**6),
+_BACKENDS: dict[str, tuple[Callable[[], Any], int]] = {  # each with the most turns it is measured at
+    "conditional": (ConditionalBackend, 10**8),  # what it holds in memory hardly grows
+    "bm25": (Bm25Backend, 10**6),  # 10^7 documents as lists of stems, to build its index from, take more than 20 GB
+    "engram dense exact": (lambda: EngramBackend(ranker="dense", index="exact"), 10**6),  # 10^7 vectors take 15 GB, and
+    "engram dense approximate": (
+        lambda: EngramBackend(ranker="dense", index="approximate"),
+        10**6,
+    ),  # so to make the index;
+    "engram": (EngramBackend, 10**6),  # besides, it holds each record as an object
 }
 _BUDGET = 916
 _SESSION = 500  # turns
@@ -57,6 +75,13 @@ _QUESTIONS = 200
 _WARM_UP = 20
 _DIMENSIONS = 384
 _COMMON_WORDS = 12  # a turn
+_OPENINGS = (
+    "I went there",
+    "I like this",
+    "I usually went there",
+    "I like how it was",
+)  # three records of `engram` a pair
+_NEAREST = 40  # of which `found` is the share
 
 
 class HashEmbedder:
@@ -66,7 +91,11 @@ class HashEmbedder:
     dimensions = _DIMENSIONS
 
     def __init__(self) -> None:
-        self._rows = np.random.default_rng(0).standard_normal((4096, _DIMENSIONS), np.float32)
+        own, topics, shared = (
+            np.random.default_rng(seed).standard_normal((count, _DIMENSIONS), np.float32)
+            for seed, count in enumerate((4096, 64, 1))
+        )
+        self._rows = own + topics[np.arange(len(own)) % len(topics)] + shared
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         out = np.zeros((len(texts), _DIMENSIONS), np.float32)
@@ -105,7 +134,7 @@ def sessions(turns: int) -> Iterator[Session]:
         for i, row in enumerate(ranks.tolist()):
             words = [_word(rank) for rank in row]
             words[4:4] = _rare(first + i)
-            said.append(Turn(str(first + i), ("Ann", "Bob")[i % 2], " ".join(words)))
+            said.append(Turn(str(first + i), ("Ann", "Bob")[i % 2], " ".join([_OPENINGS[i % 4], *words])))
         yield Session(f"S{first}", start + timedelta(hours=first // _SESSION), tuple(said))
 
 
@@ -133,13 +162,16 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
         query = f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
         vector = (await embedder.embed([query]))[0]
         called = perf_counter()
-        _look_up(memory, query, vector)
+        await _look_up(memory, query, vector)
         look_ups.append(perf_counter() - called)
         called = perf_counter()
         context = await memory.recall(query, asked_at=None, budget=_BUDGET)
         recalls.append(perf_counter() - called)
         hits.append(any(str(turn) in item.turn_ids for item in context.items))
     after, mapped = _resident_mb()
+    found = _found(
+        memory, [(await embedder.embed([f"When did say {' '.join(_rare(turn))}"]))[0] for turn in asked[:20]]
+    )
     disk = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
     await memory.close()
     look_up_ms, recall_ms = (1000 * np.array(times[_WARM_UP:]) for times in (look_ups, recalls))
@@ -149,6 +181,7 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
         "recall p50 ms": float(np.percentile(recall_ms, 50)),
         "recall p95 ms": float(np.percentile(recall_ms, 95)),
         "hit": float(np.mean(hits[_WARM_UP:])),
+        "found": found,
         "ingest turns/s": turns / ingest_s,
         "memory MB": after - before,
         "mapped MB": mapped,
@@ -156,16 +189,38 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
     }
 
 
-def _look_up(memory: Memory, query: str, vector: Vectors) -> None:
-    """What each backend does between the question's embedding and the turns' text."""
+async def _look_up(memory: Memory, query: str, vector: Vectors) -> None:
+    """What each backend does between the question and the turns' text. `engram` embeds the question too (20 µs here)."""
     if isinstance(memory, ConditionalMemory):
         memory.look_up(query, vector, [0, 1])
     elif isinstance(memory, Bm25Memory):
         assert memory._index is not None
-        memory._index.scores(content_stems(query)).argsort()
-    elif isinstance(memory, DenseMemory):
-        assert memory._vectors is not None
-        (memory._vectors @ vector).argsort()
+        list(islice(best_first(memory._index.scores(content_stems(query))), EngramBackend().total))
+    elif isinstance(memory, EngramMemory):
+        assert memory._loaded is not None
+        scores = await memory._loaded.ranker.scores(query)
+        of, counts = memory._settings, memory._loaded.counts
+        merge(memory._loaded.stored.records, scores, k=of.k, total=of.total, counts=counts)
+
+
+def _found(memory: Memory, vectors: Sequence[Vectors]) -> float:
+    """Mean share of the _NEAREST stored vectors that the memory's index finds, against the exact product."""
+    shares = []
+    for index in _indexes(memory):
+        for vector in vectors:
+            best = np.argsort(-(index._vectors @ vector), kind="stable")[:_NEAREST]
+            near = index._index.search(vector[None], index._nearest)[1][0]
+            shares.append(len(np.intersect1d(best, near)) / len(best))
+    return float(np.mean(shares)) if shares else 1.0
+
+
+def _indexes(memory: Memory) -> list[Approximate]:
+    if not isinstance(memory, EngramMemory):
+        return []
+    assert memory._loaded is not None
+    ranker = memory._loaded.ranker
+    parts = ranker._nearest.parts if isinstance(ranker, DenseRanker) else [ranker._nearest]
+    return [part for part in parts if isinstance(part, Approximate)]
 
 
 def _resident_mb() -> tuple[float, float]:
@@ -180,7 +235,11 @@ def main() -> None:
         "--max", type=int, default=10**6, help="stored turns go up to here by tens (default: %(default)s)"
     )
     parser.add_argument("--backend", action="append", choices=list(_BACKENDS), help="may be repeated (default: all)")
-    parser.add_argument("--csv", type=Path, help="also write the table there")
+    parser.add_argument("--csv", type=Path, help="write the table there, row by row")
+    parser.add_argument("--plot", type=Path, help="draw it there, as SVG")
+    parser.add_argument("--markdown", type=Path, help="write table, plot and crossing points there")
+    parser.add_argument("--note", default="", help="a sentence for the page on how it was measured")
+    parser.add_argument("--from", dest="measured", type=Path, metavar="CSV", help="measure nothing: read this table")
     parser.add_argument("--folder", type=Path, help="where the memories' files go for the time (default: the system's)")
     parser.add_argument("--one", nargs=2, metavar=("BACKEND", "TURNS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -189,37 +248,52 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             print(json.dumps(asyncio.run(measure(name, turns, Path(folder)))))
         return
-    rows: list[dict[str, Any]] = []
-    for name in arguments.backend or _BACKENDS:
-        turns = 1000
-        while turns <= min(arguments.max, _BACKENDS[name][1]):
+    if arguments.measured:
+        with arguments.measured.open(newline="") as file:
+            rows = [_row(texts) for texts in csv.DictReader(file)]
+    else:
+        rows = list(_measured(arguments))
+    rows.sort(key=lambda row: (list(_BACKENDS).index(row["backend"]), row["turns"]))
+    print(*growth(rows), *crossings(rows), sep="\n")
+    if arguments.plot:
+        draw(rows, arguments.plot)
+    if arguments.markdown:
+        assert __doc__ is not None
+        plot = arguments.plot.name if arguments.plot else None
+        explanation = f"```text\n{__doc__.partition('Turns are made')[1]}{__doc__.partition('Turns are made')[2]}```"
+        command = "python benchmarks/perf/scaling.py --csv scaling.csv --plot scaling.svg --markdown scaling.md"
+        arguments.markdown.write_text(page(rows, explanation, command, plot, arguments.note), encoding="utf-8")
+
+
+def _measured(arguments: argparse.Namespace) -> Iterator[Row]:
+    """The smallest size of every backend first, so that a run that is cut short has all that it had time for."""
+    sizes = [10**n for n in range(3, 9) if 10**n <= arguments.max]
+    todo = [(name, turns) for turns in sizes for name in arguments.backend or _BACKENDS if turns <= _BACKENDS[name][1]]
+    with (arguments.csv or Path(os.devnull)).open("w", newline="") as file:
+        for n, (name, turns) in enumerate(todo):
             command = [sys.executable, __file__, "--one", name, str(turns)]
             command += ["--folder", str(arguments.folder)] if arguments.folder else []
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
             row = {"backend": name, "turns": turns, **json.loads(done.stdout)}
-            if not rows:
-                print(" ".join(f"{key:>14}" for key in row))
-            rows.append(row)
-            print(" ".join(_cell(value) for value in row.values()), flush=True)
-            turns *= 10
-    p50 = [row["look-up p50 ms"] for row in rows if row["backend"] == "conditional"]
-    if len(p50) > 1:
-        print(f"conditional: look-up p50 at the largest size is {p50[-1] / p50[0]:.2f} x that at the smallest")
-    if arguments.csv:
-        with arguments.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = csv.DictWriter(file, list(row))
+            if n == 0:
+                writer.writeheader()
+                print(_line(row))
+            writer.writerow(row)
+            file.flush()
+            print(_line(row.values()), flush=True)
+            yield row
 
 
-def _cell(value: str | float) -> str:
-    return (
-        f"{value:>14,.2f}"
-        if isinstance(value, float)
-        else f"{value:>14,}"
-        if isinstance(value, int)
-        else f"{value:>14}"
-    )
+def _line(values: Iterable[str | float]) -> str:
+    first, *rest = (cell(value) for value in values)
+    return f"{first:24}" + "".join(f"{text:>15}" for text in rest)
+
+
+def _row(texts: dict[str, str]) -> Row:
+    first = {"backend": texts["backend"], "turns": int(texts["turns"])}
+    return first | {key: float(text) for key, text in texts.items() if key not in first}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bm25s
@@ -55,3 +55,13 @@ def ranking(scores: npt.NDArray[np.floating[Any]]) -> list[int]:
     """Indices by falling score; equal scores in the order of the documents, so that a ranking is reproducible."""
     order: list[int] = np.argsort(-scores, kind="stable").tolist()
     return order
+
+
+def best_first(scores: npt.NDArray[np.floating[Any]], *, first: int = 4096) -> Iterator[int]:
+    """The same one by one; the `first` are found without sorting the rest, for those who stop early."""
+    sorted_already = 0
+    if len(scores) > first:
+        best = np.flatnonzero(scores >= np.partition(scores, -first)[-first])
+        yield from best[ranking(scores[best])].tolist()
+        sorted_already = len(best)
+    yield from ranking(scores)[sorted_already:]

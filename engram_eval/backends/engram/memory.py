@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
+from engram_eval.backends.engram.nearest import INSTALL, Choice, Neighbours, installed
 from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Scores, Weights
 from engram_eval.backends.engram.recall import Costs, merge, pack
+from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedding import Vectors
 from engram_eval.metering import ChatModel
@@ -32,7 +35,8 @@ class EngramBackend(Weights):
     """Typed memories (arXiv 2511.12960). By rules no model is asked; the paper's router and extractor are a model.
 
     `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
-    one memory for all, and `k` records of it. The others are the hybrid ranker's weights (`ranking`).
+    one memory for all, and `k` records of it; `index`: the dense part is exact, approximate (`nearest`), or exact as long as
+    few records are stored. The others are the hybrid ranker's weights (`ranking`).
     """
 
     router: Literal["rules", "llm"] = "rules"
@@ -41,6 +45,7 @@ class EngramBackend(Weights):
     typed: bool = True
     k: int = 40
     total: int = 60
+    index: Choice = "auto"
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dense": {"ranker": "dense"},
@@ -56,6 +61,8 @@ class EngramBackend(Weights):
             raise ValueError("k and total must be at least 1")
         if not all(0 <= getattr(self, part) < math.inf for part in PARTS):
             raise ValueError("weights must be finite and not negative")
+        if self.index == "approximate" and not installed():
+            raise ValueError(f"index=approximate needs the package faiss-cpu; install it with: {INSTALL}")
 
     @property
     def paraphrases(self) -> bool:
@@ -93,6 +100,7 @@ class _Loaded:
     stored: Stored
     ranker: DenseRanker | HybridRanker
     costs: Costs = field(repr=False)
+    counts: Counter[MemoryType]
 
 
 class _UntilClosed:
@@ -145,8 +153,11 @@ class EngramMemory:
         stored = self._store.load()
         embedder, tokens = self._services.embedder, self._services.tokens
         of = self._settings
-        ranker = DenseRanker(stored, embedder) if of.ranker == "dense" else HybridRanker(stored, embedder, of)
-        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens))
+        near = Neighbours(of.index, self._services.folder, max(of.k, of.total))
+        dense = of.ranker == "dense"
+        ranker = DenseRanker(stored, embedder, near) if dense else HybridRanker(stored, embedder, of, near)
+        stored = replace(stored, vectors=stored.vectors[:0].copy())  # the ranker has what it needs of them
+        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens), Counter(r.type for r in stored.records))
 
     async def recall(
         self,
@@ -162,7 +173,10 @@ class EngramMemory:
         assert self._loaded is not None
         of, stored, costs = self._settings, self._loaded.stored, self._loaded.costs
         scores: Scores = await self._loaded.ranker.scores(query)
-        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed, without=without)[self._kept]
+        counts = self._loaded.counts
+        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed, counts=counts, without=without)[
+            self._kept
+        ]
         return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
 
     def turn_ids(self) -> frozenset[str]:

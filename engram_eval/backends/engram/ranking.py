@@ -22,10 +22,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
 from engram_eval.backends.lexical import LexicalIndex
@@ -60,22 +62,26 @@ PARTS = tuple(field.name for field in fields(Weights))
 
 
 class DenseRanker:
-    """Cosine similarity of each record's embedding with the question's."""
+    """Cosine similarity of each record's embedding with the question's; from an index, that of the nearest of each type."""
 
-    def __init__(self, stored: Stored, embedder: Embedder) -> None:
-        self._vectors = stored.vectors
+    def __init__(self, stored: Stored, embedder: Embedder, neighbours: Neighbours) -> None:
+        types = [(str(kind), len(list(run))) for kind, run in groupby(record.type for record in stored.records)]
+        self._nearest = neighbours.of_each(stored.vectors, types)
         self._embedder = embedder
 
     async def scores(self, query: str) -> Scores:
         vector = (await self._embedder.embed([query]))[0]
-        similarities: Scores = (self._vectors @ vector).astype(np.float64)
-        return similarities
+        return self._nearest.similarities(vector).astype(np.float64)
 
 
 class HybridRanker:
-    """The weighted sum of a turn's parts; records that keep a turn's words all have its score."""
+    """The weighted sum of a turn's parts; records that keep a turn's words all have its score.
 
-    def __init__(self, stored: Stored, embedder: Embedder, weights: Weights) -> None:
+    From an index, the dense match of all but the nearest turns is the lowest of the nearest's. These others, nearly all,
+    then stand at the mean: what has no neighbour, at a session's edge, loses nothing against them.
+    """
+
+    def __init__(self, stored: Stored, embedder: Embedder, weights: Weights, neighbours: Neighbours) -> None:
         self._weights = {part: getattr(weights, part) for part in PARTS}
         self._embedder = embedder
         # What is ranked: a turn, where records keep its words (all of them the same), else a record by itself.
@@ -83,12 +89,14 @@ class HybridRanker:
         keys = [(place, 0 if record.verbatim else i) for i, (place, record) in enumerate(pairs, start=1)]
         units = {key: unit for unit, key in enumerate(sorted(set(keys)))}
         self._places = np.array([units[key] for key in keys], np.intp)
-        self._vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
-        self._vectors[self._places] = stored.vectors
+        vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
+        vectors[self._places] = stored.vectors
+        self._nearest = neighbours.of("turns", vectors)
         turns = [stored.turns[place] for place, _ in units]
         texts = [stored.turns[place].turn.text if not n else stored.records[n - 1].line for place, n in units]
-        self._by = np.array([turn.turn.speaker for turn in turns], dtype=object)
         self._speakers = sorted({turn.turn.speaker for turn in stored.turns})
+        numbers = {name: number for number, name in enumerate(self._speakers)}
+        self._by = np.array([numbers[turn.turn.speaker] for turn in turns], np.int32)
         # In a dialogue of two everything is said by one or to the other, so the names do not tell turns apart; what
         # they do say of who is meant is the speaker's part.
         self._name_words = frozenset(word for name in self._speakers for word in words(name))
@@ -114,8 +122,10 @@ class HybridRanker:
         stems = [stem(word) for word in content if word not in STOPWORDS]
         vector = (await self._embedder.embed([" ".join(content)]))[0]
         lexical = _standardised(self._lexical.scores(stems))
-        dense = _standardised(self._vectors @ vector)
+        near = self._nearest.similarities(vector)
+        dense = _standardised(near, self._nearest.deviation(vector, near))
         match = lexical + dense
+        asked_about = [self._speakers.index(name) for name in named(query, self._speakers)]
         asks_when = bool(_ASKS_WHEN.search(normalize(query)))
         return {
             "lexical": lexical,
@@ -126,7 +136,7 @@ class HybridRanker:
             "two_before": self._shifted(match, 2),
             "two_after": self._shifted(match, -2),
             "session": self._best_of_session(match),
-            "speaker": np.isin(self._by, named(query, self._speakers)).astype(np.float64),
+            "speaker": np.isin(self._by, asked_about).astype(np.float64),
             "dated": self._dated * asks_when,
             "episodic": self._episodic,
             "question": -self._question,
@@ -146,9 +156,9 @@ class HybridRanker:
         return np.repeat(best, np.diff(self._session_starts, append=len(match)))
 
 
-def _standardised(scores: Vectors) -> Scores:
+def _standardised(scores: Vectors, deviation: float | None = None) -> Scores:
     if not len(scores):
         return scores.astype(np.float64)
-    spread = float(scores.std())
+    spread = float(scores.std()) if deviation is None else deviation
     wide = scores.astype(np.float64)
     return (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.ranking import Scores
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
-from engram_eval.backends.lexical import ranking
+from engram_eval.backends.lexical import best_first
 from engram_eval.backends.transcript import date_header
 from engram_eval.tokens import TokenCounter
 from engram_eval.types import Context, Item
@@ -45,25 +46,32 @@ def merge(
     k: int,
     total: int,
     typed: bool = True,
+    counts: Mapping[MemoryType, int] | None = None,
     without: Collection[str] = (),
 ) -> list[int]:
     """Indices of the best `k` records of each type, best first, at most `total`; a turn's words stand once.
 
     Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays. Not `typed`: the best
-    `k` of all. A record of turns `without` alone is passed over.
+    `k` of all. `counts`: the records of each type, for those who have counted them before. A record of turns `without`
+    alone is passed over.
     """
-    left = {record.type if typed else None: k for record in records}
+    left: dict[MemoryType | None, int] = {None: k}
+    if typed:
+        counts = Counter(record.type for record in records) if counts is None else counts
+        left = {kind: min(k, count) for kind, count in counts.items()}
     elsewhere = frozenset(without)
     held: set[tuple[str, ...] | str] = set()
     merged: list[int] = []
-    for i in ranking(scores):
+    for i in best_first(scores):
+        if len(merged) == total or not any(left.values()):
+            break
         record = records[i]
         kind = record.type if typed else None
         what = record.turn_ids if record.verbatim else record.line
         if left[kind] == 0 or (what in held and not typed) or elsewhere.issuperset(record.turn_ids):
             continue
         left[kind] -= 1
-        if what not in held and len(merged) < total:
+        if what not in held:
             held.add(what)
             merged.append(i)
     return merged

@@ -119,7 +119,10 @@ class Store:
             )
         ]
         turn_places = {stored.turn.id: i for i, stored in enumerate(turns)}
-        records, places, blobs = [], [], []
+        count = sum(self._db.execute(f"SELECT COUNT(*) FROM {kind}").fetchone()[0] for kind in MemoryType)
+        vectors = np.empty((count, self._dimensions), np.float32)
+        records: list[MemoryRecord] = []
+        places = []
         for kind in MemoryType:
             title = "title" if kind in _TITLED else "''"
             columns = f"turns, {title}, {_TEXT_COLUMN[kind]}, anchor_start, anchor_end, verbatim, embedding"
@@ -127,10 +130,9 @@ class Store:
             for turn_ids, record_title, text, start, end, verbatim, blob in self._db.execute(query):
                 anchor = (date.fromisoformat(start), date.fromisoformat(end)) if start else None
                 sources = tuple(json.loads(turn_ids))
+                vectors[len(records)] = np.frombuffer(blob, np.float32)
                 records.append(MemoryRecord(kind, sources, record_title, text, anchor, bool(verbatim)))
                 places.append(turn_places[sources[0]])
-                blobs.append(blob)
-        vectors = np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), self._dimensions)
         dates = [datetime.fromisoformat(started_at) if started_at else None for _, started_at in sessions]
         return Stored(dates, turns, records, places, vectors)
 
