@@ -18,6 +18,7 @@ from engram_eval.backends.conditional.addressing import (
     HEADS,
     ORDERS,
     canonical,
+    contained,
     multipliers,
     ngrams,
     primes_above,
@@ -87,6 +88,26 @@ def test_ngrams_agree_with_a_plain_loop(texts: list[list[int]], seed: int) -> No
         assert got == sorted(expected)
 
 
+@given(st.lists(st.integers(0, 50), max_size=8), st.sampled_from([2, 3]))
+def test_contained_agrees_with_a_plain_loop(text: list[int], order: int) -> None:
+    odd = multipliers(0)
+
+    def mixed(words: list[int]) -> int:
+        out = 0
+        for back, word in enumerate(reversed(words)):
+            out ^= word * int(odd[back])
+        return out
+
+    listed = [mixes.tolist() for mixes, _ in ngrams([text], odd)]
+    expected = set()
+    for end in range(order, len(text) + 1):
+        words = text[end - order : end]
+        whole = listed[order - 1].index(mixed(words))
+        expected |= {(whole, listed[order - 2].index(mixed(part))) for part in (words[:-1], words[1:])}
+    got = {(i, int(j)) for within in contained(text, odd, order) for i, j in enumerate(within)}
+    assert got == expected
+
+
 def test_primes_are_distinct_and_not_under_the_size() -> None:
     rows = primes_above((10, 10, 30), heads=3)
     assert rows == [[11, 13, 17], [19, 23, 29], [31, 37, 41]]
@@ -124,6 +145,17 @@ def test_a_full_bucket_drops_its_oldest_turns_and_still_counts_them(tmp_path: Pa
     stored = 2 * (places + 10)
     assert one.turns.tolist() == list(range(stored - places, stored))
     assert one.said.tolist() == [stored]
+    tables.close()
+
+
+def test_a_pair_names_its_words_where_their_buckets_have_forgotten_the_turn(tmp_path: Path) -> None:
+    tables = _tables(tmp_path)
+    tables.add([[5, 6], *[[5]] * WIDTHS[0], *[[6]] * WIDTHS[0]])
+    one, two, _ = tables.find([5, 6], agreement=HEADS)
+    assert two.turns.tolist() == [0]
+    assert sorted(one.grams[one.turns == 0].tolist()) == [0, 1]
+    (alone, _, _) = tables.find([5], agreement=HEADS)
+    assert 0 not in alone.turns
     tables.close()
 
 

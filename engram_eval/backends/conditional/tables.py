@@ -196,9 +196,10 @@ class Tables:
         if self._resident >= _RELEASE_AFTER:
             self.release()
         for longer in range(len(ORDERS) - 1, 0, -1):
-            for within in contained(text, self._odd, ORDERS[longer]):
-                implied = (within[named[longer] >> 32] << 32) + (named[longer] & _TURN)
-                named[longer - 1] = np.union1d(named[longer - 1], implied)
+            if len(named[longer]):
+                grams, turns = named[longer] >> 32, named[longer] & _TURN
+                implied = [(within[grams] << 32) + turns for within in contained(text, self._odd, ORDERS[longer])]
+                named[longer - 1] = np.unique(np.concatenate([named[longer - 1], *implied]))
         return [Found(pairs >> 32, pairs & _TURN, counts) for pairs, counts in zip(named, said, strict=True)]
 
     def flush(self) -> None:

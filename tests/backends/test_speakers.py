@@ -1,0 +1,37 @@
+"""Whom a question is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from engram_eval.backends.speakers import named
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("What did Ann's sister buy?", ["Ann"]),
+        ("Do Bob Smith and ann both run?", ["Ann", "Bob Smith"]),
+        ("Who is Smith?", ["Bob Smith"]),
+        ("What did Annabel buy?", []),
+        ("What did I buy?", []),
+    ],
+)
+def test_names(query: str, expected: list[str]) -> None:
+    assert named(query, ["Ann", "Bob Smith"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("What did I buy in May?", ["user"]),
+        ("Can you recommend a hotel for my trip?", ["user"]),  # asks for something, not about what was said
+        ("Which hotel did you recommend?", ["assistant"]),
+        ("What was the name that you’ve suggested?", ["assistant"]),
+        ("What was the third item of your list?", ["assistant"]),
+        ("Remind me of the book you mentioned.", ["user", "assistant"]),
+        ("What is the capital of France?", []),
+    ],
+)
+def test_roles(query: str, expected: list[str]) -> None:
+    assert named(query, ["user", "assistant"]) == expected
