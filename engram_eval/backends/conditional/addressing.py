@@ -75,13 +75,16 @@ def contained(text: Sequence[int], odd: Ids, order: int) -> list[Ids]:
     N-grams that differ mix to one number, it is the first one's.
     """
     tokens = np.array(text, np.int64)
+    products = [tokens * odd[back] for back in range(order)]
 
     def mixed(order: int) -> Ids:
-        mix = np.zeros(max(len(tokens) - order + 1, 0), np.int64)
-        for back in range(order):
-            mix ^= tokens[order - 1 - back : len(tokens) - back] * odd[back]
+        mix = products[0][order - 1 :].copy()
+        for back in range(1, order):
+            mix ^= products[back][order - 1 - back : len(tokens) - back]
         return mix
 
+    if len(tokens) < order:
+        return [np.zeros(0, np.int64)] * 2
     _, places = np.unique(mixed(order), return_index=True)
     shorter = np.unique(mixed(order - 1), return_inverse=True)[1]
     return [shorter[places], shorter[places + 1]]

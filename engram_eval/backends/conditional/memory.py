@@ -23,7 +23,6 @@ from engram_eval.text import words
 from engram_eval.types import Context, ConversationInfo, Session
 
 _AT_A_TIME = 4096  # turns read back from the store at a time
-_SHORTLIST = 128  # turns that are gated: those whose N-grams are worth most
 _SHORTEST_LINE = 4  # tokens: a speaker, a colon, a word and a line break
 
 
@@ -34,7 +33,8 @@ class ConditionalBackend:
     `agreement`: heads of an N-gram, of eight, that must name a turn; `pair` and `triple`: what N-grams of orders 2 and 3
     count against a word; `length`: from 0 to 1, how much a long turn's words count less (BM25's b); not `gated`: the
     context is not asked; `kernel`, `after`, `before`: shares passed on to neighbouring turns (`fusion.Spread`); `speaker`: the
-    bonus of turns by a speaker whom the question names, in standard deviations of the candidates' scores.
+    bonus of turns by a speaker whom the question names, in standard deviations of the candidates' scores; `shortlist`: turns
+    that are gated and spread, those whose N-grams are worth most.
 
     `length`, `kernel`, `after`, `before` and `speaker` were chosen from a grid of 48 on five LoCoMo conversations: evidence
     recall 0.807 there, and 0.801 where each conversation's are chosen on the other four. `kernel`, `pair` and `triple` are
@@ -50,6 +50,7 @@ class ConditionalBackend:
     after: float = 0.7
     before: float = 0.5
     speaker: float = 1.5
+    shortlist: int = 32
     seed: int = 0
     """Of the hash multipliers."""
 
@@ -59,6 +60,8 @@ class ConditionalBackend:
         weights = (self.pair, self.triple, self.kernel, self.after, self.before, self.speaker)
         if not all(0 <= weight < math.inf for weight in weights):
             raise ValueError("weights must be finite and not negative")
+        if self.shortlist < 1:
+            raise ValueError("shortlist must be at least 1")
         if not 0 <= self.length <= 1:
             raise ValueError("length must be from 0 to 1")
         if self.seed < 0:
@@ -153,7 +156,7 @@ class ConditionalMemory:
         of, turns = self._settings, self._store.turns
         found = self._tables.find([token_id(token) for token in tokens(content)], agreement=of.agreement)
         candidates, values = fusion.values(found, (1.0, of.pair, of.triple), turns)
-        best = np.sort(np.argsort(-values, kind="stable")[:_SHORTLIST])
+        best = np.sort(np.argsort(-values, kind="stable")[: of.shortlist])
         candidates, values = candidates[best], values[best]
         if not len(candidates):
             return candidates, values

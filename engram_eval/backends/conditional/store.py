@@ -1,14 +1,13 @@
-"""The store: turns verbatim in SQLite by number, and beside them two memory-mapped files with what is read of candidates.
+"""The store: turns verbatim in SQLite by number, and beside them two files with what is read of candidates.
 
 A session is wholly there or not at all. turns.facts has twelve bytes a turn: session, speaker, length; turns.vectors its
-embedding in half precision. Apart, because facts are read of all turns near a candidate, which share a page, and an
+embedding in half precision. Apart, because facts are read of all turns near a candidate, which lie together, and an
 embedding of a candidate alone. They are written, and on disk, before the session is committed; what lies behind the last
 committed turn is written over. Nothing that grows with what is stored is held in memory.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -32,7 +31,7 @@ CREATE TABLE turns (
 """
 _VARIABLES = 500  # under SQLite's oldest limit of 999 a statement
 _FACTS = np.dtype([("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
-_RELEASE_AFTER = 1024  # rows read: the kernel maps up to 64 KB around each, so 64 MB of a file stay resident at most
+_TOGETHER = 512  # bytes: rows that lie so near are read at once
 
 Facts = npt.NDArray[np.void]
 Rows = list[tuple[int, Turn]]
@@ -101,11 +100,11 @@ class Store:
         self._vectors.write(first, vectors.astype(np.float16))
 
     def facts(self, numbers: npt.NDArray[np.int64]) -> Facts:
-        """Of turns, fields `session`, `speaker` (an index into `speakers`) and `words`."""
+        """Of turns by ascending numbers, fields `session`, `speaker` (an index into `speakers`) and `words`."""
         return self._facts.read(numbers)
 
     def vectors(self, numbers: npt.NDArray[np.int64]) -> Vectors:
-        """Embeddings of turns, shape (turns, dimensions)."""
+        """Embeddings of turns by ascending numbers, shape (turns, dimensions)."""
         return self._vectors.read(numbers).astype(np.float32)
 
     def scan(self, first: int, at_a_time: int) -> Iterator[Rows]:
@@ -146,42 +145,34 @@ class Store:
 
 
 class _File:
-    """Rows of one type by number in a file that is mapped to be read."""
+    """Rows of one type by number."""
 
     def __init__(self, path: Path, kind: np.dtype[Any]) -> None:
         self.path = path
         self._kind = kind
-        self._map: mmap.mmap | None = None
-        self._mapped = np.zeros(0, kind)
-        self._resident = 0
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
     @property
     def rows(self) -> int:
-        return self.path.stat().st_size // self._kind.itemsize if self.path.exists() else 0
+        return os.fstat(self._file).st_size // self._kind.itemsize
 
     def write(self, first: int, rows: npt.NDArray[Any]) -> None:
-        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
-            file.seek(first * self._kind.itemsize)
-            file.write(rows.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        self.close()  # what is mapped ends before these
+        data, at = rows.tobytes(), first * self._kind.itemsize
+        while data:
+            written = os.pwrite(self._file, data, at)
+            data, at = data[written:], at + written
+        os.fsync(self._file)
 
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        if self._map is None and self.rows:
-            with self.path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), self.rows * self._kind.itemsize, access=mmap.ACCESS_READ)
-            self._map.madvise(mmap.MADV_RANDOM)
-            self._mapped = np.frombuffer(self._map, self._kind)
-        found = self._mapped[numbers]
-        self._resident += len(numbers)
-        if self._map is not None and self._resident >= _RELEASE_AFTER:
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._resident = 0
-        return found
+        """Rows by ascending numbers, of which there is at least one."""
+        size = self._kind.itemsize
+        breaks = np.flatnonzero(np.diff(numbers) * size > _TOGETHER + size) + 1
+        starts, ends = numbers[np.r_[0, breaks]], numbers[np.r_[breaks, len(numbers)] - 1] + 1
+        runs = zip((starts * size).tolist(), ((ends - starts) * size).tolist(), strict=True)
+        read = np.frombuffer(b"".join([os.pread(self._file, length, start) for start, length in runs]), self._kind)
+        run = np.searchsorted(starts, numbers, side="right") - 1
+        places: npt.NDArray[np.int64] = numbers - starts[run] + (np.cumsum(ends - starts) - (ends - starts))[run]
+        return read[places]
 
     def close(self) -> None:
-        self._mapped = np.zeros(0, self._kind)
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        os.close(self._file)

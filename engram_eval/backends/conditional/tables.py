@@ -9,11 +9,15 @@ bounds in how many turns it was said (a count-min sketch: Cormode & Muthukrishna
 The header says `open` on disk before a bucket is written and `closed` after all of it has reached the disk: a file that was
 being written when its process or machine died is found when it is opened, a damaged bucket whenever it is read. Tables
 hold nothing that cannot be made again from the turns, and nothing that grows with them is held in memory.
+
+The file is mapped to be written to, a head at a time; a look-up reads its buckets one by one instead, since the kernel takes
+two to three times as long to map the pages around a bucket as to copy it.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -37,7 +41,6 @@ _FORMAT = 2
 _HEADER = struct.Struct(
     "<8sIIQQQQQ"
 )  # magic, format, closed, seed, room, words, turns, bytes of the file; then its CRC
-_RELEASE_AFTER = 1024  # buckets read: the kernel maps up to 64 KB around each, so 64 MB stay resident at most
 # Content words whose N-grams are written at a time: the more, the more of them share a page; it bounds memory, too.
 _WORDS_A_WRITE = 1 << 20
 _BUCKETS_AT_A_TIME = 1 << 16  # of a write, likewise
@@ -71,18 +74,24 @@ class _Section:
     primes: Ids
     starts: Ids
     rows: Words
+    start: int
+    """Of the rows in the file."""
 
     def at(self, mixes: Ids) -> Ids:
         """Rows for N-grams, shape (N-grams, heads)."""
         rows: Ids = mixes[:, None] % self.primes + self.starts
         return rows
 
-    def read(self, rows: Ids) -> Words:
+    def mapped(self, rows: Ids) -> Words:
         """The buckets of rows. Raises TornTableError if one is damaged."""
-        found = self.rows[rows]
-        if (_checksums(found) != found[..., 0]).any():
-            raise TornTableError("a bucket is damaged")
-        return found
+        return _whole(self.rows[rows])
+
+    def read(self, rows: Ids, file: int) -> Words:
+        """The same, by a call for each."""
+        size = self.rows.shape[1] * 4
+        offsets = (self.start + rows.ravel() * size).tolist()
+        data = b"".join([os.pread(file, size, offset) for offset in offsets])
+        return _whole(np.frombuffer(data, np.uint32).reshape(*rows.shape, self.rows.shape[1]))
 
 
 class Tables:
@@ -110,19 +119,19 @@ class Tables:
         with path.open("r+b" if exists else "w+b") as file:
             file.truncate(self._bytes)
             self._map = mmap.mmap(file.fileno(), self._bytes)
+        self._file = os.open(path, os.O_RDONLY)
         self._map.madvise(mmap.MADV_RANDOM)
         self._sections = []
         start = BLOCK
         for heads, width, size in zip(primes, WIDTHS, sizes, strict=True):
             rows = np.frombuffer(self._map, np.uint32, sum(heads) * width, start).reshape(-1, width)
-            self._sections.append(_Section(np.array(heads, np.int64), np.cumsum([0, *heads[:-1]]), rows))
+            self._sections.append(_Section(np.array(heads, np.int64), np.cumsum([0, *heads[:-1]]), rows, start))
             start += size
         self._closed = True
         self._waiting: list[Sequence[int]] = []
         self._waiting_words = 0
         self._written_turns = self.turns
         self.buckets_read = 0
-        self._resident = 0
         if not exists:
             self._mark(closed=True)
 
@@ -154,7 +163,7 @@ class Tables:
         for section, (mixes, owners) in zip(self._sections, ngrams(self._waiting, self._odd), strict=True):
             for rows in section.at(mixes).T:
                 self._write_head(section, rows, self._written_turns + owners)
-                self.release()
+                self._map.madvise(mmap.MADV_DONTNEED)  # lets go of the pages: they stay in the file
         self._written_turns += len(self._waiting)
         self._waiting, self._waiting_words = [], 0
 
@@ -163,7 +172,7 @@ class Tables:
         rows, turns = rows[order], turns[order]
         firsts = np.flatnonzero(np.diff(rows, prepend=-1))
         for these, first, last in _some_at_a_time(firsts, len(rows)):
-            buckets = section.read(rows[these])
+            buckets = section.mapped(rows[these])
             counts = np.diff(these, append=last)
             before = buckets[:, 1].astype(np.int64)
             bucket = np.repeat(np.arange(len(these)), counts)
@@ -177,28 +186,34 @@ class Tables:
     def find(self, text: Sequence[int], *, agreement: int) -> list[Found]:
         """For each order the turns that at least `agreement` heads of an N-gram of `text` name.
 
-        A turn that an N-gram names has said the shorter ones within it too, whether their buckets have kept it or not. Reads
-        N-grams x heads buckets, whatever is stored. Raises TornTableError if one of them is damaged.
+        A turn that an N-gram names has said the shorter ones within it too, whether their buckets have kept it or not; and one
+        whose shorter ones nobody has said is not looked for. Reads N-grams x heads buckets at most, whatever is stored.
+        Raises TornTableError if one of them is damaged.
         """
         self.flush()
-        said, named = [], []
-        for section, (mixes, _) in zip(self._sections, ngrams([text], self._odd), strict=True):
-            at = section.at(mixes)
-            buckets = section.read(at)
-            said.append(buckets[:, :, 1].min(axis=1).astype(np.int64) if len(mixes) else np.zeros(0, np.int64))
+        said: list[Ids] = []
+        named: list[Ids] = []
+        within: list[list[Ids]] = [[]]
+        for order, section, (mixes, _) in zip(ORDERS, self._sections, ngrams([text], self._odd), strict=True):
+            looked_for = np.arange(len(mixes))
+            if order > 1:
+                within.append(contained(text, self._odd, order))
+                looked_for = np.flatnonzero(np.all([said[-1][shorter] > 0 for shorter in within[-1]], axis=0))
+            buckets = section.read(section.at(mixes[looked_for]), self._file)
+            self.buckets_read += buckets.shape[0] * buckets.shape[1]
+            counts = np.zeros(len(mixes), np.int64)
+            counts[looked_for] = buckets[:, :, 1].min(axis=1)
             gram, head, place = np.nonzero(buckets[:, :, HEAD:])
             turns = buckets[gram, head, place + HEAD].astype(np.int64) - 1
-            once = np.unique((gram << 40) + (turns << 8) + head)  # a head that names a turn twice has one voice
+            # A head that names a turn twice has one voice.
+            once = np.unique((looked_for[gram] << 40) + (turns << 8) + head)
             pairs, voices = np.unique(once >> 8, return_counts=True)
+            said.append(counts)
             named.append(pairs[voices >= agreement])
-            self.buckets_read += at.size
-            self._resident += at.size
-        if self._resident >= _RELEASE_AFTER:
-            self.release()
         for longer in range(len(ORDERS) - 1, 0, -1):
             if len(named[longer]):
                 grams, turns = named[longer] >> 32, named[longer] & _TURN
-                implied = [(within[grams] << 32) + turns for within in contained(text, self._odd, ORDERS[longer])]
+                implied = [(shorter[grams] << 32) + turns for shorter in within[longer]]
                 named[longer - 1] = np.unique(np.concatenate([named[longer - 1], *implied]))
         return [Found(pairs >> 32, pairs & _TURN, counts) for pairs, counts in zip(named, said, strict=True)]
 
@@ -210,17 +225,13 @@ class Tables:
             self._map.flush()
             self._mark(closed=True)
 
-    def release(self) -> None:
-        """Lets go of the resident pages; they stay in the file, and in the kernel's cache while there is room."""
-        self._map.madvise(mmap.MADV_DONTNEED)
-        self._resident = 0
-
     def close(self) -> None:
         self.flush()
         self.abandon()
 
     def abandon(self) -> None:
         """Lets go of the file as it is. It is closed with the last view of it, which a traceback may still hold."""
+        os.close(self._file)
         del self._sections, self._map
 
     def _mark(self, *, closed: bool) -> None:
@@ -228,6 +239,12 @@ class Tables:
         self._map[: _HEADER.size + 4] = header + struct.pack("<I", zlib.crc32(header))
         self._map.flush(0, BLOCK)
         self._closed = closed
+
+
+def _whole(buckets: Words) -> Words:
+    if (_checksums(buckets) != buckets[..., 0]).any():
+        raise TornTableError("a bucket is damaged")
+    return buckets
 
 
 def _checksums(buckets: Words) -> Words:
