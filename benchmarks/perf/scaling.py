@@ -10,6 +10,8 @@ backend and size runs in a process of its own, with one thread for linear algebr
 
     look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
               `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
+    x         how many times the median look-up of a memory of 1,000 turns that is opened in the same process and asked in
+    smallest  turn with it: a machine that is slower for a while is so for both
     recall    the same for the whole call: embedding, look-up, the turns' text and its tokens
     hit       share of questions whose turn stands in the context
     found     share of the 40 records nearest to the question's embedding that an index finds; 1 where none is used
@@ -38,6 +40,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -73,6 +76,7 @@ _BUDGET = 916
 _SESSION = 500  # turns
 _QUESTIONS = 200
 _WARM_UP = 20
+_SMALLEST = 1000  # turns
 _DIMENSIONS = 384
 _COMMON_WORDS = 12  # a turn
 _OPENINGS = (
@@ -84,6 +88,16 @@ _OPENINGS = (
 _NEAREST = 40  # of which `found` is the share
 
 
+@cache
+def _word_rows() -> Vectors:
+    own, topics, shared = (
+        np.random.default_rng(seed).standard_normal((count, _DIMENSIONS), np.float32)
+        for seed, count in enumerate((4096, 64, 1))
+    )
+    rows: Vectors = own + topics[np.arange(len(own)) % len(topics)] + shared
+    return rows
+
+
 class HashEmbedder:
     """The sum of one pseudo-random row a word, longer words weighing more: as fast as a table look-up."""
 
@@ -91,11 +105,7 @@ class HashEmbedder:
     dimensions = _DIMENSIONS
 
     def __init__(self) -> None:
-        own, topics, shared = (
-            np.random.default_rng(seed).standard_normal((count, _DIMENSIONS), np.float32)
-            for seed, count in enumerate((4096, 64, 1))
-        )
-        self._rows = own + topics[np.arange(len(own)) % len(topics)] + shared
+        self._rows = _word_rows()
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         out = np.zeros((len(texts), _DIMENSIONS), np.float32)
@@ -138,11 +148,10 @@ def sessions(turns: int) -> Iterator[Session]:
         yield Session(f"S{first}", start + timedelta(hours=first // _SESSION), tuple(said))
 
 
-async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
-    embedder = HashEmbedder()
-    services = Services(embedder, token_counter(), folder)
-    services.tokens.count("the encoding is read when it is first used")
-    before, _ = _resident_mb()
+async def _filled(backend: str, turns: int, folder: Path) -> tuple[Memory, float]:
+    """A memory of so many turns, and the seconds that it took to ingest them."""
+    folder.mkdir(exist_ok=True)
+    services = Services(HashEmbedder(), token_counter(), folder)
     memory: Memory = await _BACKENDS[backend][0]().open(ConversationInfo("scaling", ("Ann", "Bob")), services)
     started = perf_counter()
     making = 0.0
@@ -155,15 +164,23 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
             break
         await memory.ingest(session)
     await memory.ready()
-    ingest_s = perf_counter() - started - making
+    return memory, perf_counter() - started - making
+
+
+def _query(turn: int) -> str:
+    return f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
+
+
+async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
+    embedder = HashEmbedder()
+    token_counter().count("the encoding is read when it is first used")
+    before, _ = _resident_mb()
+    memory, ingest_s = await _filled(backend, turns, folder / "memory")
     asked = np.random.default_rng(2).integers(0, turns, _WARM_UP + _QUESTIONS).tolist()
     look_ups, recalls, hits = [], [], []
     for turn in asked:
-        query = f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
-        vector = (await embedder.embed([query]))[0]
-        called = perf_counter()
-        await _look_up(memory, query, vector)
-        look_ups.append(perf_counter() - called)
+        query = _query(turn)
+        look_ups.append(await _timed(memory, query))
         called = perf_counter()
         context = await memory.recall(query, asked_at=None, budget=_BUDGET)
         recalls.append(perf_counter() - called)
@@ -172,12 +189,14 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
     found = _found(
         memory, [(await embedder.embed([f"When did say {' '.join(_rare(turn))}"]))[0] for turn in asked[:20]]
     )
-    disk = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+    disk = sum(file.stat().st_blocks * 512 for file in (folder / "memory").iterdir())
+    grown = await _against_smallest(backend, memory, turns, folder)
     await memory.close()
     look_up_ms, recall_ms = (1000 * np.array(times[_WARM_UP:]) for times in (look_ups, recalls))
     return {
         "look-up p50 ms": float(np.percentile(look_up_ms, 50)),
         "look-up p95 ms": float(np.percentile(look_up_ms, 95)),
+        "x smallest": grown,
         "recall p50 ms": float(np.percentile(recall_ms, 50)),
         "recall p95 ms": float(np.percentile(recall_ms, 95)),
         "hit": float(np.mean(hits[_WARM_UP:])),
@@ -187,6 +206,29 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
         "mapped MB": mapped,
         "disk MB": disk / 1e6,
     }
+
+
+async def _timed(memory: Memory, query: str) -> float:
+    vector = (await HashEmbedder().embed([query]))[0]
+    called = perf_counter()
+    await _look_up(memory, query, vector)
+    return perf_counter() - called
+
+
+async def _against_smallest(backend: str, memory: Memory, turns: int, folder: Path) -> float:
+    """The median look-up, by that of a memory of the smallest size which is asked in turn with it."""
+    smallest, _ = await _filled(backend, _SMALLEST, folder / "smallest")
+    generator = np.random.default_rng(3)
+    times = [
+        (
+            await _timed(memory, _query(int(generator.integers(turns)))),
+            await _timed(smallest, _query(int(generator.integers(_SMALLEST)))),
+        )
+        for _ in range(_WARM_UP + _QUESTIONS)
+    ]
+    await smallest.close()
+    large, small = np.median(times[_WARM_UP:], axis=0)
+    return float(large / small)
 
 
 async def _look_up(memory: Memory, query: str, vector: Vectors) -> None:

@@ -56,13 +56,13 @@ def crossings(rows: Sequence[Row]) -> list[str]:
 
 
 def growth(rows: Sequence[Row]) -> list[str]:
-    """How far each backend's look-up median grows over the sizes, in a sentence."""
+    """How far each backend's look-up median grows over the sizes, in a sentence; both asked in turn."""
     told = []
     for name in dict.fromkeys(row["backend"] for row in rows):
         of = sorted((row for row in rows if row["backend"] == name), key=lambda row: row["turns"])
         if len(of) > 1:
-            times = of[-1][LOOK_UP] / of[0][LOOK_UP]
-            told.append(f"{name}: {times:,.1f} x from {of[0]['turns']:,} to {of[-1]['turns']:,} turns.")
+            times = of[-1]["x smallest"]
+            told.append(f"{name}: {times:,.2f} x from {of[0]['turns']:,} to {of[-1]['turns']:,} turns.")
     return told
 
 

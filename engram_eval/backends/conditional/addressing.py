@@ -78,7 +78,7 @@ def contained(text: Sequence[int], odd: Ids, order: int) -> list[Ids]:
     products = [tokens * odd[back] for back in range(order)]
 
     def mixed(order: int) -> Ids:
-        mix = products[0][order - 1 :].copy()
+        mix: Ids = products[0][order - 1 :].copy()
         for back in range(1, order):
             mix ^= products[back][order - 1 - back : len(tokens) - back]
         return mix
