@@ -18,10 +18,22 @@ from engram_eval.types import Conversation, ConversationInfo, Session, Turn
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache, finds data through the user's environment, or spends the user's money."""
+    """No test reads or fills the user's cache, finds data through the user's environment, spends the user's money, or goes
+    through the user's proxy."""
     monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "cache"))
-    for name in ("ENGRAM_EVAL_DATA", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in ("ENGRAM_EVAL_DATA", "OPENAI_API_KEY", "OPENAI_BASE_URL", *PROXIES):
         monkeypatch.delenv(name, raising=False)
+
+
+PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+KEY = "sk-never-written-4f9a1c77"
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key for a server of the test's own."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return KEY
 
 
 @pytest.fixture

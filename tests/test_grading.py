@@ -290,13 +290,6 @@ def test_gold_answers_of_real_questions_are_right(real_data: Path, tmp_path: Pat
 # --- a model as judge ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def keyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def _model(body: dict[str, Any], prompt: int = 50) -> Step:
     material = json.loads(body["messages"][1]["content"])
     right = material["gold answer"].lower() in material["answer to grade"].lower()
@@ -310,7 +303,7 @@ def _by_model(answers: Path, data: Path, out: Path, server: Server, *arguments: 
     return _judge(answers, data, out, *llm, *arguments)
 
 
-@pytest.mark.usefixtures("keyed")
+@pytest.mark.usefixtures("key")
 def test_a_models_calls_overlap_and_the_same_again_sends_nothing(data: Path, tmp_path: Path) -> None:
     waits = iter([together(3)] * 3)
 
@@ -337,7 +330,7 @@ def test_a_models_calls_overlap_and_the_same_again_sends_nothing(data: Path, tmp
     assert (tmp_path / "one" / "cache_keys.txt").read_text()
 
 
-@pytest.mark.usefixtures("keyed")
+@pytest.mark.usefixtures("key")
 def test_what_could_not_be_judged_keeps_its_answer_and_is_asked_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,7 +351,7 @@ def test_what_could_not_be_judged_keeps_its_answer_and_is_asked_again(
     assert all(r["status"] == "ok" for r in _records(run).values())
 
 
-@pytest.mark.usefixtures("keyed")
+@pytest.mark.usefixtures("key")
 def test_the_money_is_for_judging_alone_and_the_run_resumes(data: Path, tmp_path: Path) -> None:
     run, answers = tmp_path / "run", _answers(tmp_path, *_all(cost_usd=9.0))
     with Server(answer=lambda body: _model(body, prompt=5_000)) as server:
@@ -368,7 +361,7 @@ def test_the_money_is_for_judging_alone_and_the_run_resumes(data: Path, tmp_path
         assert len(server.asked) == 12
 
 
-@pytest.mark.usefixtures("keyed")
+@pytest.mark.usefixtures("key")
 def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path) -> None:
     run, answers = tmp_path / "run", _answers(tmp_path, *_all())
     interrupted = threading.Event()

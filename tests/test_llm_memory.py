@@ -15,12 +15,7 @@ from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, refuses
 from tests.model import extracts, material, plays, role_of, routes
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-written-4f9a1c77")
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @pytest.fixture

@@ -23,17 +23,11 @@ from engram_eval.judges.llm import SCHEMA, LLMJudge
 from engram_eval.llm import Completion
 from engram_eval.llm.parsing import NotParsed, parse_json
 from engram_eval.types import Question
+from tests.conftest import KEY
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, refuses, says, together
 
-_KEY = "sk-never-written-4f9a1c77"
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", _KEY)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @pytest.fixture
@@ -164,14 +158,14 @@ def test_the_money_is_not_exceeded_and_the_run_resumes(
 
 def test_the_key_is_in_no_file_and_no_output(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Server(
-        answer=lambda body: refuses(401, f"wrong key {_KEY}") if len(server.asked) > 5 else _model(body)
+        answer=lambda body: refuses(401, f"wrong key {KEY}") if len(server.asked) > 5 else _model(body)
     ) as server:
         assert _run(data, tmp_path / "run", server) == 2
     captured = capsys.readouterr()
-    assert _KEY not in captured.out + captured.err
+    assert KEY not in captured.out + captured.err
     for file in tmp_path.rglob("*"):
         if file.is_file():
-            assert _KEY.encode() not in file.read_bytes(), file
+            assert KEY.encode() not in file.read_bytes(), file
 
 
 def test_ctrl_c_waits_for_what_is_paid_for_and_nothing_is_asked_twice(data: Path, tmp_path: Path) -> None:

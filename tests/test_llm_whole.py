@@ -17,19 +17,15 @@ import pytest
 from engram_eval.cli import main
 from engram_eval.llm.prices import Prices
 from engram_eval.results import RunFolder
+from tests.conftest import KEY
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, sends
 from tests.model import plays
 
-_KEY = "sk-never-written-4f9a1c77"
 _TIMELESS = ("recall_s", "ingest_s", "cached")  # of the machine, not of the model
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", _KEY)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @pytest.fixture
@@ -148,7 +144,7 @@ def test_the_key_is_in_no_file_that_a_run_wrote(data: Path, tmp_path: Path) -> N
     cache = Path(os.environ["ENGRAM_EVAL_CACHE"])
     files = [path for folder in (tmp_path, cache) for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 5
-    assert not [path for path in files if _KEY.encode() in path.read_bytes()]
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 
 def test_each_role_may_have_its_own_endpoint_and_a_key_goes_nowhere_else(
@@ -160,9 +156,9 @@ def test_each_role_may_have_its_own_endpoint_and_a_key_goes_nowhere_else(
         assert main(_command(data, tmp_path / "run", common, *own, "--no-probe")) == 0
         keys = [{asked.headers["authorization"] for asked in server.asked} for server in (common, judge, router)]
         models = [{asked.body["model"] for asked in server.asked} for server in (common, judge, router)]
-    assert keys[0] == {f"Bearer {_KEY}"}
+    assert keys[0] == {f"Bearer {KEY}"}
     assert keys[1] == {"Bearer sk-of-the-judge-0000000000"}
-    assert _KEY not in "".join(keys[2])
+    assert KEY not in "".join(keys[2])
     assert models == [{"gpt-4o-mini"}, {"j"}, {"gpt-4o-mini"}]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["models"]["judge"] == {"model": "j", "endpoint": judge.url}

@@ -12,12 +12,7 @@ from engram_eval.cli import main
 from tests.llm.server import Server
 from tests.model import judges, plays
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-written-4f9a1c77")
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @pytest.fixture(scope="module")

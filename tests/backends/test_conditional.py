@@ -397,7 +397,9 @@ def test_tables_grow_and_find_what_was_written_before(services: Services, conver
     assert (services.folder / "turns.tables").stat().st_size > empty.disk_bytes
 
 
-@pytest.mark.parametrize("settings", [{"agreement": 0}, {"agreement": 9}, {"shortlist": 0}, {"pair": -1.0}, {"speaker": math.inf}])
+@pytest.mark.parametrize(
+    "settings", [{"agreement": 0}, {"agreement": 9}, {"shortlist": 0}, {"pair": -1.0}, {"speaker": math.inf}]
+)
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         ConditionalBackend(**settings)  # type: ignore[arg-type]
