@@ -37,8 +37,8 @@ class ConditionalBackend:
     that are gated and spread, those whose N-grams are worth most.
 
     `length`, `kernel`, `after`, `before` and `speaker` were chosen from a grid of 48 on five LoCoMo conversations: evidence
-    recall 0.807 there, and 0.801 where each conversation's are chosen on the other four. `kernel`, `pair` and `triple` are
-    worth no more than 0.002; the gate 0.010, `length` 0.011, `speaker` 0.023, `after` and `before` 0.083 together.
+    recall 0.806 there, and 0.807 where each conversation's are chosen on the other four (benchmarks/tune_conditional.py).
+    What each is worth: benchmarks/ablations.md.
     """
 
     agreement: int = 4
