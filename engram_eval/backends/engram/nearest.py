@@ -25,7 +25,7 @@ Choice = Literal["auto", "exact", "approximate"]
 
 APPROXIMATE_FROM = 50_000
 """Vectors from which `auto` takes the index: a whole look-up of `engram dense` crosses at some 20,000 turns, where either takes
-4 ms; at 100,000 it is 10 ms for 21, at a million 42 for 304 (benchmarks/perf/scaling.md)."""
+4 ms; at 100,000 it is 9 ms for 18, at a million 64 for 276 (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
 """Vectors scored exactly: of the 40 nearest it misses 1 in 2,000 (static embeddings of 100,000 synthetic turns)."""
 
