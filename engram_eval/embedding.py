@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sqlite3
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
+from engram_eval.errors import note
 from engram_eval.metering import Meter
 from engram_eval.network import require_network
 
@@ -225,7 +225,7 @@ class _Tolerant:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, sqlite3.Error | OSError):
             return False
-        print(f"note: the embedding cache is off, vectors are computed anew ({error})", file=sys.stderr)
+        note(f"the embedding cache is off, vectors are computed anew ({error})")
         self._owner.close()
         return True
 

@@ -1,4 +1,4 @@
-"""BM25 scores of documents that are lists of stems."""
+"""BM25 scores of documents that are lists of stems, and what rankers do with scores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 _METHOD, _K1, _B = "lucene", 1.2, 0.75
 
 Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
 
 
 class LexicalIndex:
@@ -43,12 +44,34 @@ class LexicalIndex:
         """
         covered, whole = np.zeros(self._size, np.float32), 0.0
         for stem in dict.fromkeys(query):
-            holders = self.scores([stem]) > 0
-            said = int(holders.sum())
-            idf = float(np.log1p((self._size - said + 0.5) / (said + 0.5)))
-            covered += np.float32(idf) * holders
+            holders = self._holders(stem)
+            idf = float(rarity(np.array(len(holders)), self._size))
+            covered[holders] += np.float32(idf)
             whole += idf
         return covered / np.float32(whole) if whole else covered
+
+    def _holders(self, stem: str) -> npt.NDArray[np.int32]:
+        """The documents that have a stem: a column of the index, which need not be made whole for it."""
+        if stem not in self._vocabulary:
+            return np.zeros(0, np.int32)
+        column, ends = self._index.vocab_dict[stem], self._index.scores["indptr"]
+        holders: npt.NDArray[np.int32] = self._index.scores["indices"][ends[column] : ends[column + 1]]
+        return holders
+
+
+def rarity(said: npt.NDArray[np.int64], documents: int) -> Scores:
+    """How rare words are that stand in `said` of `documents`: BM25's idf (Lucene's, never negative)."""
+    share: Scores = np.log1p((np.maximum(documents - said, 0) + 0.5) / (said + 0.5))
+    return share
+
+
+def standardised(scores: npt.NDArray[np.floating[Any]], deviation: float | None = None) -> Scores:
+    """Deviations from the mean, in units of the scores' own deviation or of the one given; zeros where that is 0."""
+    wide = scores.astype(np.float64)
+    if not len(scores):
+        return wide
+    spread = float(scores.std()) if deviation is None else deviation
+    return (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide)
 
 
 def ranking(scores: npt.NDArray[np.floating[Any]]) -> list[int]:

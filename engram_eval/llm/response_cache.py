@@ -10,7 +10,6 @@ memory, said once on stderr, and written later if that becomes possible.
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram_eval.errors import UserError
+from engram_eval.errors import UserError, note
 
 FILE_NAME = "responses-2.sqlite"  # raise the number when the tables or the keys change
 
@@ -187,10 +186,7 @@ class ResponseCache:
     def _tell(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            print(
-                f"note: {self.path}: the response cache cannot be used ({error}); answers are used but may not be kept",
-                file=sys.stderr,
-            )
+            note(f"{self.path}: the response cache cannot be used ({error}); answers are used but may not be kept")
 
 
 def unreadable(path: Path, error: Exception) -> UserError:

@@ -25,8 +25,9 @@ from engram_eval.backends.conditional.addressing import (
     token_id,
     tokens,
 )
-from engram_eval.backends.conditional.fusion import Spread, gate, rarity, smooth
+from engram_eval.backends.conditional.fusion import Spread, gate, smooth
 from engram_eval.backends.conditional.tables import BLOCK, HEAD, WIDTHS, Tables, TornTableError
+from engram_eval.backends.lexical import rarity
 from engram_eval.types import Context, Conversation, Session, Turn
 
 # --- addressing ---------------------------------------------------------------------------------------------------
@@ -309,6 +310,13 @@ def _fresh(conversation: Conversation, services: Services) -> list[Context]:
     return asyncio.run(run())
 
 
+def _elsewhere(conversation: Conversation, services: Services) -> list[Context]:
+    """What a memory recalls to which nothing has happened."""
+    folder = services.folder / "fresh"
+    folder.mkdir()
+    return _fresh(conversation, replace(services, folder=folder))
+
+
 def test_the_turn_that_answers_comes_with_its_date(conversation: Conversation, services: Services) -> None:
     breed, race, clara = _fresh(conversation, services)
     assert "D1:3" in {turn_id for item in breed.items for turn_id in item.turn_ids}
@@ -344,9 +352,7 @@ def test_nothing_stored_is_nothing_recalled(conversation: Conversation, services
 def test_an_ingest_that_was_killed_goes_on_where_it_stopped(
     conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = services.folder / "fresh"
-    folder.mkdir()
-    straight = _fresh(conversation, replace(services, folder=folder))
+    straight = _elsewhere(conversation, services)
 
     async def killed() -> None:
         memory = await ConditionalBackend().open(conversation.info, services)
@@ -408,9 +414,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> 
 def test_damage_that_a_write_meets_is_said_and_made_again(
     conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = services.folder / "fresh"
-    folder.mkdir()
-    straight = _fresh(conversation, replace(services, folder=folder))
+    straight = _elsewhere(conversation, services)
 
     async def first_session() -> None:
         await (await _memory(conversation, services, sessions=1)).close()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engram_eval.backends.conditional.addressing import Ids
 from engram_eval.backends.conditional.tables import Found
-from engram_eval.embedding import Vectors
+from engram_eval.backends.lexical import rarity
 
 Scores = npt.NDArray[np.float64]
 
@@ -38,12 +38,6 @@ class Spread:
         return {distance: weight for distance, weight in (near | causal).items() if weight}
 
 
-def rarity(said: Ids, turns: int) -> Scores:
-    """How rare N-grams are that were said in `said` of `turns` turns: BM25's idf (Lucene's, never negative)."""
-    share: Scores = np.log1p((np.maximum(turns - said, 0) + 0.5) / (said + 0.5))
-    return share
-
-
 def values(found: list[Found], weights: tuple[float, ...], turns: int) -> tuple[Ids, Scores]:
     """Turn numbers, ascending, and the sums of the rarity of the N-grams that found them, times their order's weight."""
     numbers = np.concatenate([order.turns for order in found])
@@ -57,16 +51,6 @@ def length_penalty(lengths: npt.NDArray[np.uint32], share: float) -> Scores:
     """What scores of turns of so many content words are divided by: BM25's, with the mean of these turns."""
     penalty: Scores = 1 - share + share * lengths.astype(np.float64) / max(float(lengths.mean()), 1.0)
     return penalty
-
-
-def standardised(similarities: Vectors) -> Scores:
-    """In standard deviations from the mean of the candidates: embeddings of one conversation all resemble each other.
-
-    (The published layer learns its projections, so that a product of 0 is neither for nor against.)
-    """
-    wide = similarities.astype(np.float64)
-    spread = float(wide.std())
-    return (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide)
 
 
 def gate(similarities: Scores) -> Scores:

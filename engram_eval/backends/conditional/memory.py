@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +15,11 @@ from engram_eval.backends.conditional.addressing import HEADS, Ids, token_id, to
 from engram_eval.backends.conditional.fusion import Scores, Spread
 from engram_eval.backends.conditional.store import Store
 from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
+from engram_eval.backends.lexical import standardised
 from engram_eval.backends.speakers import named
 from engram_eval.backends.transcript import Transcript
 from engram_eval.embedding import Vectors
+from engram_eval.errors import note
 from engram_eval.text import words
 from engram_eval.types import Context, ConversationInfo, Session
 
@@ -96,7 +97,7 @@ class ConditionalMemory:
     async def mend(self) -> None:
         """Makes again what a crash or a damaged file took: facts and vectors of turns, and tables behind the store."""
         if missing := self._store.missing():
-            _say(f"{self._services.folder / missing} is cut short; made again from the turns")
+            note(f"{self._services.folder / missing} is cut short; made again from the turns")
             first = 0
             for rows in self._store.scan(0, _AT_A_TIME):
                 texts = [f"{turn.speaker}: {turn.text}" for _, turn in rows]
@@ -165,7 +166,10 @@ class ConditionalMemory:
         where = np.searchsorted(numbers, candidates)
         values /= fusion.length_penalty(facts["words"][where], of.length)
         if of.gated:
-            values *= fusion.gate(fusion.standardised(self._store.vectors(candidates) @ vector))
+            # In deviations from the candidates' mean: embeddings of one conversation all resemble each other. (The published
+            # layer learns its projections, so that a product of 0 is neither for nor against.)
+            similarities = (self._store.vectors(candidates) @ vector).astype(np.float64)
+            values *= fusion.gate(standardised(similarities))
         scores = np.zeros(len(numbers))
         scores[where] = values
         spread = fusion.smooth(numbers, facts["session"], scores, self._spread)
@@ -182,7 +186,7 @@ class ConditionalMemory:
         self._store.close()
 
     def _torn(self, error: TornTableError) -> Tables:
-        _say(f"{self._path}: {error}; made again from the turns")
+        note(f"{self._path}: {error}; made again from the turns")
         return self._filled(SMALLEST)
 
     def _rebuild(self, error: TornTableError) -> None:
@@ -216,7 +220,3 @@ class ConditionalMemory:
             if tables.full:
                 return False
         return True
-
-
-def _say(what: str) -> None:
-    print(f"note: {what}", file=sys.stderr)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from engram_eval.embedding import Vectors
+from engram_eval.errors import note
 
 Choice = Literal["auto", "exact", "approximate"]
 
@@ -122,7 +122,7 @@ class Neighbours:
         if stored < APPROXIMATE_FROM:
             return False
         if not installed():
-            _say(f"{stored:,} records are searched exactly; faster after: {INSTALL}")
+            note(f"{stored:,} records are searched exactly; faster after: {INSTALL}")
             return False
         return True
 
@@ -151,13 +151,13 @@ def _opened(vectors: Vectors, path: Path) -> tuple[Vectors, Any]:
     except FileNotFoundError:
         pass
     except (OSError, RuntimeError, ValueError) as error:  # faiss raises RuntimeError
-        _say(f"{path}: {error}; made again from the store")
+        note(f"{path}: {error}; made again from the store")
     index = _made(vectors)
     try:
         _write(path, key, vectors, index)
         return _read(path, vectors.shape, key)
     except (OSError, ValueError) as error:
-        _say(f"{path} cannot be kept ({error}); the index is held in memory")
+        note(f"{path} cannot be kept ({error}); the index is held in memory")
         path.with_name(path.name + ".new").unlink(missing_ok=True)
         return vectors.copy(), index
 
@@ -218,7 +218,3 @@ def _read(path: Path, shape: tuple[int, ...], key: bytes) -> tuple[Vectors, Any]
     if _key(vectors) != key:
         raise ValueError("it is damaged")
     return vectors, faiss.deserialize_index(np.frombuffer(codes, np.uint8))
-
-
-def _say(what: str) -> None:
-    print(f"note: {what}", file=sys.stderr)

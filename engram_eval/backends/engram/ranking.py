@@ -30,9 +30,9 @@ import numpy.typing as npt
 from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
-from engram_eval.backends.lexical import LexicalIndex
+from engram_eval.backends.lexical import LexicalIndex, standardised
 from engram_eval.backends.speakers import named
-from engram_eval.embedding import Embedder, Vectors
+from engram_eval.embedding import Embedder
 from engram_eval.text import STOPWORDS, content_stems, normalize, stem, words
 
 Scores = npt.NDArray[np.float64]
@@ -121,9 +121,9 @@ class HybridRanker:
         content = [word for word in words(query) if word not in self._name_words]
         stems = [stem(word) for word in content if word not in STOPWORDS]
         vector = (await self._embedder.embed([" ".join(content)]))[0]
-        lexical = _standardised(self._lexical.scores(stems))
+        lexical = standardised(self._lexical.scores(stems))
         near = self._nearest.similarities(vector)
-        dense = _standardised(near, self._nearest.deviation(vector, near))
+        dense = standardised(near, self._nearest.deviation(vector, near))
         match = lexical + dense
         asked_about = [self._speakers.index(name) for name in named(query, self._speakers)]
         asks_when = bool(_ASKS_WHEN.search(normalize(query)))
@@ -154,11 +154,3 @@ class HybridRanker:
             return match
         best: Scores = np.maximum.reduceat(match, self._session_starts)
         return np.repeat(best, np.diff(self._session_starts, append=len(match)))
-
-
-def _standardised(scores: Vectors, deviation: float | None = None) -> Scores:
-    if not len(scores):
-        return scores.astype(np.float64)
-    spread = float(scores.std()) if deviation is None else deviation
-    wide = scores.astype(np.float64)
-    return (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide)
