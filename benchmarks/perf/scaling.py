@@ -5,19 +5,24 @@
     python benchmarks/perf/scaling.py --from scaling.csv --plot scaling.svg --markdown scaling.md
 
 Turns are made as they are stored: Zipf-distributed words of a vocabulary that grows with the text, and in each turn a pair of
-rare words that only it holds; a question asks for such a pair. `engram` makes one and a half typed records of a turn. Each
-backend and size runs in a process of its own, with one thread for linear algebra. Columns:
+rare words that only it holds; a question asks for such a pair. `engram` makes one and a half typed records of a turn. For each
+backend and size one process fills a memory, and another opens it and asks, as a resumed run does (`bm25` keeps no files: the
+one that asks fills it again), with one thread for linear algebra and the memory's files read once, so that the kernel holds
+their pages as it does those of a memory that was just written. Columns:
 
     look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
               `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
     x         how many times the median look-up of a memory of 1,000 turns that is opened in the same process and asked in
     smallest  turn with it: a machine that is slower for a while is so for both
-    recall    the same for the whole call: embedding, look-up, the turns' text and its tokens
+    cold      p50 in ms of a look-up before which the kernel was told to drop the pages of the memory's files: what is read
+              comes from the disk. What a backend holds in memory, or mapped, stays
+    recall    the same as look-up for the whole call: embedding, look-up, the turns' text and its tokens
     hit       share of questions whose turn stands in the context
     found     share of the 40 records nearest to the question's embedding that an index finds; 1 where none is used
     ingest    turns a second, embedding and making ready included
-    memory    resident MB after the questions, above what the process had before it opened the memory
-    mapped    of the process, MB of pages of files, which the kernel takes back when it needs them
+    filling   resident MB of the process that filled the memory, at its highest, above what it had before
+    memory    resident MB of the process that asked, after the questions, above what it had before it opened the memory
+    mapped    of the latter, MB of pages of files, which the kernel takes back when it needs them
     disk      MB of the memory's files
 
 `engram dense` ranks by embeddings alone (`ranker=dense`), as published; `engram` is the default, hybrid and `index=auto`.
@@ -76,6 +81,8 @@ _BUDGET = 916
 _SESSION = 500  # turns
 _QUESTIONS = 200
 _WARM_UP = 20
+_COLD = 20  # questions
+_READ = 1 << 24  # bytes
 _SMALLEST = 1000  # turns
 _DIMENSIONS = 384
 _COMMON_WORDS = 12  # a turn
@@ -148,11 +155,15 @@ def sessions(turns: int) -> Iterator[Session]:
         yield Session(f"S{first}", start + timedelta(hours=first // _SESSION), tuple(said))
 
 
-async def _filled(backend: str, turns: int, folder: Path) -> tuple[Memory, float]:
-    """A memory of so many turns, and the seconds that it took to ingest them."""
+async def _opened(backend: str, folder: Path) -> Memory:
     folder.mkdir(exist_ok=True)
     services = Services(HashEmbedder(), token_counter(), folder)
     memory: Memory = await _BACKENDS[backend][0]().open(ConversationInfo("scaling", ("Ann", "Bob")), services)
+    return memory
+
+
+async def _fill(memory: Memory, turns: int) -> float:
+    """The seconds that a memory took to ingest so many turns."""
     started = perf_counter()
     making = 0.0
     source = sessions(turns)
@@ -164,18 +175,28 @@ async def _filled(backend: str, turns: int, folder: Path) -> tuple[Memory, float
             break
         await memory.ingest(session)
     await memory.ready()
-    return memory, perf_counter() - started - making
+    return perf_counter() - started - making
 
 
-def _query(turn: int) -> str:
-    return f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
+async def fill(backend: str, turns: int, folder: Path) -> dict[str, float]:
+    """Fills `memory` and `smallest` in a folder."""
+    smallest = await _opened(backend, folder / "smallest")
+    await _fill(smallest, _SMALLEST)
+    await smallest.close()
+    before = _status_mb("VmRSS")
+    memory = await _opened(backend, folder / "memory")
+    seconds = await _fill(memory, turns)
+    await memory.close()
+    return {"ingest turns/s": turns / seconds, "filling MB": _status_mb("VmHWM") - before}
 
 
-async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
+async def ask(backend: str, turns: int, folder: Path) -> dict[str, float]:
+    """Opens what `fill` has filled."""
     embedder = HashEmbedder()
     token_counter().count("the encoding is read when it is first used")
-    before, _ = _resident_mb()
-    memory, ingest_s = await _filled(backend, turns, folder / "memory")
+    smallest = await _again(backend, _SMALLEST, folder / "smallest")
+    before = _status_mb("VmRSS")
+    memory = await _again(backend, turns, folder / "memory")
     asked = np.random.default_rng(2).integers(0, turns, _WARM_UP + _QUESTIONS).tolist()
     look_ups, recalls, hits = [], [], []
     for turn in asked:
@@ -185,27 +206,48 @@ async def measure(backend: str, turns: int, folder: Path) -> dict[str, float]:
         context = await memory.recall(query, asked_at=None, budget=_BUDGET)
         recalls.append(perf_counter() - called)
         hits.append(any(str(turn) in item.turn_ids for item in context.items))
-    after, mapped = _resident_mb()
+    resident, mapped = _status_mb("VmRSS"), _status_mb("RssFile")
+    grown = await _against(smallest, memory, turns)
+    cold = [await _cold(memory, _query(turn), folder / "memory") for turn in asked[-_COLD:]]
     found = _found(
         memory, [(await embedder.embed([f"When did say {' '.join(_rare(turn))}"]))[0] for turn in asked[:20]]
     )
     disk = sum(file.stat().st_blocks * 512 for file in (folder / "memory").iterdir())
-    grown = await _against_smallest(backend, memory, turns, folder)
+    await smallest.close()
     await memory.close()
     look_up_ms, recall_ms = (1000 * np.array(times[_WARM_UP:]) for times in (look_ups, recalls))
     return {
         "look-up p50 ms": float(np.percentile(look_up_ms, 50)),
         "look-up p95 ms": float(np.percentile(look_up_ms, 95)),
         "x smallest": grown,
+        "cold p50 ms": 1000 * float(np.median(cold)),
         "recall p50 ms": float(np.percentile(recall_ms, 50)),
         "recall p95 ms": float(np.percentile(recall_ms, 95)),
         "hit": float(np.mean(hits[_WARM_UP:])),
         "found": found,
-        "ingest turns/s": turns / ingest_s,
-        "memory MB": after - before,
+        "memory MB": resident - before,
         "mapped MB": mapped,
         "disk MB": disk / 1e6,
     }
+
+
+async def _again(backend: str, turns: int, folder: Path) -> Memory:
+    """A memory that another process has filled, its files in the kernel's cache."""
+    memory = await _opened(backend, folder)
+    files = [file for file in folder.iterdir() if file.is_file()]
+    if not files:
+        await _fill(memory, turns)
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.read(_READ):
+                pass
+            os.fsync(file.fileno())  # what is not yet on disk cannot be dropped
+    await memory.ready()
+    return memory
+
+
+def _query(turn: int) -> str:
+    return f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
 
 
 async def _timed(memory: Memory, query: str) -> float:
@@ -215,9 +257,8 @@ async def _timed(memory: Memory, query: str) -> float:
     return perf_counter() - called
 
 
-async def _against_smallest(backend: str, memory: Memory, turns: int, folder: Path) -> float:
-    """The median look-up, by that of a memory of the smallest size which is asked in turn with it."""
-    smallest, _ = await _filled(backend, _SMALLEST, folder / "smallest")
+async def _against(smallest: Memory, memory: Memory, turns: int) -> float:
+    """The median look-up, by that of the smallest memory, which is asked in turn with it."""
     generator = np.random.default_rng(3)
     times = [
         (
@@ -226,9 +267,15 @@ async def _against_smallest(backend: str, memory: Memory, turns: int, folder: Pa
         )
         for _ in range(_WARM_UP + _QUESTIONS)
     ]
-    await smallest.close()
     large, small = np.median(times[_WARM_UP:], axis=0)
     return float(large / small)
+
+
+async def _cold(memory: Memory, query: str, folder: Path) -> float:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return await _timed(memory, query)
 
 
 async def _look_up(memory: Memory, query: str, vector: Vectors) -> None:
@@ -265,10 +312,10 @@ def _indexes(memory: Memory) -> list[Approximate]:
     return [part for part in parts if isinstance(part, Approximate)]
 
 
-def _resident_mb() -> tuple[float, float]:
-    """Of this process: all, and that which is pages of files. (Linux.)"""
+def _status_mb(field: str) -> float:
+    """Of this process, by the kernel. (Linux.)"""
     fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssFile"))  # type: ignore[return-value]
+    return int(fields[field].split()[0]) / 1024
 
 
 def main() -> None:
@@ -283,12 +330,11 @@ def main() -> None:
     parser.add_argument("--note", default="", help="a sentence for the page on how it was measured")
     parser.add_argument("--from", dest="measured", type=Path, metavar="CSV", help="measure nothing: read this table")
     parser.add_argument("--folder", type=Path, help="where the memories' files go for the time (default: the system's)")
-    parser.add_argument("--one", nargs=2, metavar=("BACKEND", "TURNS"), help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs=3, metavar=("STEP", "BACKEND", "TURNS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        name, turns = arguments.one[0], int(arguments.one[1])
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            print(json.dumps(asyncio.run(measure(name, turns, Path(folder)))))
+    if arguments.step:
+        step, name, turns = arguments.step
+        print(json.dumps(asyncio.run({"fill": fill, "ask": ask}[step](name, int(turns), arguments.folder))))
         return
     if arguments.measured:
         with arguments.measured.open(newline="") as file:
@@ -313,11 +359,10 @@ def _measured(arguments: argparse.Namespace) -> Iterator[Row]:
     todo = [(name, turns) for turns in sizes for name in arguments.backend or _BACKENDS if turns <= _BACKENDS[name][1]]
     with (arguments.csv or Path(os.devnull)).open("w", newline="") as file:
         for n, (name, turns) in enumerate(todo):
-            command = [sys.executable, __file__, "--one", name, str(turns)]
-            command += ["--folder", str(arguments.folder)] if arguments.folder else []
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
-            row = {"backend": name, "turns": turns, **json.loads(done.stdout)}
+            with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+                row = {"backend": name, "turns": turns}
+                for step in ("fill", "ask"):
+                    row |= _step(step, name, turns, folder)
             writer = csv.DictWriter(file, list(row))
             if n == 0:
                 writer.writeheader()
@@ -326,6 +371,15 @@ def _measured(arguments: argparse.Namespace) -> Iterator[Row]:
             file.flush()
             print(_line(row.values()), flush=True)
             yield row
+
+
+def _step(step: str, backend: str, turns: int, folder: str) -> Row:
+    """`fill` or `ask` in a process of its own."""
+    command = [sys.executable, __file__, "--step", step, backend, str(turns), "--folder", folder]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    answer: Row = json.loads(done.stdout)
+    return answer
 
 
 def _line(values: Iterable[str | float]) -> str:

@@ -166,12 +166,13 @@ class _File:
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Rows by ascending numbers, of which there is at least one."""
         size = self._kind.itemsize
-        breaks = np.flatnonzero(np.diff(numbers) * size > _TOGETHER + size) + 1
-        starts, ends = numbers[np.r_[0, breaks]], numbers[np.r_[breaks, len(numbers)] - 1] + 1
-        runs = zip((starts * size).tolist(), ((ends - starts) * size).tolist(), strict=True)
+        apart = np.diff(numbers) * size > _TOGETHER + size
+        first, last = np.concatenate(([True], apart)), np.concatenate((apart, [True]))
+        starts, lengths = numbers[first], numbers[last] - numbers[first] + 1
+        runs = zip((starts * size).tolist(), (lengths * size).tolist(), strict=True)
         read = np.frombuffer(b"".join([os.pread(self._file, length, start) for start, length in runs]), self._kind)
-        run = np.searchsorted(starts, numbers, side="right") - 1
-        places: npt.NDArray[np.int64] = numbers - starts[run] + (np.cumsum(ends - starts) - (ends - starts))[run]
+        shifts = np.cumsum(lengths) - lengths - starts  # from a row's number to its place in what was read, by run
+        places: npt.NDArray[np.int64] = numbers + shifts[np.cumsum(first) - 1]
         return read[places]
 
     def close(self) -> None:

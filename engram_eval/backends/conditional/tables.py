@@ -206,15 +206,16 @@ class Tables:
             gram, head, place = np.nonzero(buckets[:, :, HEAD:])
             turns = buckets[gram, head, place + HEAD].astype(np.int64) - 1
             # A head that names a turn twice has one voice.
-            once = np.unique((looked_for[gram] << 40) + (turns << 8) + head)
-            pairs, voices = np.unique(once >> 8, return_counts=True)
+            pairs = _distinct((looked_for[gram] << 40) + (turns << 8) + head) >> 8
+            firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
+            voices = np.diff(firsts, append=len(pairs))
             said.append(counts)
-            named.append(pairs[voices >= agreement])
+            named.append(pairs[firsts[voices >= agreement]])
         for longer in range(len(ORDERS) - 1, 0, -1):
             if len(named[longer]):
                 grams, turns = named[longer] >> 32, named[longer] & _TURN
                 implied = [(shorter[grams] << 32) + turns for shorter in within[longer]]
-                named[longer - 1] = np.unique(np.concatenate([named[longer - 1], *implied]))
+                named[longer - 1] = _distinct(np.concatenate([named[longer - 1], *implied]))
         return [Found(pairs >> 32, pairs & _TURN, counts) for pairs, counts in zip(named, said, strict=True)]
 
     def flush(self) -> None:
@@ -254,6 +255,12 @@ def _checksums(buckets: Words) -> Words:
     """
     sums: Words = ((buckets[..., 1:] * _SUM[: buckets.shape[-1] - 1]).sum(axis=-1) >> np.uint64(32)).astype(np.uint32)
     return sums
+
+
+def _distinct(values: Ids) -> Ids:
+    """Not negative, ascending: `np.unique`, which hashes before it sorts and takes three times as long."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _some_at_a_time(firsts: Ids, end: int) -> Iterator[tuple[Ids, int, int]]:
