@@ -1,0 +1,29 @@
+"""The regression gate: a run's scores, held question by question against those of a baseline, by rules with a margin.
+
+    [[rule]]
+    metric = "evidence_recall"  # see METRICS
+    backend = "engram"          # as the baseline names it; "*", the default: each of the baseline
+    category = "multi-hop"      # default: the headline categories
+    margin = 0.01               # how much worse is let pass, in the metric's own unit, or "5%" of the baseline's mean
+
+A rule fails where the difference and the whole of its 95 % interval are worse than the margin. What cannot be compared
+(an empty or unfinished run, other errors, another experiment) is a UserError, and never holds.
+"""
+
+from engram_eval.gate.baseline import baseline_json, read_baseline, write
+from engram_eval.gate.finding import Finding, hold, remarks
+from engram_eval.gate.rules import default_rules, read_rules
+from engram_eval.gate.scores import METRICS, scores
+
+__all__ = [
+    "METRICS",
+    "Finding",
+    "baseline_json",
+    "default_rules",
+    "hold",
+    "read_baseline",
+    "read_rules",
+    "remarks",
+    "scores",
+    "write",
+]
