@@ -8,9 +8,9 @@ each conversation the weights of the grid that are best on the others, measured 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,4 +63,6 @@ def _mean_without(by_conversation: Sequence[Shares], held_out: int) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="How good conditional's weights are where they were not chosen.")
+    parser.add_argument("data", type=Path, help="LoCoMo's file")
+    main(parser.parse_args().data)

@@ -4,25 +4,27 @@
     python benchmarks/perf/scaling.py --max 10000000 --backend conditional
     python benchmarks/perf/scaling.py --from scaling.csv --plot scaling.svg --markdown scaling.md
 
-Turns are made as they are stored: Zipf-distributed words of a vocabulary that grows with the text, and in each turn a pair of
-rare words that only it holds; a question asks for such a pair. `engram` makes one and a half typed records of a turn. For each
-backend and size one process fills a memory, and another opens it and asks, as a resumed run does (`bm25` keeps no files: the
-one that asks fills it again), with one thread for linear algebra and the memory's files read once, so that the kernel holds
-their pages as it does those of a memory that was just written. Columns:
+Turns are made as they are stored: Zipf-distributed words, and in each turn a pair of rarer ones that no other turn holds, each
+of which stands in as many turns as the root of all; a question asks for such a pair. `engram` makes one and a half typed
+records of a turn. For each backend and size one process fills a memory, and another opens it and asks, as a resumed run does
+(`bm25` keeps no files: the one that asks fills it again), with one thread for linear algebra and the memory's files read
+once, so that the kernel holds their pages as it does those of a memory that was just written. Columns:
 
     look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
               `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
+    buckets   read in a look-up of `conditional`, on average: at most eight for each word, pair and triple of the question
     x         how many times the median look-up of a memory of 1,000 turns that is opened in the same process and asked in
     smallest  turn with it: a machine that is slower for a while is so for both
     cold      p50 in ms of a look-up before which the kernel was told to drop the pages of the memory's files: what is read
               comes from the disk. What a backend holds in memory, or mapped, stays
     recall    the same as look-up for the whole call: embedding, look-up, the turns' text and its tokens
     hit       share of questions whose turn stands in the context
-    found     share of the 40 records nearest to the question's embedding that an index finds; 1 where none is used
+    found     share of the 40 records nearest to the question's embedding that an index finds, mean over indexes; 1 where
+              there is none
     ingest    turns a second, embedding and making ready included
     filling   resident MB of the process that filled the memory, at its highest, above what it had before
     memory    resident MB of the process that asked, after the questions, above what it had before it opened the memory
-    mapped    of the latter, MB of pages of files, which the kernel takes back when it needs them
+    mapped    of this, MB of pages of files, which the kernel takes back when it needs them
     disk      MB of the memory's files
 
 `engram dense` ranks by embeddings alone (`ranker=dense`), as published; `engram` is the default, hybrid and `index=auto`.
@@ -47,6 +49,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
+from math import isqrt
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -67,15 +70,14 @@ from engram_eval.text import content_stems
 from engram_eval.tokens import token_counter
 from engram_eval.types import ConversationInfo, Session, Turn
 
-_BACKENDS: dict[str, tuple[Callable[[], Any], int]] = {  # each with the most turns it is measured at
-    "conditional": (ConditionalBackend, 10**8),  # what it holds in memory hardly grows
-    "bm25": (Bm25Backend, 10**6),  # 10^7 documents as lists of stems, to build its index from, take more than 20 GB
-    "engram dense exact": (lambda: EngramBackend(ranker="dense", index="exact"), 10**6),  # 10^7 vectors take 15 GB, and
-    "engram dense approximate": (
-        lambda: EngramBackend(ranker="dense", index="approximate"),
-        10**6,
-    ),  # so to make the index;
-    "engram": (EngramBackend, 10**6),  # besides, it holds each record as an object
+# Each with the most turns it is measured at. What `conditional` holds in memory hardly grows; of the others 10^7 turns take
+# more than 20 GB: documents as lists of stems to make an index from, vectors, records as objects.
+_BACKENDS: dict[str, tuple[Callable[[], Any], int]] = {
+    "conditional": (ConditionalBackend, 10**8),
+    "bm25": (Bm25Backend, 10**6),
+    "engram dense exact": (lambda: EngramBackend(ranker="dense", index="exact"), 10**6),
+    "engram dense approximate": (lambda: EngramBackend(ranker="dense", index="approximate"), 10**6),
+    "engram": (EngramBackend, 10**6),
 }
 _BUDGET = 916
 _SESSION = 500  # turns
@@ -86,12 +88,7 @@ _READ = 1 << 24  # bytes
 _SMALLEST = 1000  # turns
 _DIMENSIONS = 384
 _COMMON_WORDS = 12  # a turn
-_OPENINGS = (
-    "I went there",
-    "I like this",
-    "I usually went there",
-    "I like how it was",
-)  # three records of `engram` a pair
+_OPENINGS = ("I went there", "I like this", "I usually went there", "I like how it was")  # 3 records of `engram` a pair
 _NEAREST = 40  # of which `found` is the share
 
 
@@ -136,9 +133,10 @@ def _word(number: int) -> str:
             return letters + "zo"
 
 
-def _rare(turn: int) -> tuple[str, str]:
-    """Two words of a vocabulary of the size of the text's root, a pair that no other turn under 10^8 has."""
-    return _word(10**6 + turn // 10_000), _word(2 * 10**6 + turn % 10_000)
+def _rare(turn: int, turns: int) -> tuple[str, str]:
+    """Two words that stand together in this one of so many turns alone."""
+    root = isqrt(turns - 1) + 1
+    return _word(10**6 + turn // root), _word(2 * 10**6 + turn % root)
 
 
 def sessions(turns: int) -> Iterator[Session]:
@@ -150,7 +148,7 @@ def sessions(turns: int) -> Iterator[Session]:
         said = []
         for i, row in enumerate(ranks.tolist()):
             words = [_word(rank) for rank in row]
-            words[4:4] = _rare(first + i)
+            words[4:4] = _rare(first + i, turns)
             said.append(Turn(str(first + i), ("Ann", "Bob")[i % 2], " ".join([_OPENINGS[i % 4], *words])))
         yield Session(f"S{first}", start + timedelta(hours=first // _SESSION), tuple(said))
 
@@ -192,26 +190,28 @@ async def fill(backend: str, turns: int, folder: Path) -> dict[str, float]:
 
 async def ask(backend: str, turns: int, folder: Path) -> dict[str, float]:
     """Opens what `fill` has filled."""
-    embedder = HashEmbedder()
     token_counter().count("the encoding is read when it is first used")
     smallest = await _again(backend, _SMALLEST, folder / "smallest")
-    before = _status_mb("VmRSS")
+    before, mapped_before = _status_mb("VmRSS"), _status_mb("RssFile")
     memory = await _again(backend, turns, folder / "memory")
     asked = np.random.default_rng(2).integers(0, turns, _WARM_UP + _QUESTIONS).tolist()
-    look_ups, recalls, hits = [], [], []
+    look_ups, recalls, hits, buckets = [], [], [], []
     for turn in asked:
-        query = _query(turn)
+        query = _query(turn, turns)
+        read = _buckets(memory)
         look_ups.append(await _timed(memory, query))
+        buckets.append(_buckets(memory) - read)
         called = perf_counter()
         context = await memory.recall(query, asked_at=None, budget=_BUDGET)
         recalls.append(perf_counter() - called)
         hits.append(any(str(turn) in item.turn_ids for item in context.items))
-    resident, mapped = _status_mb("VmRSS"), _status_mb("RssFile")
+    resident, mapped = _status_mb("VmRSS") - before, _status_mb("RssFile") - mapped_before
     grown = await _against(smallest, memory, turns)
-    cold = [await _cold(memory, _query(turn), folder / "memory") for turn in asked[-_COLD:]]
-    found = _found(
-        memory, [(await embedder.embed([f"When did say {' '.join(_rare(turn))}"]))[0] for turn in asked[:20]]
-    )
+    cold = [await _cold(memory, _query(turn, turns), folder / "memory") for turn in asked[-_COLD:]]
+    contents = [
+        f"When did say {' '.join(_rare(turn, turns))}" for turn in asked[:20]
+    ]  # embedded without speakers' names
+    found = _found(memory, await HashEmbedder().embed(contents))
     disk = sum(file.stat().st_blocks * 512 for file in (folder / "memory").iterdir())
     await smallest.close()
     await memory.close()
@@ -220,12 +220,13 @@ async def ask(backend: str, turns: int, folder: Path) -> dict[str, float]:
         "look-up p50 ms": float(np.percentile(look_up_ms, 50)),
         "look-up p95 ms": float(np.percentile(look_up_ms, 95)),
         "x smallest": grown,
+        "buckets": float(np.mean(buckets)),
         "cold p50 ms": 1000 * float(np.median(cold)),
         "recall p50 ms": float(np.percentile(recall_ms, 50)),
         "recall p95 ms": float(np.percentile(recall_ms, 95)),
         "hit": float(np.mean(hits[_WARM_UP:])),
         "found": found,
-        "memory MB": resident - before,
+        "memory MB": resident,
         "mapped MB": mapped,
         "disk MB": disk / 1e6,
     }
@@ -246,15 +247,31 @@ async def _again(backend: str, turns: int, folder: Path) -> Memory:
     return memory
 
 
-def _query(turn: int) -> str:
-    return f"When did Ann or Bob say {' '.join(_rare(turn))} ?"
+def _query(turn: int, turns: int) -> str:
+    return f"When did Ann or Bob say {' '.join(_rare(turn, turns))} ?"
 
 
 async def _timed(memory: Memory, query: str) -> float:
-    vector = (await HashEmbedder().embed([query]))[0]
+    """Seconds of a look-up: what lies between the question and the turns' text. `engram`'s embeds the question (20 µs)."""
+    if isinstance(memory, ConditionalMemory):
+        asked = await memory.understood(query)
+        called = perf_counter()
+        memory.look_up(*asked)
+        return perf_counter() - called
     called = perf_counter()
-    await _look_up(memory, query, vector)
+    if isinstance(memory, Bm25Memory):
+        assert memory._index is not None
+        list(islice(best_first(memory._index.scores(content_stems(query))), EngramBackend().total))
+    elif isinstance(memory, EngramMemory):
+        assert memory._loaded is not None
+        scores = await memory._loaded.ranker.scores(query)
+        of, counts = memory._settings, memory._loaded.counts
+        merge(memory._loaded.stored.records, scores, k=of.k, total=of.total, counts=counts)
     return perf_counter() - called
+
+
+def _buckets(memory: Memory) -> int:
+    return memory._tables.buckets_read if isinstance(memory, ConditionalMemory) else 0
 
 
 async def _against(smallest: Memory, memory: Memory, turns: int) -> float:
@@ -262,8 +279,8 @@ async def _against(smallest: Memory, memory: Memory, turns: int) -> float:
     generator = np.random.default_rng(3)
     times = [
         (
-            await _timed(memory, _query(int(generator.integers(turns)))),
-            await _timed(smallest, _query(int(generator.integers(_SMALLEST)))),
+            await _timed(memory, _query(int(generator.integers(turns)), turns)),
+            await _timed(smallest, _query(int(generator.integers(_SMALLEST)), _SMALLEST)),
         )
         for _ in range(_WARM_UP + _QUESTIONS)
     ]
@@ -278,21 +295,7 @@ async def _cold(memory: Memory, query: str, folder: Path) -> float:
     return await _timed(memory, query)
 
 
-async def _look_up(memory: Memory, query: str, vector: Vectors) -> None:
-    """What each backend does between the question and the turns' text. `engram` embeds the question too (20 µs here)."""
-    if isinstance(memory, ConditionalMemory):
-        memory.look_up(query, vector, [0, 1])
-    elif isinstance(memory, Bm25Memory):
-        assert memory._index is not None
-        list(islice(best_first(memory._index.scores(content_stems(query))), EngramBackend().total))
-    elif isinstance(memory, EngramMemory):
-        assert memory._loaded is not None
-        scores = await memory._loaded.ranker.scores(query)
-        of, counts = memory._settings, memory._loaded.counts
-        merge(memory._loaded.stored.records, scores, k=of.k, total=of.total, counts=counts)
-
-
-def _found(memory: Memory, vectors: Sequence[Vectors]) -> float:
+def _found(memory: Memory, vectors: Vectors) -> float:
     """Mean share of the _NEAREST stored vectors that the memory's index finds, against the exact product."""
     shares = []
     for index in _indexes(memory):

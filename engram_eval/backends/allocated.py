@@ -22,9 +22,10 @@ T = TypeVar("T", Item, str)
 
 @dataclass(frozen=True)
 class AllocatedBackend:
-    """`share` of the token budget, from 0 to 1, is `conditional`'s, the rest `engram`'s; 0 and 1 are these alone.
+    """`share` of the token budget, from 0 to 1, is `conditional`'s, the rest `engram`'s: 0 is `engram` alone, 1 `conditional`.
 
-    Both have their defaults: --set engram.KEY and --set conditional.KEY do not reach into it.
+    Where there is no budget to share, any but 0 is `conditional` alone. Both have their defaults: --set engram.KEY and
+    --set conditional.KEY do not reach into it.
     """
 
     share: float = 0.5

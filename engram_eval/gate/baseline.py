@@ -25,14 +25,14 @@ def baseline_json(of: Scores) -> bytes:
         f'{_dump(label)}: {{"settings": {_dump(of.settings[label])}, "lines": {block(lines)}}}'
         for label, lines in of.lines.items()
     )
-    parts = [
+    sections = [
         f'"engram_eval": {_dump(__version__)}',
         f'"experiment": {block(of.experiment)}',
         f'"questions": {block(of.questions)}',
         f'"columns": {_dump(of.columns)}',
         f'"backends": {{\n{backends}\n}}',
     ]
-    return ("{\n" + ",\n".join(parts) + "\n}\n").encode("utf-8", "backslashreplace")
+    return ("{\n" + ",\n".join(sections) + "\n}\n").encode("utf-8", "backslashreplace")
 
 
 def _dump(value: Any) -> str:

@@ -365,12 +365,12 @@ def test_an_ingest_that_was_killed_goes_on_where_it_stopped(
     assert not capsys.readouterr().err  # the tables were closed, and behind the store
 
 
-@pytest.mark.parametrize("spoil", ["truncate", "damage", "remove", "vectors"])
+@pytest.mark.parametrize("spoil", ["truncate", "damage", "remove", "vectors", "facts"])
 def test_a_spoilt_file_is_said_and_made_again(
     spoil: str, conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = _fresh(conversation, services)
-    path = services.folder / ("turns.vectors" if spoil == "vectors" else "turns.tables")
+    path = services.folder / f"turns.{spoil if spoil in ('vectors', 'facts') else 'tables'}"
     data = path.read_bytes()
     if spoil == "remove":
         path.unlink()
@@ -399,13 +399,17 @@ def test_tables_grow_and_find_what_was_written_before(services: Services, conver
         return context
 
     assert asyncio.run(run()).items[0].turn_ids == ("S:0",)
-    empty = Tables(services.folder / "empty", seed=0)
-    assert (services.folder / "turns.tables").stat().st_size > empty.disk_bytes
+    Tables(services.folder / "empty", seed=0).close()
+    assert (services.folder / "turns.tables").stat().st_size > (services.folder / "empty").stat().st_size
 
 
 @pytest.mark.parametrize(
-    "settings", [{"agreement": 0}, {"agreement": 9}, {"shortlist": 0}, {"pair": -1.0}, {"speaker": math.inf}]
-)
+    "settings",
+    [
+        {"agreement": 0}, {"agreement": 9}, {"shortlist": 0}, {"pair": -1.0}, {"speaker": math.inf}, {"length": 1.5},
+        {"seed": -1},
+    ],
+)  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         ConditionalBackend(**settings)  # type: ignore[arg-type]

@@ -74,8 +74,8 @@ def test_a_turn_lies_in_the_buckets_that_the_published_layer_names(tmp_path: Pat
     tables.close()
 
 
-def test_prime_sizes_are_those_that_the_published_demo_lists() -> None:
-    # engram_demo_v1.py, layer 1: sizes for tables of 5 x 129,280 entries
+def test_prime_sizes_are_those_of_the_published_demo() -> None:
+    # what engram_demo_v1.py computes for its first layer: tables of 5 x 129,280 entries
     assert primes_above((646_400, 646_400)) == [
         [646403, 646411, 646421, 646423, 646433, 646453, 646519, 646523],
         [646537, 646543, 646549, 646571, 646573, 646577, 646609, 646619],

@@ -18,7 +18,7 @@ from engram_eval.text import STOPWORDS, stem, words
 
 Ids = npt.NDArray[np.int64]
 
-ORDERS = (1, 2, 3)
+ORDERS = (1, 2, 3)  # from 1 without a gap: what an N-gram holds is of the order below
 HEADS = 8  # the published demo's n_head_per_ngram
 _ID_BITS = 32  # a token's number is a hash, since the vocabulary is open; the published one counts a tokenizer's
 
@@ -61,11 +61,10 @@ def ngrams(texts: Sequence[Sequence[int]], odd: Ids) -> Iterator[tuple[Ids, Ids]
     owner = np.repeat(np.arange(len(texts), dtype=np.int64), lengths)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     mix = np.zeros_like(flat)
-    for back in range(max(ORDERS)):
+    for back in range(len(ORDERS)):
         mix[back:] ^= flat[: len(flat) - back] * odd[back]
-        if back + 1 in ORDERS:
-            whole = place >= back
-            yield _distinct(mix[whole], owner[whole])
+        whole = place >= back
+        yield _distinct(mix[whole], owner[whole])
 
 
 def contained(text: Sequence[int], odd: Ids, order: int) -> list[Ids]:
@@ -74,17 +73,16 @@ def contained(text: Sequence[int], odd: Ids, order: int) -> list[Ids]:
     Indices are of what `ngrams` gives for this one text: entry i of each array belongs to the i-th N-gram of `order`. Where
     N-grams that differ mix to one number, it is the first one's.
     """
-    tokens = np.array(text, np.int64)
-    products = [tokens * odd[back] for back in range(order)]
+    if len(text) < order:
+        return [np.zeros(0, np.int64)] * 2
+    products = [np.array(text, np.int64) * odd[back] for back in range(order)]
 
-    def mixed(order: int) -> Ids:
-        mix: Ids = products[0][order - 1 :].copy()
-        for back in range(1, order):
-            mix ^= products[back][order - 1 - back : len(tokens) - back]
+    def mixed(words: int) -> Ids:
+        mix: Ids = products[0][words - 1 :].copy()
+        for back in range(1, words):
+            mix ^= products[back][words - 1 - back : len(text) - back]
         return mix
 
-    if len(tokens) < order:
-        return [np.zeros(0, np.int64)] * 2
     _, places = np.unique(mixed(order), return_index=True)
     shorter = np.unique(mixed(order - 1), return_inverse=True)[1]
     return [shorter[places], shorter[places + 1]]

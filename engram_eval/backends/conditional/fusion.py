@@ -1,4 +1,4 @@
-"""Fusion: what the heads found, gated by the question's context and spread over neighbouring turns (arXiv 2601.07372).
+"""Fusion: what the heads found, gated by its nearness to the question and spread over neighbouring turns (arXiv 2601.07372).
 
 The published layer multiplies what it looked up by a gate, sigma of the normalised product of key and query, and adds a
 short causal depthwise convolution of the result. Here the values are turns' scores, and the positions are turns.

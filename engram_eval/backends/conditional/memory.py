@@ -11,7 +11,7 @@ import numpy as np
 
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.conditional import fusion
-from engram_eval.backends.conditional.addressing import HEADS, Ids, token_id, tokens
+from engram_eval.backends.conditional.addressing import HEADS, ORDERS, Ids, token_id, tokens
 from engram_eval.backends.conditional.fusion import Scores, Spread
 from engram_eval.backends.conditional.store import Store
 from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
@@ -32,14 +32,15 @@ class ConditionalBackend:
     """Turns looked up by hashed N-grams in constant time (after DeepSeek's Engram, arXiv 2601.07372).
 
     `agreement`: heads of an N-gram, of eight, that must name a turn; `pair` and `triple`: what N-grams of orders 2 and 3
-    count against a word; `length`: from 0 to 1, how much a long turn's words count less (BM25's b); not `gated`: the
-    context is not asked; `kernel`, `after`, `before`: shares passed on to neighbouring turns (`fusion.Spread`); `speaker`: the
-    bonus of turns by a speaker whom the question names, in standard deviations of the candidates' scores; `shortlist`: turns
-    that are gated and spread, those whose N-grams are worth most.
+    count, where a word counts 1 (both 0: words alone are looked up); `length`: from 0 to 1, how much a long turn's words count
+    less (BM25's b); `gated`: whether scores are gated by how near a turn's embedding is to the question's; `kernel`, `after`,
+    `before`: shares passed on to neighbouring turns (`fusion.Spread`); `speaker`: the bonus of turns by a speaker whom the
+    question names, in standard deviations of the scores of the candidates and the turns around them; `shortlist`: turns that
+    are gated and spread, those whose N-grams are worth most.
 
-    `length`, `kernel`, `after`, `before` and `speaker` were chosen from a grid of 48 on five LoCoMo conversations: evidence
-    recall 0.806 there, and 0.807 where each conversation's are chosen on the other four (benchmarks/tune_conditional.py).
-    What each is worth: benchmarks/ablations.md.
+    `length`, `kernel`, `after`, `before` and `speaker` lie in a grid of 48 tried on five LoCoMo conversations: evidence recall
+    is 0.806 there, 0.808 with the grid's best, and 0.807 where each conversation's are the best on the other four
+    (benchmarks/tune_conditional.py). What each is worth: benchmarks/ablations.md.
     """
 
     agreement: int = 4
@@ -132,15 +133,12 @@ class ConditionalMemory:
             self._rebuild(error)
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
-        names = {word for name in self._store.speakers for word in words(name)}
-        content = " ".join(word for word in words(query) if word not in names)
-        vector = (await self._services.embedder.embed([content]))[0]
-        speakers = [self._store.speakers.index(name) for name in named(query, self._store.speakers)]
+        asked = await self.understood(query)
         try:
-            numbers, scores = self.look_up(content, vector, speakers)
+            numbers, scores = self.look_up(*asked)
         except TornTableError as error:
             self._rebuild(error)
-            numbers, scores = self.look_up(content, vector, speakers)
+            numbers, scores = self.look_up(*asked)
         best = np.argsort(-scores, kind="stable")[: None if budget is None else budget // _SHORTEST_LINE + 1]
         places = np.sort(best)
         transcript = Transcript(self._services.tokens)
@@ -149,14 +147,22 @@ class ConditionalMemory:
         ranked: list[int] = np.searchsorted(places, best).tolist()
         return transcript.context(ranked, scores[places].tolist(), budget)
 
-    def look_up(self, content: str, vector: Vectors, speakers: list[int]) -> tuple[Ids, Scores]:
-        """Turn numbers, ascending, with their scores: what the heads found for the words of `content`, and what is near it.
+    async def understood(self, query: str) -> tuple[str, Vectors, list[int]]:
+        """A question's words without speakers' names, their embedding, and the speakers whom it names."""
+        names = {word for name in self._store.speakers for word in words(name)}
+        content = " ".join(word for word in words(query) if word not in names)
+        vector = (await self._services.embedder.embed([content]))[0]
+        return content, vector, [self._store.speakers.index(name) for name in named(query, self._store.speakers)]
 
-        `vector` is the question's embedding, `speakers` the speakers whom it names. Raises TornTableError.
+    def look_up(self, content: str, vector: Vectors, speakers: list[int]) -> tuple[Ids, Scores]:
+        """Turn numbers, ascending, with their scores: what the heads found for a question that is `understood`, and what
+        is near it. Raises TornTableError.
         """
         of, turns = self._settings, self._store.turns
-        found = self._tables.find([token_id(token) for token in tokens(content)], agreement=of.agreement)
-        candidates, values = fusion.values(found, (1.0, of.pair, of.triple), turns)
+        weights = (1.0, of.pair, of.triple)
+        orders = max(order for order, weight in zip(ORDERS, weights, strict=True) if weight)
+        found = self._tables.find([token_id(token) for token in tokens(content)], agreement=of.agreement, orders=orders)
+        candidates, values = fusion.values(found, weights[:orders], turns)
         best = np.sort(np.argsort(-values, kind="stable")[: of.shortlist])
         candidates, values = candidates[best], values[best]
         if not len(candidates):
@@ -178,7 +184,8 @@ class ConditionalMemory:
 
     async def close(self) -> None:
         await self.ready()
-        self.abandon()
+        self._tables.close()
+        self._store.close()
 
     def abandon(self) -> None:
         """Closes the files as they are, like a process that is killed."""
@@ -194,7 +201,7 @@ class ConditionalMemory:
         self._tables = self._torn(error)
 
     def _grow(self) -> None:
-        """Larger tables, filled from the store: all growth together writes a turn 1/3 times more on average."""
+        """Larger tables, filled from the store: all growth together writes a turn 1/3 to 4/3 times more on average."""
         room = self._tables.room * GROWTH
         self._tables.abandon()
         self._tables = self._filled(room)

@@ -10,8 +10,8 @@ The header says `open` on disk before a bucket is written and `closed` after all
 being written when its process or machine died is found when it is opened, a damaged bucket whenever it is read. Tables
 hold nothing that cannot be made again from the turns, and nothing that grows with them is held in memory.
 
-The file is mapped to be written to, a head at a time; a look-up reads its buckets one by one instead, since the kernel takes
-two to three times as long to map the pages around a bucket as to copy it.
+The file is mapped to be written to, a head at a time; a look-up reads its buckets one by one instead: they lie in as many
+pages, and a page takes longer to be mapped for the first time than a bucket to be copied.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isqrt
 from pathlib import Path
 
@@ -44,8 +45,8 @@ _HEADER = struct.Struct(
 # Content words whose N-grams are written at a time: the more, the more of them share a page; it bounds memory, too.
 _WORDS_A_WRITE = 1 << 20
 _BUCKETS_AT_A_TIME = 1 << 16  # of a write, likewise
-# One odd number for each word of a bucket after its checksum.
 _TURN = (1 << 32) - 1
+# One odd number for each word of a bucket after its checksum.
 _SUM = np.random.default_rng(0).integers(0, 1 << 63, max(WIDTHS) - 1, np.uint64) * np.uint64(2) + np.uint64(1)
 
 Words = npt.NDArray[np.uint32]
@@ -98,7 +99,7 @@ class Tables:
     """Opens the file, or makes an empty one with room for `room` content words.
 
     Raises TornTableError if the file is there and is not whole, or is of another seed or format. `buckets_read` counts
-    what look-ups have read.
+    what look-ups have read, for the scaling bench.
     """
 
     def __init__(self, path: Path, *, seed: int, room: int = SMALLEST) -> None:
@@ -138,10 +139,6 @@ class Tables:
     @property
     def full(self) -> bool:
         return self.words >= self.room
-
-    @property
-    def disk_bytes(self) -> int:
-        return self._bytes
 
     def add(self, texts: Sequence[Sequence[int]]) -> None:
         """Appends turns, each the numbers of its content words; the first is turn number `turns`.
@@ -183,8 +180,8 @@ class Tables:
             buckets[:, 0] = _checksums(buckets)
             section.rows[rows[these]] = buckets
 
-    def find(self, text: Sequence[int], *, agreement: int) -> list[Found]:
-        """For each order the turns that at least `agreement` heads of an N-gram of `text` name.
+    def find(self, text: Sequence[int], *, agreement: int, orders: int = len(ORDERS)) -> list[Found]:
+        """For each order up to `orders` the turns that at least `agreement` heads of an N-gram of `text` name.
 
         A turn that an N-gram names has said the shorter ones within it too, whether their buckets have kept it or not; and one
         whose shorter ones nobody has said is not looked for. Reads N-grams x heads buckets at most, whatever is stored.
@@ -194,7 +191,8 @@ class Tables:
         said: list[Ids] = []
         named: list[Ids] = []
         within: list[list[Ids]] = [[]]
-        for order, section, (mixes, _) in zip(ORDERS, self._sections, ngrams([text], self._odd), strict=True):
+        by_order = zip(ORDERS, self._sections, ngrams([text], self._odd), strict=True)
+        for order, section, (mixes, _) in islice(by_order, orders):
             looked_for = np.arange(len(mixes))
             if order > 1:
                 within.append(contained(text, self._odd, order))
@@ -211,7 +209,7 @@ class Tables:
             voices = np.diff(firsts, append=len(pairs))
             said.append(counts)
             named.append(pairs[firsts[voices >= agreement]])
-        for longer in range(len(ORDERS) - 1, 0, -1):
+        for longer in range(orders - 1, 0, -1):
             if len(named[longer]):
                 grams, turns = named[longer] >> 32, named[longer] & _TURN
                 implied = [(shorter[grams] << 32) + turns for shorter in within[longer]]

@@ -3,8 +3,7 @@
 The index is faiss's product quantizer of 4 bits for each pair of dimensions, scanned whole in SIMD registers (André et al.,
 "Quicker ADC", PAMI 2019): a sixteenth of the bytes that the exact product reads. What it finds is scored again with the
 vectors themselves, which stay on disk. It is trained by one thread on a fixed sample with a fixed seed, so that the same
-vectors give the same index however many threads there are. Parallel construction of a graph (HNSW) does not promise that,
-and took usearch 75 s for 10^5 vectors with two threads, where this takes 4 s with one.
+vectors give the same index however many threads there are; parallel construction of a graph (HNSW) does not promise that.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ APPROXIMATE_FROM = 50_000
 """Vectors from which `auto` takes the index: a whole look-up of `engram dense` crosses at some 20,000 turns, where either takes
 4 ms; at 100,000 it is 9 ms for 18, at a million 64 for 276 (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
-"""Vectors scored exactly: of the 40 nearest it misses 1 in 2,000 (static embeddings of 100,000 synthetic turns)."""
+"""Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`found` in benchmarks/perf/scaling.md)."""
 
 _FORMAT = 1
 _TRAINED_ON = 16_384
 _SAMPLE = 4096
-_CENTROIDS = 16
 _AT_A_TIME = 256  # rows gathered: what fits the nearest cache
 _ADDED_AT_A_TIME = 65_536
 _DIGEST = 32  # bytes
@@ -128,7 +126,7 @@ class Neighbours:
 
     def _indexed(self, name: str, vectors: Vectors) -> Nearest:
         nearest = max(NEAREST, 4 * self.wanted)  # a turn may have three records, of which one is kept
-        if len(vectors) <= max(nearest, _CENTROIDS):  # all of them would be scored again
+        if len(vectors) <= nearest:  # all of them would be scored again
             return Exact(vectors.copy())
         return Approximate(vectors, self.folder / f"engram.{name}.index", nearest)
 

@@ -143,7 +143,10 @@ class HybridRanker:
         }
 
     def _shifted(self, match: Scores, by: int) -> Scores:
-        """The match of the turn so many before (after, if negative) in the same session; 0 where there is none."""
+        """The match of the unit so many before (after, if negative) in the same session; 0 where there is none.
+
+        A unit is a turn, but where a model wrote the records: there it is a record, and the one before may be of the same turn.
+        """
         out = np.zeros_like(match)
         here, there = (slice(by, None), slice(None, -by)) if by > 0 else (slice(None, by), slice(-by, None))
         out[here] = match[there] * (self._session[here] == self._session[there])
