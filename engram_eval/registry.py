@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import math
+import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -179,12 +179,12 @@ def _parse(where: str, text: str, kind: Any) -> Any:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
         raise UserError(f"{where}: {text!r} is not true or false")
-    for number in (int, float):
+    for number, called in ((int, "a whole number"), (float, "a number")):
         if kind is number or kind == number.__name__:
             try:
                 return number(text)
             except ValueError:
-                raise UserError(f"{where}: {text!r} is not a number") from None
+                raise UserError(f"{where}: {text!r} is not {called}") from None
     return text
 
 
@@ -194,7 +194,7 @@ def _typed(where: str, value: Any, kind: Any) -> Any:
         if value in get_args(kind):
             return value
         raise UserError(f"{where} is not one of {', '.join(map(str, get_args(kind)))}")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if kind in (float, "float") and is_number:
         return float(value)
     fits = {

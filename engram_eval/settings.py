@@ -138,7 +138,9 @@ def _variant(name: str, of: Any, where: str) -> dict[str, Any]:
     where = f"{where}: variants.{name!r}"
     if not isinstance(of, dict) or not isinstance(of.get("backend"), str):
         raise UserError(f'{where}: is not a table with a backend, as in backend = "engram"')
-    if not name or name.partition(":")[0] in registry.names("backends"):
+    if not name:
+        raise UserError(f"{where}: has no name; give the variant one")
+    if name.partition(":")[0] in registry.names("backends"):
         raise UserError(f"{where}: is the name of a backend; give the variant another")
     own = {key: value for key, value in of.items() if key != "backend"}
     return {"backend": of["backend"], **registry.typed_settings(of["backend"], own, where)}

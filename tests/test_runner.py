@@ -375,7 +375,7 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
             ["--set", "engram.nope=1"],
             "has no setting 'nope'; its settings are lexical, coverage, dense,",
         ),
-        (["--set", "engram.k=many"], "'many' is not a number"),
+        (["--set", "engram.k=many"], "'many' is not a whole number"),
         (["--set", "engram.ranker=best"], "'best' is not one of hybrid, dense"),
         (["--set", "engram.k=0"], "k and total must be at least 1"),
         (["--set", "engram.speaker=nan"], "weights must be finite"),

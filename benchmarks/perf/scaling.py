@@ -339,6 +339,13 @@ def main() -> None:
         step, name, turns = arguments.step
         print(json.dumps(asyncio.run({"fill": fill, "ask": ask}[step](name, int(turns), arguments.folder))))
         return
+    if arguments.max < _SMALLEST:
+        parser.error(f"--max {arguments.max}: nothing is measured below {_SMALLEST}")
+    if arguments.measured and not arguments.measured.is_file():
+        parser.error(f"--from {arguments.measured}: there is no such file; name one that --csv wrote")
+    for path in (arguments.csv, arguments.plot, arguments.markdown):
+        if path and not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}; make it first")
     if arguments.measured:
         with arguments.measured.open(newline="") as file:
             rows = [_row(texts) for texts in csv.DictReader(file)]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from engram_eval.errors import note
+
 
 def open_file(path: Path, *, identity: str, schema: str) -> sqlite3.Connection:
-    """Opens the file, or makes it with `schema`. One that is broken or of another identity is made anew: it holds nothing
-    that its conversation does not hold. Raises sqlite3.Error for one that is locked, or on a full disk."""
+    """Opens the file, or makes it with `schema`. One that is broken or of another identity is made anew, which is said: it
+    holds nothing that its conversation does not hold. Raises sqlite3.Error for one that is locked, or on a full disk."""
     try:
         return _open(path, identity, schema)
     except sqlite3.DatabaseError as error:
         if not _is_unusable(error):
             raise
+        note(f"{path}: {error}; made anew, and empty: sessions must be ingested again")
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _open(path, identity, schema)

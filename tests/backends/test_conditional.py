@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from engram_eval.backends.conditional.addressing import (
 from engram_eval.backends.conditional.fusion import Spread, gate, smooth
 from engram_eval.backends.conditional.tables import BLOCK, HEAD, WIDTHS, Tables, TornTableError
 from engram_eval.backends.lexical import rarity
+from engram_eval.errors import UserError
 from engram_eval.types import Context, Conversation, Session, Turn
 
 # --- addressing ---------------------------------------------------------------------------------------------------
@@ -365,26 +368,101 @@ def test_an_ingest_that_was_killed_goes_on_where_it_stopped(
     assert not capsys.readouterr().err  # the tables were closed, and behind the store
 
 
-@pytest.mark.parametrize("spoil", ["truncate", "damage", "remove", "vectors", "facts"])
+def _cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _zeroed(data: bytes) -> bytes:
+    """As a power cut leaves pages that were not yet on disk; the header is."""
+    return data[:BLOCK] + bytes(len(data) - BLOCK) if len(data) > BLOCK else bytes(len(data))
+
+
+def _flipped(data: bytes) -> bytes:
+    changed = bytearray(data)
+    for at in range(BLOCK % len(data), len(data), 64):
+        changed[at] ^= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("spoil", [_cut, _zeroed, _flipped])
+@pytest.mark.parametrize("name", ["turns.tables", "turns.facts", "turns.vectors"])
+@pytest.mark.parametrize("while_open", [False, True])
 def test_a_spoilt_file_is_said_and_made_again(
-    spoil: str, conversation: Conversation, services: Services, capsys: pytest.CaptureFixture[str]
-) -> None:
+    spoil: Callable[[bytes], bytes], name: str, while_open: bool, conversation: Conversation, services: Services,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     first = _fresh(conversation, services)
-    path = services.folder / f"turns.{spoil if spoil in ('vectors', 'facts') else 'tables'}"
-    data = path.read_bytes()
-    if spoil == "remove":
-        path.unlink()
+    path = services.folder / name
+
+    def damage() -> None:
+        with path.open("r+b") as file:  # the same file, for who has it open
+            spoilt = spoil(file.read())
+            file.seek(0)
+            file.write(spoilt)
+            file.truncate()
+
+    async def run() -> list[Context]:
+        memory = await _memory(conversation, services)
+        damage()
+        return await _recalls(memory)
+
+    if while_open:
+        assert asyncio.run(run()) == first
     else:
-        half = data[: len(data) // 2]
-        path.write_bytes(data.replace(b"\x01\0\0\0", b"\x02\0\0\0") if spoil == "damage" else half)
-        if spoil == "damage":  # the header is whole
-            path.write_bytes(data[:BLOCK] + path.read_bytes()[BLOCK:])
-    assert _fresh(conversation, services) == first
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == (0 if spoil == "remove" else 1)
-    assert all(str(path) in line for line in said)
+        damage()
+        assert _fresh(conversation, services) == first
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"note: {path}: ") and said.endswith("; made again from the turns")
     assert _fresh(conversation, services) == first
     assert not capsys.readouterr().err
+
+
+def test_tables_that_are_gone_are_made_again(conversation: Conversation, services: Services) -> None:
+    first = _fresh(conversation, services)
+    (services.folder / "turns.tables").unlink()
+    assert _fresh(conversation, services) == first
+
+
+def test_a_full_disk_is_an_error_that_leaves_the_memory_as_it_was(
+    conversation: Conversation, services: Services
+) -> None:
+    straight = _elsewhere(conversation, services)
+    rows = [Session(f"S{i}", None, (Turn(f"S{i}:0", "Bob", " ".join(f"w{n}" for n in range(900))),)) for i in range(20)]
+
+    async def run() -> list[Context]:
+        memory = await _memory(conversation, services)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((services.folder / "turns.tables").stat().st_size, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):  # where tables grow
+                for session in rows:
+                    await memory.ingest(session)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not list(services.folder.glob("*.new"))
+        for session in rows:  # now there is room
+            await memory.ingest(session)
+        await memory.ready()
+        return await _recalls(memory)
+
+    found = [[item.turn_ids for item in context.items] for context in asyncio.run(run())]
+    assert [turns[0] for turns in found] == [context.items[0].turn_ids for context in straight]
+
+
+def test_a_second_process_is_refused_and_spoils_nothing(conversation: Conversation, services: Services) -> None:
+    straight = _elsewhere(conversation, services)
+
+    async def run() -> list[Context]:
+        first = await _memory(conversation, services, sessions=1)
+        second = await _memory(conversation, services, sessions=1)
+        for session in conversation.sessions:
+            await first.ingest(session)
+        with pytest.raises(UserError, match="another process adds"):
+            await second.ingest(Session("other", None, (Turn("O:1", "Ann", "Something else."),)))
+        second.abandon()
+        return await _recalls(first)
+
+    assert asyncio.run(run()) == straight
 
 
 def test_tables_grow_and_find_what_was_written_before(services: Services, conversation: Conversation) -> None:
@@ -407,7 +485,7 @@ def test_tables_grow_and_find_what_was_written_before(services: Services, conver
     "settings",
     [
         {"agreement": 0}, {"agreement": 9}, {"shortlist": 0}, {"pair": -1.0}, {"speaker": math.inf}, {"length": 1.5},
-        {"seed": -1},
+        {"seed": -1}, {"seed": 1 << 64},
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:

@@ -119,6 +119,18 @@ def test_where_no_file_can_be_kept_the_index_is_held_in_memory(
 # --- the choice -------------------------------------------------------------------------------------------------------
 
 
+@needs_library
+def test_a_vector_of_zeros_is_near_to_none(tmp_path: Path) -> None:
+    for vectors in (_vectors(0, 200, 16), np.zeros((200, 16), np.float32)):
+        index = Approximate(vectors, tmp_path / "index", 20)
+        assert index.similarities(np.zeros(16, np.float32)).tolist() == [0.0] * 200
+
+
+def test_nothing_stored_has_no_similarities(tmp_path: Path) -> None:
+    nearest = Neighbours("approximate", tmp_path, 40).of_each(np.zeros((0, 16), np.float32), [])
+    assert nearest.similarities(np.ones(16, np.float32)).shape == (0,)
+
+
 def _choose(choice: Choice, folder: Path, vectors: Vectors) -> object:
     return Neighbours(choice, folder, wanted=1).of("turns", vectors)
 

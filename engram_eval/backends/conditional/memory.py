@@ -12,6 +12,7 @@ import numpy as np
 from engram_eval.backends import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.conditional import fusion
 from engram_eval.backends.conditional.addressing import HEADS, ORDERS, Ids, token_id, tokens
+from engram_eval.backends.conditional.checksums import TornFileError
 from engram_eval.backends.conditional.fusion import Scores, Spread
 from engram_eval.backends.conditional.store import Store
 from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
@@ -66,8 +67,8 @@ class ConditionalBackend:
             raise ValueError("shortlist must be at least 1")
         if not 0 <= self.length <= 1:
             raise ValueError("length must be from 0 to 1")
-        if self.seed < 0:
-            raise ValueError("seed must not be negative")
+        if not 0 <= self.seed < 1 << 64:
+            raise ValueError("seed must be from 0 to 2^64 - 1")
 
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> list[ExpectedCall]:  # noqa: ARG002
         return [expected_embedding(session)]
@@ -98,14 +99,7 @@ class ConditionalMemory:
     async def mend(self) -> None:
         """Makes again what a crash or a damaged file took: facts and vectors of turns, and tables behind the store."""
         if missing := self._store.missing():
-            note(f"{self._services.folder / missing} is cut short; made again from the turns")
-            first = 0
-            for rows in self._store.scan(0, _AT_A_TIME):
-                texts = [f"{turn.speaker}: {turn.text}" for _, turn in rows]
-                lengths = [len(tokens(turn.text)) for _, turn in rows]
-                vectors = await self._services.embedder.embed(texts)
-                self._store.restore(first, rows, vectors, lengths)
-                first += len(rows)
+            await self._restore(TornFileError(f"{self._services.folder / missing}: it is cut short"))
         try:
             if not self._catch_up(self._tables):
                 self._grow()
@@ -133,12 +127,7 @@ class ConditionalMemory:
             self._rebuild(error)
 
     async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
-        asked = await self.understood(query)
-        try:
-            numbers, scores = self.look_up(*asked)
-        except TornTableError as error:
-            self._rebuild(error)
-            numbers, scores = self.look_up(*asked)
+        numbers, scores = await self._looked_up(*await self.understood(query), mends=2)
         best = np.argsort(-scores, kind="stable")[: None if budget is None else budget // _SHORTEST_LINE + 1]
         places = np.sort(best)
         transcript = Transcript(self._services.tokens)
@@ -146,6 +135,18 @@ class ConditionalMemory:
             transcript.add(session)
         ranked: list[int] = np.searchsorted(places, best).tolist()
         return transcript.context(ranked, scores[places].tolist(), budget)
+
+    async def _looked_up(self, content: str, vector: Vectors, speakers: list[int], *, mends: int) -> tuple[Ids, Scores]:
+        try:
+            return self.look_up(content, vector, speakers)
+        except TornFileError as error:
+            if not mends:
+                raise
+            if isinstance(error, TornTableError):
+                self._rebuild(error)
+            else:
+                await self._restore(error)
+        return await self._looked_up(content, vector, speakers, mends=mends - 1)
 
     async def understood(self, query: str) -> tuple[str, Vectors, list[int]]:
         """A question's words without speakers' names, their embedding, and the speakers whom it names."""
@@ -156,7 +157,7 @@ class ConditionalMemory:
 
     def look_up(self, content: str, vector: Vectors, speakers: list[int]) -> tuple[Ids, Scores]:
         """Turn numbers, ascending, with their scores: what the heads found for a question that is `understood`, and what
-        is near it. Raises TornTableError.
+        is near it. Raises TornFileError.
         """
         of, turns = self._settings, self._store.turns
         weights = (1.0, of.pair, of.triple)
@@ -183,9 +184,10 @@ class ConditionalMemory:
         return numbers, spread
 
     async def close(self) -> None:
-        await self.ready()
-        self._tables.close()
-        self._store.close()
+        try:
+            await self.ready()
+        finally:
+            self.abandon()
 
     def abandon(self) -> None:
         """Closes the files as they are, like a process that is killed."""
@@ -196,15 +198,26 @@ class ConditionalMemory:
         note(f"{self._path}: {error}; made again from the turns")
         return self._filled(SMALLEST)
 
+    async def _restore(self, error: TornFileError) -> None:
+        """Writes facts and vectors again."""
+        note(f"{error}; made again from the turns")
+        first = 0
+        for rows in self._store.scan(0, _AT_A_TIME):
+            vectors = await self._services.embedder.embed([f"{turn.speaker}: {turn.text}" for _, turn in rows])
+            self._store.restore(first, rows, vectors, [len(tokens(turn.text)) for _, turn in rows])
+            first += len(rows)
+
     def _rebuild(self, error: TornTableError) -> None:
-        self._tables.abandon()
-        self._tables = self._torn(error)
+        self._replace(self._torn(error))
 
     def _grow(self) -> None:
         """Larger tables, filled from the store: all growth together writes a turn 1/3 to 4/3 times more on average."""
-        room = self._tables.room * GROWTH
+        self._replace(self._filled(self._tables.room * GROWTH))
+
+    def _replace(self, tables: Tables) -> None:
+        """Only now, when the new ones are on disk: where there was no room for them, the old ones are still open."""
         self._tables.abandon()
-        self._tables = self._filled(room)
+        self._tables = tables
 
     def _filled(self, room: int) -> Tables:
         """Tables with all turns of the store, in place of those on disk."""
@@ -212,13 +225,17 @@ class ConditionalMemory:
         while True:
             new.unlink(missing_ok=True)
             tables = Tables(new, seed=self._settings.seed, room=room)
-            if self._catch_up(tables):
-                break
+            try:
+                if self._catch_up(tables):
+                    tables.flush()
+                    new.replace(self._path)
+                    return tables
+            except BaseException:
+                tables.abandon()
+                new.unlink(missing_ok=True)
+                raise
             tables.abandon()
             room *= GROWTH
-        tables.flush()
-        new.replace(self._path)
-        return tables
 
     def _catch_up(self, tables: Tables) -> bool:
         """Writes turns of the store that tables lack; False if there is no room for all."""

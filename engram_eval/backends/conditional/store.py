@@ -1,9 +1,9 @@
 """The store: turns verbatim in SQLite by number, and beside them two files with what is read of candidates.
 
-A session is wholly there or not at all. turns.facts has twelve bytes a turn: session, speaker, length; turns.vectors its
-embedding in half precision. Apart, because facts are read of all turns near a candidate, which lie together, and an
-embedding of a candidate alone. They are written, and on disk, before the session is committed; what lies behind the last
-committed turn is written over. Nothing that grows with what is stored is held in memory.
+A session is wholly there or not at all. turns.facts has sixteen bytes a turn: session, speaker, length; turns.vectors its
+embedding in half precision; each row begins with its checksum. Apart, because facts are read of all turns near a candidate,
+which lie together, and an embedding of a candidate alone. They are written, and on disk, before the session is committed;
+what lies behind the last committed turn is written over. Nothing that grows with what is stored is held in memory.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engram_eval.backends.conditional.checksums import TornFileError, Words, checksums
 from engram_eval.backends.sqlite_file import open_file
 from engram_eval.embedding import Vectors
+from engram_eval.errors import UserError
 from engram_eval.types import Session, Turn
 
-_FORMAT = 2
+_FORMAT = 3
 _SCHEMA = """
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, started_at TEXT);
 CREATE TABLE speakers (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
@@ -30,7 +32,8 @@ CREATE TABLE turns (
 );
 """
 _VARIABLES = 500  # under SQLite's oldest limit of 999 a statement
-_FACTS = np.dtype([("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
+_SUM = ("sum", "<u4")
+_FACTS = np.dtype([_SUM, ("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
 _TOGETHER = 512  # bytes: rows that lie so near are read at once
 
 Facts = npt.NDArray[np.void]
@@ -44,7 +47,9 @@ class Store:
 
     def __init__(self, folder: Path, *, embedder: str, dimensions: int) -> None:
         self._facts = _File(folder / "turns.facts", _FACTS)
-        self._vectors = _File(folder / "turns.vectors", np.dtype(("<f2", (dimensions,))))
+        self._dimensions = dimensions
+        self._row = np.dtype([_SUM, ("vector", "<f2", (dimensions + dimensions % 2,))])  # whole 32-bit words
+        self._vectors = _File(folder / "turns.vectors", self._row)
         identity = f"conditional {_FORMAT} {embedder} {dimensions}"
         self._db = open_file(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
         self.turns: int = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
@@ -56,14 +61,22 @@ class Store:
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())
 
     def add(self, session: Session, vectors: Vectors, lengths: Sequence[int]) -> None:
-        """Adds a session with one embedding and one number of content words a turn."""
+        """Adds a session with one embedding and one number of content words a turn.
+
+        Raises UserError if another process has added one meanwhile.
+        """
         names = dict.fromkeys([*self.speakers, *(turn.speaker for turn in session.turns)])
         numbers = {name: i for i, name in enumerate(names)}
         rows = [(self._sessions, turn) for turn in session.turns]
-        self._write(self.turns, rows, list(names), vectors, lengths)
         started_at = session.started_at.isoformat() if session.started_at else None
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            (last,) = self._db.execute("SELECT MAX(number) FROM sessions").fetchone()
+            if (-1 if last is None else last) != self._sessions - 1:
+                raise UserError(
+                    f"{self._facts.path.parent}: another process adds to this memory; give each its own folder"
+                )
+            self._write(self.turns, rows, list(names), vectors, lengths)
             self._db.execute("INSERT INTO sessions VALUES (?, ?, ?)", (self._sessions, session.id, started_at))
             new = [(number, name) for name, number in numbers.items() if number >= len(self.speakers)]
             self._db.executemany("INSERT INTO speakers VALUES (?, ?)", new)
@@ -76,7 +89,8 @@ class Store:
             )
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
             raise
         self.speakers = list(names)
         self._sessions += 1
@@ -97,15 +111,20 @@ class Store:
         facts["speaker"] = [numbers[turn.speaker] for _, turn in rows]
         facts["words"] = lengths
         self._facts.write(first, facts)
-        self._vectors.write(first, vectors.astype(np.float16))
+        halves = np.zeros(len(rows), self._row)
+        halves["vector"][:, : self._dimensions] = vectors
+        self._vectors.write(first, halves)
 
     def facts(self, numbers: npt.NDArray[np.int64]) -> Facts:
-        """Of turns by ascending numbers, fields `session`, `speaker` (an index into `speakers`) and `words`."""
+        """Of turns by ascending numbers, fields `session`, `speaker` (an index into `speakers`) and `words`.
+
+        Raises TornFileError, as `vectors` does.
+        """
         return self._facts.read(numbers)
 
     def vectors(self, numbers: npt.NDArray[np.int64]) -> Vectors:
         """Embeddings of turns by ascending numbers, shape (turns, dimensions)."""
-        return self._vectors.read(numbers).astype(np.float32)
+        return self._vectors.read(numbers)["vector"][:, : self._dimensions].astype(np.float32)
 
     def scan(self, first: int, at_a_time: int) -> Iterator[Rows]:
         """All turns from a number on, in order, some at a time, each with its session's number."""
@@ -145,7 +164,7 @@ class Store:
 
 
 class _File:
-    """Rows of one type by number."""
+    """Rows of one type by number. The type's first field is a row's checksum, which the file keeps to itself."""
 
     def __init__(self, path: Path, kind: np.dtype[Any]) -> None:
         self.path = path
@@ -157,6 +176,7 @@ class _File:
         return os.fstat(self._file).st_size // self._kind.itemsize
 
     def write(self, first: int, rows: npt.NDArray[Any]) -> None:
+        rows["sum"] = checksums(_words(rows)[:, 1:])
         data, at = rows.tobytes(), first * self._kind.itemsize
         while data:
             written = os.pwrite(self._file, data, at)
@@ -164,16 +184,27 @@ class _File:
         os.fsync(self._file)
 
     def read(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Rows by ascending numbers, of which there is at least one."""
+        """Rows by ascending numbers, of which there is at least one. Raises TornFileError if one is damaged."""
         size = self._kind.itemsize
         apart = np.diff(numbers) * size > _TOGETHER + size
         first, last = np.concatenate(([True], apart)), np.concatenate((apart, [True]))
         starts, lengths = numbers[first], numbers[last] - numbers[first] + 1
         runs = zip((starts * size).tolist(), (lengths * size).tolist(), strict=True)
-        read = np.frombuffer(b"".join([os.pread(self._file, length, start) for start, length in runs]), self._kind)
+        data = b"".join([os.pread(self._file, length, start) for start, length in runs])
+        if len(data) != size * lengths.sum():
+            raise TornFileError(f"{self.path}: it is cut short")
+        read = np.frombuffer(data, self._kind)
         shifts = np.cumsum(lengths) - lengths - starts  # from a row's number to its place in what was read, by run
         places: npt.NDArray[np.int64] = numbers + shifts[np.cumsum(first) - 1]
-        return read[places]
+        rows = read[places]
+        if (checksums(_words(rows)[:, 1:]) != rows["sum"]).any():
+            raise TornFileError(f"{self.path}: a turn is damaged")
+        return rows
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _words(rows: npt.NDArray[Any]) -> Words:
+    words: Words = rows.view("<u4").reshape(len(rows), rows.dtype.itemsize // 4)
+    return words

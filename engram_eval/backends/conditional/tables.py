@@ -3,8 +3,9 @@
     header (one block) | buckets of order 1 | of order 2 | of order 3
 
 A bucket is a row of 32-bit words: its checksum, how often it was written to, then turn numbers plus one; 0 is an empty
-place. When it is full the oldest goes out. Buckets never lie across two blocks. The smallest count over an N-gram's heads
-bounds in how many turns it was said (a count-min sketch: Cormode & Muthukrishnan 2005), evicted ones included.
+place, but a bucket of zeros alone is damaged. When it is full the oldest goes out. Buckets never lie across two blocks. The
+smallest count over an N-gram's heads bounds in how many turns it was said (a count-min sketch: Cormode & Muthukrishnan 2005),
+evicted ones included.
 
 The header says `open` on disk before a bucket is written and `closed` after all of it has reached the disk: a file that was
 being written when its process or machine died is found when it is opened, a damaged bucket whenever it is read. Tables
@@ -27,9 +28,9 @@ from math import isqrt
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from engram_eval.backends.conditional.addressing import ORDERS, Ids, contained, multipliers, ngrams, primes_above
+from engram_eval.backends.conditional.checksums import TornFileError, Words, checksums
 
 BLOCK = 4096  # bytes: a page
 WIDTHS = (64, 16, 8)  # 32-bit words of a bucket of each order: a word is said in more turns than a pair or a triple
@@ -38,7 +39,7 @@ SMALLEST = 1 << 14  # content words that the smallest tables have room for
 GROWTH = 4
 
 _MAGIC = b"engramCM"
-_FORMAT = 2
+_FORMAT = 3
 _HEADER = struct.Struct(
     "<8sIIQQQQQ"
 )  # magic, format, closed, seed, room, words, turns, bytes of the file; then its CRC
@@ -46,14 +47,10 @@ _HEADER = struct.Struct(
 _WORDS_A_WRITE = 1 << 20
 _BUCKETS_AT_A_TIME = 1 << 16  # of a write, likewise
 _TURN = (1 << 32) - 1
-# One odd number for each word of a bucket after its checksum.
-_SUM = np.random.default_rng(0).integers(0, 1 << 63, max(WIDTHS) - 1, np.uint64) * np.uint64(2) + np.uint64(1)
-
-Words = npt.NDArray[np.uint32]
 
 
-class TornTableError(Exception):
-    """The file is not what was last written: cut short, damaged, or not closed."""
+class TornTableError(TornFileError):
+    """The tables' file is not what was last written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,8 @@ class _Section:
         size = self.rows.shape[1] * 4
         offsets = (self.start + rows.ravel() * size).tolist()
         data = b"".join([os.pread(file, size, offset) for offset in offsets])
+        if len(data) != size * len(offsets):
+            raise TornTableError("it is cut short")
         return _whole(np.frombuffer(data, np.uint32).reshape(*rows.shape, self.rows.shape[1]))
 
 
@@ -117,8 +116,9 @@ class Tables:
         self._bytes = BLOCK + sum(sizes)
         if exists and path.stat().st_size != self._bytes:
             raise TornTableError("its length is not what its header says")
-        with path.open("r+b" if exists else "w+b") as file:
-            file.truncate(self._bytes)
+        if not exists:
+            _make(path, primes, sizes)
+        with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), self._bytes)
         self._file = os.open(path, os.O_RDONLY)
         self._map.madvise(mmap.MADV_RANDOM)
@@ -155,6 +155,8 @@ class Tables:
         self.words += sum(map(len, texts))
 
     def _write(self) -> None:
+        if os.fstat(self._file).st_size < self._bytes:  # what is mapped behind the end kills who writes there
+            raise TornTableError("it is cut short")
         if self._closed:
             self._mark(closed=False)
         for section, (mixes, owners) in zip(self._sections, ngrams(self._waiting, self._odd), strict=True):
@@ -177,7 +179,7 @@ class Tables:
             # Where a bucket is lapped within one write, assignment keeps the last: the newest turn.
             buckets[bucket, HEAD + nth % (buckets.shape[1] - HEAD)] = turns[first:last] + 1
             buckets[:, 1] = before + counts
-            buckets[:, 0] = _checksums(buckets)
+            buckets[:, 0] = checksums(buckets[:, 1:])
             section.rows[rows[these]] = buckets
 
     def find(self, text: Sequence[int], *, agreement: int, orders: int = len(ORDERS)) -> list[Found]:
@@ -229,7 +231,7 @@ class Tables:
         self.abandon()
 
     def abandon(self) -> None:
-        """Lets go of the file as it is. It is closed with the last view of it, which a traceback may still hold."""
+        """Lets go of the file as it is. It is unmapped with the last view of it, which a traceback may still hold."""
         os.close(self._file)
         del self._sections, self._map
 
@@ -240,19 +242,28 @@ class Tables:
         self._closed = closed
 
 
+def _make(path: Path, primes: Sequence[Sequence[int]], sizes: Sequence[int]) -> None:
+    """Empty buckets, written out: a disk that is full refuses here, and not by a signal when the mapped file is written to."""
+    try:
+        with path.open("wb") as file:
+            file.write(bytes(BLOCK))
+            for heads, width, size in zip(primes, WIDTHS, sizes, strict=True):
+                empty = np.zeros(width, np.uint32)
+                empty[0] = checksums(empty[1:])
+                some = np.tile(empty, min(sum(heads), _BUCKETS_AT_A_TIME)).tobytes()
+                left = sum(heads) * width * 4
+                while left:
+                    left -= file.write(memoryview(some)[:left])
+                file.write(bytes(size - sum(heads) * width * 4))
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def _whole(buckets: Words) -> Words:
-    if (_checksums(buckets) != buckets[..., 0]).any():
+    if (checksums(buckets[..., 1:]) != buckets[..., 0]).any():
         raise TornTableError("a bucket is damaged")
     return buckets
-
-
-def _checksums(buckets: Words) -> Words:
-    """Of each bucket all but its first word, by multiply-shift hashing (Dietzfelbinger et al. 1997); 0 for an empty one.
-
-    Two buckets that differ have the same with a chance of about 2^-32.
-    """
-    sums: Words = ((buckets[..., 1:] * _SUM[: buckets.shape[-1] - 1]).sum(axis=-1) >> np.uint64(32)).astype(np.uint32)
-    return sums
 
 
 def _distinct(values: Ids) -> Ids:

@@ -55,7 +55,7 @@ class Exact:
         return product
 
     def deviation(self, vector: Vectors, similarities: Vectors) -> float:  # noqa: ARG002
-        return float(similarities.std())
+        return float(similarities.std()) if len(similarities) else 0.0
 
 
 class Approximate:
@@ -72,6 +72,8 @@ class Approximate:
     def similarities(self, vector: Vectors) -> Vectors:
         rows = self._index.search(vector[None], self._nearest)[1][0]
         rows = np.sort(rows[rows >= 0])
+        if not len(rows):  # a vector of zeros is near to none
+            return np.zeros(len(self._vectors), np.float32)
         found = np.concatenate(
             [self._vectors[rows[i : i + _AT_A_TIME]] @ vector for i in range(0, len(rows), _AT_A_TIME)]
         )
@@ -90,7 +92,7 @@ class InParts:
     parts: list[Nearest]
 
     def similarities(self, vector: Vectors) -> Vectors:
-        return np.concatenate([part.similarities(vector) for part in self.parts])
+        return np.concatenate([np.zeros(0, np.float32), *(part.similarities(vector) for part in self.parts)])
 
 
 @dataclass(frozen=True, slots=True)

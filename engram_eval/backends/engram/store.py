@@ -92,7 +92,8 @@ class Store:
                 self._add_record(record, vector)
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
             raise
 
     def _add_record(self, record: MemoryRecord, vector: Vectors) -> None:
