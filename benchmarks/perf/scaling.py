@@ -11,7 +11,8 @@ records of a turn. For each backend and size one process fills a memory, and ano
 once, so that the kernel holds their pages as it does those of a memory that was just written. Columns:
 
     look-up   p50 and p95 in ms of finding and scoring turns and choosing the best, nothing rendered; `bm25` chooses 60 as
-              `engram` does, while its recall sorts all turns; `conditional` leaves its few candidates unsorted
+              `engram` does, while its recall sorts all that share a word; `conditional` leaves its few candidates
+              unsorted
     buckets   read in a look-up of `conditional`, on average: at most eight for each word, pair and triple of the question
     x         how many times the median look-up of a memory of 1,000 turns that is opened in the same process and asked in
     smallest  turn with it: a machine that is slower for a while is so for both

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from engram_eval.backends import Services
 from engram_eval.backends.lexical import LexicalIndex, ranking
 from engram_eval.backends.transcript import Transcript
@@ -38,7 +40,7 @@ class Bm25Memory:
         assert self._index is not None
         scores = self._index.scores(content_stems(query))
         # A turn that shares no word with the query was not found; it must not fill the budget by its place alone.
-        found = [i for i in ranking(scores) if scores[i] > 0]
-        return self._transcript.context(found, scores.tolist(), budget)
+        found = np.flatnonzero(scores > 0)
+        return self._transcript.context(found[ranking(scores[found])].tolist(), scores.tolist(), budget)
 
     async def close(self) -> None: ...

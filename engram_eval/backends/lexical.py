@@ -82,9 +82,11 @@ def ranking(scores: npt.NDArray[np.floating[Any]]) -> list[int]:
 
 def best_first(scores: npt.NDArray[np.floating[Any]], *, first: int = 4096) -> Iterator[int]:
     """The same one by one; the `first` are found without sorting the rest, for those who stop early."""
-    sorted_already = 0
-    if len(scores) > first:
-        best = np.flatnonzero(scores >= np.partition(scores, -first)[-first])
-        yield from best[ranking(scores[best])].tolist()
-        sorted_already = len(best)
-    yield from ranking(scores)[sorted_already:]
+    if len(scores) <= first:
+        yield from ranking(scores)
+        return
+    least = np.partition(scores, -first)[-first]
+    above = np.flatnonzero(scores > least)
+    yield from above[ranking(scores[above])].tolist()
+    yield from np.flatnonzero(scores == least)[: first - len(above)].tolist()
+    yield from ranking(scores)[first:]

@@ -75,7 +75,11 @@ class ConditionalBackend:
 
     async def open(self, conversation: ConversationInfo, services: Services) -> ConditionalMemory:  # noqa: ARG002
         memory = ConditionalMemory(self, services)
-        await memory.mend()
+        try:
+            await memory.mend()
+        except BaseException:
+            memory.abandon()
+            raise
         return memory
 
 
@@ -114,6 +118,8 @@ class ConditionalMemory:
         ids = [[token_id(token) for token in tokens(turn.text)] for turn in session.turns]
         self._store.add(session, vectors, [len(row) for row in ids])
         try:
+            if self._tables.turns + len(ids) != self._store.turns:  # after a rebuild for which there was no room
+                raise TornTableError("it lacks turns of the store")
             self._tables.add(ids)
         except TornTableError as error:
             self._rebuild(error)

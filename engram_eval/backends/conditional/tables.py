@@ -267,7 +267,7 @@ def _whole(buckets: Words) -> Words:
 
 
 def _distinct(values: Ids) -> Ids:
-    """Not negative, ascending: `np.unique`, which hashes before it sorts and takes three times as long."""
+    """Of values that are not negative, ascending: `np.unique` without its hashing, which costs more than the sort."""
     ordered = np.sort(values)
     return ordered[np.diff(ordered, prepend=-1) > 0]
 

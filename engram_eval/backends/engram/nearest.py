@@ -23,8 +23,8 @@ from engram_eval.errors import note
 Choice = Literal["auto", "exact", "approximate"]
 
 APPROXIMATE_FROM = 50_000
-"""Vectors from which `auto` takes the index: a whole look-up of `engram dense` crosses at some 20,000 turns, where either takes
-4 ms; at 100,000 it is 9 ms for 18, at a million 64 for 276 (benchmarks/perf/scaling.md)."""
+"""Vectors from which `auto` takes the index: the look-ups of `engram dense` cross at some 25,000 turns, with one and a half
+vectors each; at 100,000 turns it is 8 ms for 22, at a million 46 for 186 (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
 """Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`found` in benchmarks/perf/scaling.md)."""
 
