@@ -209,10 +209,8 @@ async def ask(backend: str, turns: int, folder: Path) -> dict[str, float]:
     resident, mapped = _status_mb("VmRSS") - before, _status_mb("RssFile") - mapped_before
     grown = await _against(smallest, memory, turns)
     cold = [await _cold(memory, _query(turn, turns), folder / "memory") for turn in asked[-_COLD:]]
-    contents = [
-        f"When did say {' '.join(_rare(turn, turns))}" for turn in asked[:20]
-    ]  # embedded without speakers' names
-    found = _found(memory, await HashEmbedder().embed(contents))
+    without_names = [f"When did say {' '.join(_rare(turn, turns))}" for turn in asked[:20]]  # as the rankers embed them
+    found = _found(memory, await HashEmbedder().embed(without_names))
     disk = sum(file.stat().st_blocks * 512 for file in (folder / "memory").iterdir())
     await smallest.close()
     await memory.close()
