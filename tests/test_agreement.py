@@ -65,7 +65,7 @@ def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[Graded]:
 # --- figures ----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None]), st.integers(0, 3)), min_size=1, max_size=50)
 )
@@ -153,7 +153,7 @@ _VALUES = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     st.binary(max_size=60)
     | st.dictionaries(
@@ -289,7 +289,7 @@ def test_each_benchmark_has_its_own_rule(verdicts: Callable[..., Path]) -> None:
         run(verdicts(line(benchmark="longmemeval")), "--judge", "llm:strict", "--model", "m", "--base-url", server.url)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 5), max_size=12), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_verdicts_keep_their_order_however_the_calls_end(numbers: list[int], limit: int, rng: random.Random) -> None:
     pauses = {i: rng.randrange(4) for i in range(len(numbers))}

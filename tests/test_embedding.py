@@ -52,7 +52,7 @@ def test_what_means_alike_is_nearer_than_what_does_not(embedder: StaticEmbedder)
     assert puppy @ dog > puppy @ tax + 0.1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_rows_have_unit_length_or_none_and_do_not_depend_on_their_batch(
     embedder: StaticEmbedder, texts: list[str]

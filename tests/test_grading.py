@@ -420,7 +420,7 @@ _FIELDS = (
 _LINES = st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=6)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=60)
     | st.lists(_LINES | _VALUES, max_size=4).map(lambda lines: "\n".join(map(json.dumps, lines)).encode())
@@ -439,7 +439,7 @@ def test_whatever_the_bytes_a_file_is_read_or_refused_in_one_sentence(tmp_path: 
         assert "\n" not in str(error)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_LINES, min_size=12, max_size=12), st.text(max_size=30))
 def test_whatever_the_fields_hold_the_run_is_whole(
     tmp_path_factory: pytest.TempPathFactory, data: Path, lines: list[dict[str, Any]], said: str

@@ -268,7 +268,7 @@ def test_there_are_thirty_attempts_and_more() -> None:
     assert len(set(_HOSTILE)) >= 30
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(_HOSTILE) | st.text(max_size=60) | st.text(alphabet='"\\{}[]:,<>/ \nCORRECT', max_size=40))
 def test_whatever_an_answer_says_it_stays_one_string_among_the_material(answer: str) -> None:
     listener = _Listener()

@@ -134,7 +134,7 @@ _ANY = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_ANY)
 def test_means_equal_those_taken_by_hand(records: list[Record]) -> None:
     engram = summarise(records, manifest())["backends"]["engram"]
@@ -157,7 +157,6 @@ def test_money_is_the_ingestion_once_and_each_answer() -> None:
     assert engram["judge_cost_usd"] == pytest.approx(0.04)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int, each: int, whole: int) -> None:
     """In whole dollars, which are exact: before question n it is not cheaper, with it it is."""

@@ -153,7 +153,7 @@ def test_none_is_made_where_the_verdict_is_not_certain() -> None:
 # --- many questions -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @example(seed=117)  # a gold that holds a word of a vague answer's frame
 @given(seed=st.integers(0, 10_000))
 def test_probes_of_the_synthetic_data_keep_their_promises(seed: int) -> None:
@@ -201,7 +201,6 @@ anything = st.text(max_size=30) | st.lists(
 ).map(" ".join)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(anything, anything, st.sampled_from("ab")), max_size=6), st.integers(0, 3))
 def test_any_questions_can_be_probed(texts: list[tuple[str, str, str]], seed: int) -> None:
     asked = [question(t, g, number=i, conversation=c) for i, (t, g, c) in enumerate(texts)]

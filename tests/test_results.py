@@ -25,7 +25,7 @@ _RECORDS = st.builds(
     recall_s=st.floats(0, 10),
     retrieved=st.lists(st.text(max_size=4), max_size=3),
 )  # fmt: skip
-_quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_quick = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _fresh(tmp_path: Path) -> RunFolder:

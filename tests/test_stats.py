@@ -43,7 +43,7 @@ def test_a_bootstrap_of_single_questions_agrees_with_scipys() -> None:
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4)), min_size=1, max_size=40),
     st.integers(0, 3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_of_shares_the_interval_is_that_of_a_bootstrap_written_out(rows: list[tuple[float, int]], seed: int) -> None:
     """Conversation by conversation, in loops, from the same draws; never narrower than Wilson's of the mean."""
     shares, clusters = [share for share, _ in rows], [cluster for _, cluster in rows]
@@ -139,7 +139,7 @@ def test_a_bootstrap_of_kappa_agrees_with_scipys() -> None:
     assert ours == pytest.approx(tuple(reference), abs=0.03)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(verdicts)
 def test_kappas_interval_holds_kappa_and_has_a_width(data: list[tuple[bool, bool, int]]) -> None:
     one, other, clusters = [a for a, _, _ in data], [b for _, b, _ in data], [k for _, _, k in data]

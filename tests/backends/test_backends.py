@@ -49,7 +49,7 @@ def test_the_turn_that_answers_is_recalled_with_its_date(
 
 
 @pytest.mark.parametrize("label", _MEMORIES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     budget=st.integers(1, 120), query=st.sampled_from(["Ann", "What breed is Bob's puppy?", "", "zzz", "Lisbon? 👍"])
 )

@@ -31,7 +31,7 @@ def _vectors(seed: int, count: int, dimensions: int) -> Vectors:
 
 
 @needs_library
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(200, 900), st.sampled_from([7, 16, 48]))
 def test_the_nearest_have_their_own_similarity_and_the_rest_the_lowest(seed: int, count: int, dimensions: int) -> None:
     vectors, query = _vectors(seed, count, dimensions), _vectors(seed + 1, 1, dimensions)[0]

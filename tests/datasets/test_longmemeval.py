@@ -149,7 +149,7 @@ def test_a_folder_and_other_encodings(tmp_path: Path) -> None:
         _read(path)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=120).map(lambda tail: b"[" + tail)
     | st.binary(max_size=60)

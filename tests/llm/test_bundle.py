@@ -324,13 +324,13 @@ def test_entries_out_of_order_or_twice_are_refused(whole: bytes, order: list[int
 _VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=300), st.booleans())
 def test_whatever_the_bytes_there_is_a_sentence_and_no_traceback(content: bytes, zipped: bool) -> None:
     assert _refused(_gz(content) if zipped else content)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_whatever_is_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
     lines = _lines(whole)
@@ -340,7 +340,7 @@ def test_whatever_is_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: byt
     _refused(_zipped(*lines))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_whatever_bytes_are_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
     content = bytearray(whole)

@@ -40,7 +40,7 @@ _REPLIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_REPLIES)
 def test_any_json_is_a_reply_that_the_cache_gives_back_as_it_was_or_no_reply(content: dict[str, Any]) -> None:
     try:

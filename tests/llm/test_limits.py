@@ -84,7 +84,7 @@ def test_a_request_that_alone_is_over_the_limit_is_told(client: Client) -> None:
     assert server.asked == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     requests=st.integers(1, 6),
     tokens=st.integers(50, 200),
@@ -112,7 +112,6 @@ def test_no_minute_of_the_servers_holds_more_than_allowed(
         assert sum(window) <= tokens
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 80), st.booleans(), st.floats(0, 30)), max_size=40))
 def test_tokens_in_the_log_add_up_whatever_is_given_back_and_when(calls: list[tuple[int, bool, float]]) -> None:
     time = FakeTime()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engram_eval.llm.parsing import NotParsed, parse_json, without_thoughts
@@ -20,7 +20,6 @@ _SPACE = st.text(" \t\r\n", max_size=4)
 _VERDICT = json.dumps({"type": "object", "properties": {"correct": {"type": "boolean"}}, "required": ["correct"]})
 
 
-@settings(deadline=None)
 @given(_VALUES, _SPACE, _SPACE, st.booleans(), st.sampled_from(["", "json", "JSON"]), st.booleans())
 def test_a_value_is_read_back_bare_fenced_or_behind_thoughts(
     value: Any, before: str, after: str, fenced: bool, language: str, thoughts: bool
@@ -37,7 +36,6 @@ def test_half_of_an_escaped_pair_of_surrogates_is_replaced() -> None:
     assert parse_json('{"a": "x\\ud83d", "b": "\\ud83d\\ude00"}', "{}") == {"a": "x?", "b": "😀"}
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_as_json_reads_it_or_is_not_parsed(text: str) -> None:
     try:
@@ -52,7 +50,6 @@ def _insides(text: str) -> list[str]:
     return [bare] if not bare.startswith("`") else [bare.strip("`").removeprefix("json").removeprefix("JSON")]
 
 
-@settings(deadline=None)
 @given(_VALUES, st.text(min_size=1).filter(lambda s: s.strip()), st.booleans())
 def test_json_with_prose_around_it_is_never_fished_out(value: Any, prose: str, first: bool) -> None:
     quoted = json.dumps({"answer": value})

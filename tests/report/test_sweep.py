@@ -118,7 +118,7 @@ _SETTINGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_SETTINGS, max_size=12))
 def test_sweeps_are_the_largest_sets_that_differ_in_one_number(every: list[dict[str, Any]]) -> None:
     """Against a search over all pairs: rows are of one sweep if they differ in nothing but its setting."""
