@@ -10,7 +10,7 @@ from typing import Any
 
 import vl_convert
 
-Row = dict[str, Any]  # backend, turns, and the what `scaling.fill` and `scaling.ask` return
+Row = dict[str, Any]  # backend, turns, and what `scaling.fill` and `scaling.ask` return
 LOOK_UP = "look-up p50 ms"
 _PANELS = (
     (LOOK_UP, "look-up, median, ms"),

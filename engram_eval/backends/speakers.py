@@ -18,6 +18,10 @@ _USER = re.compile(r"\b(?:i|me|my|mine)\b")
 _ASSISTANT = re.compile(rf"\b(?:did|had|have|were) you\b|\byou(?:'ve|'d| have| had)? (?:\w+ly )?{PAST}\b|\byour\b")
 
 
+def name_words(speakers: Collection[str]) -> frozenset[str]:
+    return frozenset(word for name in speakers for word in words(name))
+
+
 def named(query: str, speakers: Collection[str]) -> list[str]:
     """The speakers with a word of their name in the question.
 

@@ -1,8 +1,10 @@
-"""A memory's SQLite file: opened, or made anew if it is not one."""
+"""A memory's SQLite file: opened, or made anew if it is not one, and written to in transactions."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engram_eval.errors import note
@@ -20,6 +22,19 @@ def open_file(path: Path, *, identity: str, schema: str) -> sqlite3.Connection:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _open(path, identity, schema)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is written within it, or nothing. It has the lock from its first line on, so that what is read is current."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk ends it by itself
+            db.execute("ROLLBACK")
+        raise
 
 
 def _open(path: Path, identity: str, schema: str) -> sqlite3.Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,12 +17,12 @@ from engram_eval.backends.conditional.fusion import Scores, Spread
 from engram_eval.backends.conditional.store import Store
 from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, TornTableError
 from engram_eval.backends.lexical import standardised
-from engram_eval.backends.speakers import named
+from engram_eval.backends.speakers import name_words, named
 from engram_eval.backends.transcript import Transcript
 from engram_eval.embedding import Vectors
 from engram_eval.errors import note
 from engram_eval.text import words
-from engram_eval.types import Context, ConversationInfo, Session
+from engram_eval.types import Context, ConversationInfo, Session, Turn
 
 _AT_A_TIME = 4096  # turns read back from the store at a time
 _SHORTEST_LINE = 4  # tokens: a speaker, a colon, a word and a line break
@@ -114,9 +114,8 @@ class ConditionalMemory:
     async def ingest(self, session: Session) -> None:
         if self._store.has(session):
             return
-        vectors = await self._services.embedder.embed([f"{turn.speaker}: {turn.text}" for turn in session.turns])
-        ids = [[token_id(token) for token in tokens(turn.text)] for turn in session.turns]
-        self._store.add(session, vectors, [len(row) for row in ids])
+        ids = [_ids(turn) for turn in session.turns]
+        self._store.add(session, await self._embedded(session.turns), [len(row) for row in ids])
         try:
             if self._tables.turns + len(ids) != self._store.turns:  # after a rebuild for which there was no room
                 raise TornTableError("it lacks turns of the store")
@@ -125,6 +124,9 @@ class ConditionalMemory:
             self._rebuild(error)
         if self._tables.full:
             self._grow()
+
+    async def _embedded(self, turns: Sequence[Turn]) -> Vectors:
+        return await self._services.embedder.embed([f"{turn.speaker}: {turn.text}" for turn in turns])
 
     async def ready(self) -> None:
         try:
@@ -156,7 +158,7 @@ class ConditionalMemory:
 
     async def understood(self, query: str) -> tuple[str, Vectors, list[int]]:
         """A question's words without speakers' names, their embedding, and the speakers whom it names."""
-        names = {word for name in self._store.speakers for word in words(name)}
+        names = name_words(self._store.speakers)
         content = " ".join(word for word in words(query) if word not in names)
         vector = (await self._services.embedder.embed([content]))[0]
         return content, vector, [self._store.speakers.index(name) for name in named(query, self._store.speakers)]
@@ -209,8 +211,9 @@ class ConditionalMemory:
         note(f"{error}; made again from the turns")
         first = 0
         for rows in self._store.scan(0, _AT_A_TIME):
-            vectors = await self._services.embedder.embed([f"{turn.speaker}: {turn.text}" for _, turn in rows])
-            self._store.restore(first, rows, vectors, [len(tokens(turn.text)) for _, turn in rows])
+            turns = [turn for _, turn in rows]
+            lengths = [len(tokens(turn.text)) for turn in turns]
+            self._store.restore(first, rows, await self._embedded(turns), lengths)
             first += len(rows)
 
     def _rebuild(self, error: TornTableError) -> None:
@@ -246,7 +249,11 @@ class ConditionalMemory:
     def _catch_up(self, tables: Tables) -> bool:
         """Writes turns of the store that tables lack; False if there is no room for all."""
         for rows in self._store.scan(tables.turns, _AT_A_TIME):
-            tables.add([[token_id(token) for token in tokens(turn.text)] for _, turn in rows])
+            tables.add([_ids(turn) for _, turn in rows])
             if tables.full:
                 return False
         return True
+
+
+def _ids(turn: Turn) -> list[int]:
+    return [token_id(token) for token in tokens(turn.text)]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram_eval.backends.conditional.checksums import TornFileError, Words, checksums
-from engram_eval.backends.sqlite_file import open_file
+from engram_eval.backends.sqlite_file import open_file, transaction
 from engram_eval.embedding import Vectors
 from engram_eval.errors import UserError
 from engram_eval.types import Session, Turn
@@ -65,21 +65,18 @@ class Store:
 
         Raises UserError if another process has added one meanwhile.
         """
-        names = dict.fromkeys([*self.speakers, *(turn.speaker for turn in session.turns)])
-        numbers = {name: i for i, name in enumerate(names)}
+        speakers = list(dict.fromkeys([*self.speakers, *(turn.speaker for turn in session.turns)]))
         rows = [(self._sessions, turn) for turn in session.turns]
         started_at = session.started_at.isoformat() if session.started_at else None
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            (last,) = self._db.execute("SELECT MAX(number) FROM sessions").fetchone()
-            if (-1 if last is None else last) != self._sessions - 1:
+        with transaction(self._db):
+            (there,) = self._db.execute("SELECT COALESCE(MAX(number) + 1, 0) FROM sessions").fetchone()
+            if there != self._sessions:
                 raise UserError(
                     f"{self._facts.path.parent}: another process adds to this memory; give each its own folder"
                 )
-            self._write(self.turns, rows, list(names), vectors, lengths)
+            self._write(self.turns, rows, speakers, vectors, lengths)
             self._db.execute("INSERT INTO sessions VALUES (?, ?, ?)", (self._sessions, session.id, started_at))
-            new = [(number, name) for name, number in numbers.items() if number >= len(self.speakers)]
-            self._db.executemany("INSERT INTO speakers VALUES (?, ?)", new)
+            self._db.executemany("INSERT INTO speakers VALUES (?, ?)", list(enumerate(speakers))[len(self.speakers) :])
             self._db.executemany(
                 "INSERT INTO turns VALUES (?, ?, ?, ?, ?)",
                 [
@@ -87,12 +84,7 @@ class Store:
                     for i, turn in enumerate(session.turns)
                 ],
             )
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk ends it by itself
-                self._db.execute("ROLLBACK")
-            raise
-        self.speakers = list(names)
+        self.speakers = speakers
         self._sessions += 1
         self.turns += len(session.turns)
 

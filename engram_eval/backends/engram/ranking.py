@@ -31,7 +31,7 @@ from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
 from engram_eval.backends.lexical import LexicalIndex, standardised
-from engram_eval.backends.speakers import named
+from engram_eval.backends.speakers import name_words, named
 from engram_eval.embedding import Embedder
 from engram_eval.text import STOPWORDS, content_stems, normalize, stem, words
 
@@ -99,7 +99,7 @@ class HybridRanker:
         self._by = np.array([numbers[turn.turn.speaker] for turn in turns], np.int32)
         # In a dialogue of two everything is said by one or to the other, so the names do not tell turns apart; what
         # they do say of who is meant is the speaker's part.
-        self._name_words = frozenset(word for name in self._speakers for word in words(name))
+        self._name_words = name_words(self._speakers)
         names = {stem(word) for word in self._name_words}
         self._lexical = LexicalIndex([[s for s in content_stems(text) if s not in names] for text in texts])
         self._session = np.array([turn.session for turn in turns], np.intp)

@@ -15,7 +15,7 @@ import numpy as np
 
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.router import MemoryType
-from engram_eval.backends.sqlite_file import open_file
+from engram_eval.backends.sqlite_file import open_file, transaction
 from engram_eval.embedding import Vectors
 from engram_eval.types import Session, Turn
 
@@ -79,8 +79,7 @@ class Store:
     def add(self, session: Session, records: list[tuple[MemoryRecord, Vectors]]) -> None:
         """Adds a session with its records, each with its embedding."""
         started_at = session.started_at.isoformat() if session.started_at else None
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             position = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
             first = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
             self._db.execute("INSERT INTO sessions VALUES (?, ?, ?)", (session.id, position, started_at))
@@ -90,11 +89,6 @@ class Store:
             )
             for record, vector in records:
                 self._add_record(record, vector)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk ends it by itself
-                self._db.execute("ROLLBACK")
-            raise
 
     def _add_record(self, record: MemoryRecord, vector: Vectors) -> None:
         columns = {
