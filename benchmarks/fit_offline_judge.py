@@ -7,7 +7,7 @@ verdict). Systems whose name begins with "wrong on purpose" hold answers that ar
 printed but the time is measured leave-one-conversation-out: each answer is judged by a model that has seen no other
 answer from its conversation. (The features, the weights and the share of vague answers were chosen with these figures in
 view: on other data expect somewhat less.) With --write, the model that is fitted to all of them becomes
-engram_eval/judges/offline_parameters.json.
+engram_eval/judges/offline/parameters.json.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
-from engram_eval.judges.features import compare
-from engram_eval.judges.offline import PARAMETERS, OfflineJudge, by_rule
-from engram_eval.text import content_stems
+from engram_eval.judges.offline.features import compare
+from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, by_rule
+from engram_eval.language.words import content_stems
 from engram_eval.types import Question
 
 WRONG = "wrong on purpose"

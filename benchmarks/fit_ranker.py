@@ -27,13 +27,13 @@ from recalled import Shares, evidence_recall, print_row
 from scipy.optimize import minimize
 
 from engram_eval import registry
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Weights
 from engram_eval.backends.engram.store import Store
-from engram_eval.datasets.locomo import open_locomo
-from engram_eval.embedding import Embedder, Vectors
-from engram_eval.tokens import token_counter
+from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.embedders.embedder import Embedder, Vectors
+from engram_eval.language.tokens import token_counter
 from engram_eval.types import Sample
 
 Floats = npt.NDArray[np.float64]

@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from recalled import Shares, evidence_recall, print_row
 
-from engram_eval.backends import Services
-from engram_eval.datasets.locomo import open_locomo
-from engram_eval.embedding import StaticEmbedder
-from engram_eval.tokens import token_counter
+from engram_eval.backends.backend import Services
+from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.embedders.static import StaticEmbedder
+from engram_eval.language.tokens import token_counter
 
 _GRID: dict[str, tuple[str, ...]] = {
     "after": ("0.5", "0.7", "0.9"),

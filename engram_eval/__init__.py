@@ -14,6 +14,6 @@ __version__ = "0.1.0"
 
 def load(*runs: str | Path) -> pd.DataFrame:
     """The records of one or more runs as a data frame, one row a backend and question; see `engram_eval.frame.load`."""
-    from engram_eval import frame  # pandas takes a while to import: only where it is used
+    from engram_eval.metrics import dataframe as frame  # pandas takes a while to import: only where it is used
 
     return frame.load(*runs)

@@ -2,6 +2,6 @@
 
 import sys
 
-from engram_eval.cli import main
+from engram_eval.cli.main import main
 
 sys.exit(main())

@@ -2,7 +2,7 @@
 
 A name is one that is built in; or an entry point that an installed package declares,
 
-    [project.entry-points."engram_eval.backends"]
+    [project.entry-points."engram_eval.backends.backend"]
     mine = "my_package.memory:MyBackend"
 
 or `package.module:Object` itself. Nothing is imported before it is named.
@@ -29,30 +29,30 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "bm25": "engram_eval.backends.bm25:Bm25Backend",
         "dense": "engram_eval.backends.dense:DenseBackend",
         "conditional": "engram_eval.backends.conditional:ConditionalBackend",
-        "allocated": "engram_eval.backends.allocated:AllocatedBackend",
+        "allocated": "engram_eval.backends.split_budget:AllocatedBackend",
         "degraded": "engram_eval.backends.engram:DegradedBackend",
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",
     },
     "datasets": {  # functions: (data, options) -> Dataset in engram_eval/datasets
-        "locomo": "engram_eval.datasets.locomo:open_locomo",
-        "longmemeval_s": "engram_eval.datasets.longmemeval:open_s",
-        "longmemeval_oracle": "engram_eval.datasets.longmemeval:open_oracle",
-        "longmemeval_m": "engram_eval.datasets.longmemeval:open_m",
+        "locomo": "engram_eval.datasets.locomo.loader:open_locomo",
+        "longmemeval_s": "engram_eval.datasets.longmemeval.loader:open_s",
+        "longmemeval_oracle": "engram_eval.datasets.longmemeval.loader:open_oracle",
+        "longmemeval_m": "engram_eval.datasets.longmemeval.loader:open_m",
         "synthetic": "engram_eval.datasets.synthetic.dataset:open_synthetic",
         "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:open_synthetic_longmemeval",
     },
     "readers": {  # classes: Reader in engram_eval/readers, made with a function that counts tokens
-        "offline": "engram_eval.readers.offline:OfflineReader",
+        "offline": "engram_eval.readers.offline.reader:OfflineReader",
         "llm": "engram_eval.readers.llm:LLMReader",  # made by plan.py, with a client
     },
     "judges": {  # classes: Judge in engram_eval/judges, made with nothing
-        "offline": "engram_eval.judges.offline:OfflineJudge",
+        "offline": "engram_eval.judges.offline.judge:OfflineJudge",
         "llm": "engram_eval.judges.llm:LLMJudge",  # made by plan.py, with a client
     },
-    "embedders": {  # classes: Embedder in engram_eval/embedding, made with nothing
-        "static": "engram_eval.embedding:StaticEmbedder",
-        "minilm": "engram_eval.minilm:MiniLMEmbedder",
+    "embedders": {  # classes: Embedder in engram_eval/embedders, made with nothing
+        "static": "engram_eval.embedders.static:StaticEmbedder",
+        "minilm": "engram_eval.embedders.minilm:MiniLMEmbedder",
     },
 }
 
@@ -133,7 +133,7 @@ def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, Any
         raise UserError(f"backend {label!r} cannot be made ({_line(error)}); see 'engram-eval backends'") from error
     if not callable(getattr(backend, "open", None)):
         raise UserError(
-            f"backend {label!r} has no method 'open'; see engram_eval/backends/__init__.py for what it takes"
+            f"backend {label!r} has no method 'open'; see engram_eval/backends/backend.py for what it takes"
         )
     return backend
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from engram_eval.backends import Services
-from engram_eval.embedding import StaticEmbedder
-from engram_eval.tokens import token_counter
+from engram_eval.backends.backend import Services
+from engram_eval.embedders.static import StaticEmbedder
+from engram_eval.language.tokens import token_counter
 from engram_eval.types import Conversation, ConversationInfo, Session, Turn
 
 # No test fails by the clock: not on a busy machine, nor where what is measured is loaded by the first example.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.types import Answer, Context, ConversationInfo, Item, Question, Session, Turn, Verdict
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from engram_eval.tokens import token_counter
+from engram_eval.language.tokens import token_counter
 from tests.llm.server import Step, says
 
 Play = Callable[[dict[str, Any]], str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from engram_eval.backends import Traits
-from engram_eval.results import Record
+from engram_eval.backends.backend import Traits
+from engram_eval.results.record import Record
 
 
 def record(**values: Any) -> Record:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_eval.cli import _parser, main
+from engram_eval.cli.main import _parser, main
 
 _ROOT = Path(__file__).parent.parent
 _README = (_ROOT / "README.md").read_text("utf-8")

@@ -58,17 +58,17 @@ from typing import Any
 import numpy as np
 from scaling_report import Row, cell, crossings, draw, growth, page
 
-from engram_eval.backends import Memory, Services
+from engram_eval.backends.backend import Memory, Services
 from engram_eval.backends.bm25 import Bm25Backend, Bm25Memory
 from engram_eval.backends.conditional import ConditionalBackend, ConditionalMemory
 from engram_eval.backends.engram import EngramBackend, EngramMemory
 from engram_eval.backends.engram.nearest import Approximate
+from engram_eval.backends.engram.packing import merge
 from engram_eval.backends.engram.ranking import DenseRanker
-from engram_eval.backends.engram.recall import merge
 from engram_eval.backends.lexical import best_first
-from engram_eval.embedding import Vectors
-from engram_eval.text import content_stems
-from engram_eval.tokens import token_counter
+from engram_eval.embedders.embedder import Vectors
+from engram_eval.language.tokens import token_counter
+from engram_eval.language.words import content_stems
 from engram_eval.types import ConversationInfo, Session, Turn
 
 # Each with the most turns it is measured at. What `conditional` holds in memory hardly grows; of the others 10^7 turns take

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import numpy as np
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.lexical import LexicalIndex, ranking
 from engram_eval.backends.transcript import Transcript
-from engram_eval.text import content_stems
+from engram_eval.language.words import content_stems
 from engram_eval.types import Context, ConversationInfo, Session
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from engram_eval.backends import Limit, Services
+from engram_eval.backends.backend import Limit, Services
 from engram_eval.backends.transcript import Transcript
 from engram_eval.types import Context, ConversationInfo, Session
 

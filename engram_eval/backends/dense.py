@@ -8,10 +8,10 @@ from datetime import datetime
 
 import numpy as np
 
-from engram_eval.backends import ExpectedCall, Services, expected_embedding
+from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.lexical import ranking
 from engram_eval.backends.transcript import Transcript
-from engram_eval.embedding import Embedder, Vectors
+from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.types import Context, ConversationInfo, Session
 
 

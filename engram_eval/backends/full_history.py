@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from engram_eval.backends import Limit, Services
+from engram_eval.backends.backend import Limit, Services
 from engram_eval.backends.transcript import date_header
-from engram_eval.tokens import TokenCounter
+from engram_eval.language.tokens import TokenCounter
 from engram_eval.types import Context, ConversationInfo, Item, Session
 
 

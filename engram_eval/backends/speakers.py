@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from engram_eval.text import normalize, words
+from engram_eval.language.words import normalize, words
 
 # Forms of the past after a subject: regular ones, and the most frequent irregular verbs of English.
 PAST = (

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from engram_eval.tokens import TokenCounter
+from engram_eval.language.tokens import TokenCounter
 from engram_eval.types import Context, Item, Session
 
 

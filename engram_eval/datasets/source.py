@@ -8,10 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from engram_eval.cache import cache_folder
-from engram_eval.datasets.json_input import unreadable
 from engram_eval.errors import UserError
-from engram_eval.network import require_network
+from engram_eval.system.json_input import unreadable
+from engram_eval.system.network import require_network
+from engram_eval.system.paths import cache_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from engram_eval import __version__
-from engram_eval.compare import parts
+from engram_eval.compare.mismatches import parts
 from engram_eval.errors import UserError
 from engram_eval.gate.scores import DIGITS, HEADLINE, Line, Scores
-from engram_eval.text import plural
+from engram_eval.tables.text import plural
 
 
 def baseline_json(of: Scores) -> bytes:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engram_eval.compare import differences
+from engram_eval.compare.mismatches import differences
+from engram_eval.compare.paired_tests import FEW, Difference, difference
 from engram_eval.errors import UserError
 from engram_eval.gate.rules import Rule
 from engram_eval.gate.scores import BINARY, CATEGORIES, HEADLINE, SHORTEST_S, Metric, Scores
-from engram_eval.paired import FEW, Difference, difference
-from engram_eval.stats import newcombe
-from engram_eval.text import plural
+from engram_eval.metrics.stats import newcombe
+from engram_eval.tables.text import plural
 
 Outcome = Literal["holds", "FAILS", "cannot tell"]
 

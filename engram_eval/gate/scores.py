@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engram_eval.compare import identity
+from engram_eval.compare.mismatches import identity
 from engram_eval.errors import UserError
-from engram_eval.evidence import ndcg
-from engram_eval.results import Record, RunFolder
-from engram_eval.text import plural
+from engram_eval.metrics.retrieval import ndcg
+from engram_eval.results.folder import RunFolder
+from engram_eval.results.record import Record
+from engram_eval.tables.text import plural
 
 
 @dataclass(frozen=True, slots=True)

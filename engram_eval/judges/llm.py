@@ -13,7 +13,7 @@ import json
 from typing import Literal
 
 from engram_eval.llm import LLM
-from engram_eval.metering import known_sum
+from engram_eval.metrics.cost import known_sum
 from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Question, Verdict
 

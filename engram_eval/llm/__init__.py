@@ -9,14 +9,14 @@ stop. Every answer that the server gave is in the response cache before the call
 up where it was.
 """
 
+from engram_eval.llm.cache.response_cache import ResponseCache
 from engram_eval.llm.client import LLM
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
+from engram_eval.llm.cost.budget import Ledger
 from engram_eval.llm.embeddings import Embedded
 from engram_eval.llm.errors import CacheMiss, LLMError, OverBudget, Refused
-from engram_eval.llm.response_cache import ResponseCache
 from engram_eval.llm.settings import LLMSettings
-from engram_eval.llm.usage import Ledger
 
 __all__ = [
     "LLM",

@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from engram_eval.errors import UserError
 from engram_eval.llm.clock import Clock
+from engram_eval.llm.cost.budget import Charge, Ledger
+from engram_eval.llm.cost.prices import Price
 from engram_eval.llm.errors import LLMError, Refused
 from engram_eval.llm.limits import Admission, Limits
-from engram_eval.llm.prices import Price
 from engram_eval.llm.retries import backoff, is_passing
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.transport import CONNECT_S, Endpoint, NoReply, Rejected
-from engram_eval.llm.usage import Charge, Ledger
 
 _STREAK = 10  # calls in a row that failed after their retries: the server is gone, not busy
 

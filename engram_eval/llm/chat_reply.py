@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engram_eval.llm.cache.keys import encodable
+from engram_eval.llm.cache.response_cache import Response
 from engram_eval.llm.calls import Reply, Usage
+from engram_eval.llm.cost.token_estimates import plain_count
 from engram_eval.llm.errors import LLMError
-from engram_eval.llm.estimates import plain_count
-from engram_eval.llm.keys import encodable
 from engram_eval.llm.parsing import without_thoughts
-from engram_eval.llm.response_cache import Response
 from engram_eval.llm.transport import NoReply
 
 _CUT_OFF = ("length", "max_tokens", "model_length")

@@ -8,24 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engram_eval.endpoint import endpoint_url
 from engram_eval.errors import UserError
+from engram_eval.llm.cache.keys import chat_key, encodable
+from engram_eval.llm.cache.response_cache import Response, ResponseCache, cache_file
+from engram_eval.llm.cache.single_flight import Flights
 from engram_eval.llm.calls import Calls, Reply, Request
 from engram_eval.llm.chat_reply import answer_text, is_blank, read_chat
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
-from engram_eval.llm.dialect import Dialect, adapted, first_dialect, names_its_objection
+from engram_eval.llm.cost.budget import Ledger
+from engram_eval.llm.cost.prices import Prices
+from engram_eval.llm.cost.token_estimates import Estimates
 from engram_eval.llm.embeddings import Embedded, Embeddings
+from engram_eval.llm.endpoint import endpoint_url
 from engram_eval.llm.errors import CacheMiss, LLMError
-from engram_eval.llm.estimates import Estimates
-from engram_eval.llm.flights import Flights
-from engram_eval.llm.keys import chat_key, encodable
 from engram_eval.llm.parsing import NotParsed, parse_json
-from engram_eval.llm.prices import Prices
-from engram_eval.llm.response_cache import Response, ResponseCache, cache_file
+from engram_eval.llm.provider_capabilities import Dialect, adapted, first_dialect, names_its_objection
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.transport import Endpoint, Rejected
-from engram_eval.llm.usage import Ledger
 
 
 class LLM:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engram_eval.llm.cache.keys import embedding_key
+from engram_eval.llm.cache.response_cache import ResponseCache, Vector
+from engram_eval.llm.cache.single_flight import Flights
 from engram_eval.llm.calls import Calls, Reply, Request, Usage
 from engram_eval.llm.chat_reply import read_usage
+from engram_eval.llm.cost.prices import Prices
+from engram_eval.llm.cost.token_estimates import Estimates, plain_count
 from engram_eval.llm.errors import CacheMiss, LLMError
-from engram_eval.llm.estimates import Estimates, plain_count
-from engram_eval.llm.flights import Flights
-from engram_eval.llm.keys import embedding_key
-from engram_eval.llm.prices import Prices
-from engram_eval.llm.response_cache import ResponseCache, Vector
 from engram_eval.llm.transport import NoReply, Rejected
 
 _BATCH_TEXTS = 256

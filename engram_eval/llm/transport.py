@@ -21,10 +21,10 @@ import aiohttp
 import httpx2
 import openai
 
-from engram_eval.endpoint import OPENAI_URL, endpoint_url
 from engram_eval.errors import UserError
+from engram_eval.llm.cache.keys import encodable
 from engram_eval.llm.clock import Clock
-from engram_eval.llm.keys import encodable
+from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
 from engram_eval.llm.reachable import why_unreachable
 
 CONNECT_S = 5.0

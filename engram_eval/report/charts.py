@@ -12,8 +12,8 @@ from engram_eval.report.data import Backend
 from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, colour, finite, plain, svg, ticks
 from engram_eval.report.scatter import scatter
 from engram_eval.report.text import short
-from engram_eval.table import Row
-from engram_eval.text import visible
+from engram_eval.tables.table import Row
+from engram_eval.tables.text import visible
 
 
 def charts(

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from engram_eval.language.words import content_stems
 from engram_eval.report.text import Pool
-from engram_eval.results import Record
-from engram_eval.text import content_stems
+from engram_eval.results.record import Record
 
 ContextOf = Callable[[Record], str | None]
 """The context of a record as it was sent; None where it was not kept."""

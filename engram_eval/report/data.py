@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engram_eval.compare import Comparison
+from engram_eval.compare.comparison import Comparison
 from engram_eval.report.context_lines import ContextLines, ContextOf
 from engram_eval.report.text import Pool
-from engram_eval.results import Record, RunFolder
+from engram_eval.results.folder import RunFolder
+from engram_eval.results.record import Record
 
 CausesOf = Callable[[RunFolder], Mapping[tuple[str, str], str]]
 """Why the wrong answers of a run are wrong, by (backend, question id)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, finite, svg, ticks
-from engram_eval.table import Row
+from engram_eval.tables.table import Row
 
 _LETTER = 6.7  # the width of one, about, in pixels
 

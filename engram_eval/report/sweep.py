@@ -9,8 +9,8 @@ from typing import Any
 
 from engram_eval.report.drawing import NARROW, WIDE, Chart, colour, finite, svg
 from engram_eval.report.text import short
-from engram_eval.table import Row
-from engram_eval.text import visible
+from engram_eval.tables.table import Row
+from engram_eval.tables.text import visible
 
 _FEWEST = 3  # values that make a sweep
 _LOG_FROM = 20  # times the smallest value: from there on a linear axis would crowd the small ones

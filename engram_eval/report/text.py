@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engram_eval.text import visible
+from engram_eval.tables.text import visible
 
 LONGEST = 20_000  # characters of one text that the page keeps
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engram_eval.backends import Memory, Services
+from engram_eval.backends.backend import Memory, Services
 from engram_eval.backends.engram import EngramBackend
 from engram_eval.datasets.synthetic.dataset import open_synthetic
-from engram_eval.embedding import StaticEmbedder
+from engram_eval.embedders.static import StaticEmbedder
+from engram_eval.language.tokens import token_counter
 from engram_eval.registry import open_backend
-from engram_eval.tokens import token_counter
 from engram_eval.types import Context, Conversation, Sample
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engram_eval.backends import Memory, Services, traits_of
+from engram_eval.backends.backend import Memory, Services, traits_of
 from engram_eval.registry import names, open_backend
 from engram_eval.types import Context, Conversation, ConversationInfo, Question, Session, Turn
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.conditional import ConditionalBackend, ConditionalMemory
 from engram_eval.backends.conditional.addressing import (
     HEADS,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
 from engram_eval.backends.engram.memory import EngramMemory
-from engram_eval.backends.engram.recall import merge
+from engram_eval.backends.engram.packing import merge
 from engram_eval.backends.engram.router import MemoryType, route
 from engram_eval.registry import open_backend
 from engram_eval.types import Context, Conversation, Session, Turn

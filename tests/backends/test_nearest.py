@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.engram import memory, nearest
 from engram_eval.backends.engram.nearest import Approximate, Choice, Exact, Neighbours
 from engram_eval.backends.lexical import best_first, ranking
-from engram_eval.embedding import Vectors
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import UserError
 from engram_eval.registry import open_backend
 from engram_eval.types import Context, ConversationInfo, Session, Turn

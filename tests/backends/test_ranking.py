@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.backends import Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.engram.extractor import extract
 from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Scores, Weights

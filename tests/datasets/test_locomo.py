@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engram_eval.datasets import Notes
-from engram_eval.datasets.locomo import NOT_MENTIONED, open_locomo
+from engram_eval.datasets.dataset import Notes
+from engram_eval.datasets.locomo.loader import NOT_MENTIONED, open_locomo
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
 

@@ -21,12 +21,14 @@ from typing import Any
 import pytest
 from splintr import Tokenizer
 
-from engram_eval.datasets import Notes, locomo, longmemeval
-from engram_eval.datasets.json_input import Node
+from engram_eval.datasets.dataset import Notes
+from engram_eval.datasets.locomo import loader as locomo
+from engram_eval.datasets.longmemeval import loader as longmemeval
 from engram_eval.datasets.synthetic import locomo_records, longmemeval_records, session_stream, write_json_array
 from engram_eval.datasets.synthetic.language import places
 from engram_eval.datasets.synthetic.world import kinds
-from engram_eval.text import content_stems
+from engram_eval.language.words import content_stems
+from engram_eval.system.json_input import Node
 
 Record = dict[str, Any]
 MONTHS = "January February March April May June July August September October November December".split()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.judges.features import abstains, refuses
+from engram_eval.judges.offline.features import abstains, refuses
 
 ABSTAINS = [
     "Not mentioned",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_eval.judges.offline import PARAMETERS
+from engram_eval.judges.offline.judge import PARAMETERS
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fit_offline_judge.py"
 ROW = re.compile(r"^(full-context|wrong on purpose)(.+?) +762 +([\d.]+)% +([\d.]+)% +([+-][\d.]+)$", re.MULTILINE)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.judges.features import Comparison, Kind, compare
-from engram_eval.judges.views import MAX_CHARACTERS, clean, share, spelled_out, view
-from engram_eval.text import words
+from engram_eval.judges.offline.features import Comparison, Kind, compare
+from engram_eval.judges.offline.parsed_text import MAX_CHARACTERS, clean, share, spelled_out, view
+from engram_eval.language.words import words
 
 
 def evidence(question: str, gold: str, answer: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engram_eval.judges.offline import OfflineJudge
+from engram_eval.judges.offline.judge import OfflineJudge
 from engram_eval.types import Question, Verdict
 
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from engram_eval.errors import UserError
 from engram_eval.llm import LLM, CacheMiss, Completion, Embedded, LLMError, ResponseCache
-from engram_eval.llm.bundle import KEYS_FILE, Entries, Imported, export_bundle, import_bundle
-from engram_eval.llm.response_cache import Response, Vector, cache_file
+from engram_eval.llm.cache.bundle import KEYS_FILE, Entries, Imported, export_bundle, import_bundle
+from engram_eval.llm.cache.response_cache import Response, Vector, cache_file
 from tests.llm.conftest import KEY, Client, chat
 from tests.llm.server import Server, Step, says, sends
 
@@ -292,7 +292,7 @@ def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_a_line_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engram_eval.llm.bundle._LONGEST_LINE", 1000)
+    monkeypatch.setattr("engram_eval.llm.cache.bundle._LONGEST_LINE", 1000)
     header = b'{"engram_eval_cache":1,"answers":1,"embeddings":0}\n'
     assert _refused(_gz(header + b" " * 1_000_000)) == "line 2 is not JSON; fetch or export it anew"
 

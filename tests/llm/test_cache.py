@@ -16,7 +16,7 @@ import pytest
 
 from engram_eval.errors import UserError
 from engram_eval.llm import LLM, CacheMiss, LLMError, ResponseCache
-from engram_eval.llm.response_cache import Contents, Response, Vector, cache_file
+from engram_eval.llm.cache.response_cache import Contents, Response, Vector, cache_file
 from tests.llm.conftest import Client, chat
 from tests.llm.server import Server, Step, says
 

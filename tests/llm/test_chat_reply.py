@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engram_eval.llm.cache.response_cache import ResponseCache
 from engram_eval.llm.chat_reply import answer_text, read_chat
 from engram_eval.llm.errors import LLMError
-from engram_eval.llm.response_cache import ResponseCache
 from engram_eval.llm.transport import NoReply
 
 _ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(["stop", "length", "<think>", "\0"])

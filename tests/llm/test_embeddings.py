@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from engram_eval.llm import LLM, CacheMiss, Embedded, LLMError, ResponseCache
+from engram_eval.llm.cache.response_cache import FILE_NAME, Vector
 from engram_eval.llm.embeddings import Vectors
-from engram_eval.llm.response_cache import FILE_NAME, Vector
 from tests.llm.conftest import Client
 from tests.llm.server import Server, Step, refuses, sends
 

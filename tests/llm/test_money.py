@@ -11,7 +11,7 @@ import pytest
 
 from engram_eval.errors import UserError
 from engram_eval.llm import LLM, Ledger, LLMError, LLMSettings, OverBudget
-from engram_eval.llm.prices import Prices
+from engram_eval.llm.cost.prices import Prices
 from tests.llm.conftest import Client, chat
 from tests.llm.server import DROPS, Server, Step, refuses, says
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.readers.offline import NOT_MENTIONED, OfflineReader, read
-from engram_eval.readers.passages import read_passages
+from engram_eval.readers.offline.passages import read_passages
+from engram_eval.readers.offline.reader import NOT_MENTIONED, OfflineReader, read
 from engram_eval.types import Context
 
 TALK = """\
@@ -183,16 +183,16 @@ def test_a_context_read_before_is_owed_the_time_it_took(monkeypatch: pytest.Monk
     """Held by an injected clock: reading takes 7 s the first time, and every later question on the same text owes it."""
     text = TALK + "\nTom: A line that stands in no other test."
     clock = [0.0]
-    monkeypatch.setattr("engram_eval.readers.offline.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("engram_eval.readers.offline.reader.perf_counter", lambda: clock[0])
 
     def slow(context: str) -> object:
         if context == text:
             clock[0] += 7.0
         return read_passages(context)
 
-    monkeypatch.setattr("engram_eval.readers.offline.read_passages", slow)
+    monkeypatch.setattr("engram_eval.readers.offline.reader.read_passages", slow)
     reader = OfflineReader(len)
-    monkeypatch.setattr("engram_eval.readers.offline.read", lambda *_arguments: NOT_MENTIONED)
+    monkeypatch.setattr("engram_eval.readers.offline.reader.read", lambda *_arguments: NOT_MENTIONED)
     first, second = (
         asyncio.run(reader.answer("Who?", asked_at=None, context=Context(text))).latency_s for _ in range(2)
     )

@@ -10,9 +10,9 @@ from statistics import mean, median
 from time import perf_counter
 
 from engram_eval.backends.transcript import date_header
-from engram_eval.datasets.locomo import open_locomo
-from engram_eval.judges.offline import OfflineJudge
-from engram_eval.readers.offline import read
+from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.judges.offline.judge import OfflineJudge
+from engram_eval.readers.offline.reader import read
 from engram_eval.types import Conversation, Sample
 
 

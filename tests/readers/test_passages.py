@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.readers.passages import Passage, read_passages
+from engram_eval.readers.offline.passages import Passage, read_passages
 
 MAY = date(2023, 5, 8)
 

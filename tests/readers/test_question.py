@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.readers.question import analyse
+from engram_eval.readers.offline.question import analyse
 
 SPEAKERS = ("Ann", "Melanie")
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engram_eval.compare import compare
-from engram_eval.report import render
-from engram_eval.results import Record, RunFolder
+from engram_eval.compare.comparison import compare
+from engram_eval.report.page import render
+from engram_eval.results.folder import RunFolder
+from engram_eval.results.record import Record
 from tests.records import backend, manifest, record
 
 HOSTILE = (

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from engram_eval.commands import report as command
-from engram_eval.compare import compare
+from engram_eval.cli import report as command
+from engram_eval.compare.comparison import compare
 from engram_eval.errors import UserError
-from engram_eval.report import write_report
+from engram_eval.report.page import write_report
 from engram_eval.report.text import LONGEST, Pool, cut, short
-from engram_eval.results import RunFolder
-from engram_eval.text import visible
+from engram_eval.results.folder import RunFolder
+from engram_eval.tables.text import visible
 from tests.records import failed, record, run
 from tests.report.pages import HOSTILE, folder, hostile, large, page
 

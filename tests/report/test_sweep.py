@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engram_eval.compare import compare
+from engram_eval.compare.comparison import compare
 from engram_eval.report.sweep import Sweep, sweep_chart, sweeps
-from engram_eval.results import RunFolder
+from engram_eval.results.folder import RunFolder
 from tests.records import backend, manifest, record
 from tests.report.pages import HOSTILE, folder, page
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from engram_eval.text import STOPWORDS, stem, words
+from engram_eval.language.words import STOPWORDS, stem, words
 
 Ids = npt.NDArray[np.int64]
 

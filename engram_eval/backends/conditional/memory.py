@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-from engram_eval.backends import ExpectedCall, Services, expected_embedding
+from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.conditional import fusion
 from engram_eval.backends.conditional.addressing import HEADS, ORDERS, Ids, token_id, tokens
 from engram_eval.backends.conditional.checksums import TornFileError
@@ -19,9 +19,9 @@ from engram_eval.backends.conditional.tables import GROWTH, SMALLEST, Tables, To
 from engram_eval.backends.lexical import standardised
 from engram_eval.backends.speakers import name_words, named
 from engram_eval.backends.transcript import Transcript
-from engram_eval.embedding import Vectors
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import note
-from engram_eval.text import words
+from engram_eval.language.words import words
 from engram_eval.types import Context, ConversationInfo, Session, Turn
 
 _AT_A_TIME = 4096  # turns read back from the store at a time

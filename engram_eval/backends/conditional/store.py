@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engram_eval.backends.conditional.checksums import TornFileError, Words, checksums
-from engram_eval.backends.sqlite_file import open_file, transaction
-from engram_eval.embedding import Vectors
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import UserError
+from engram_eval.system.sqlite import open_file, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 3

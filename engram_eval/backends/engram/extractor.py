@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from engram_eval.backends.engram.router import MemoryType, route
-from engram_eval.dates import DateSpan, find_dates, format_span
-from engram_eval.text import sentences
+from engram_eval.language.dates import DateSpan, find_dates, format_span
+from engram_eval.language.words import sentences
 from engram_eval.types import Session, Turn
 
 _TITLE_LENGTH = 80

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from engram_eval.backends import ExpectedCall, Services, expected_embedding
-from engram_eval.backends.engram.by_model import EXTRACTOR, ROUTER, expected_calls, extract_by_model
+from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
+from engram_eval.backends.engram.llm_extraction import EXTRACTOR, ROUTER, expected_calls, extract_by_model
 from engram_eval.backends.engram.nearest import INSTALL, Choice, Neighbours, installed
+from engram_eval.backends.engram.packing import Costs, merge, pack
 from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Scores, Weights
-from engram_eval.backends.engram.recall import Costs, merge, pack
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Store, Stored
-from engram_eval.embedding import Vectors
-from engram_eval.metering import ChatModel
+from engram_eval.embedders.embedder import Vectors
+from engram_eval.llm.cost.metering import ChatModel
 from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from engram_eval.embedding import Vectors
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import note
 
 Choice = Literal["auto", "exact", "approximate"]

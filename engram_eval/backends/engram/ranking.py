@@ -32,8 +32,8 @@ from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
 from engram_eval.backends.lexical import LexicalIndex, standardised
 from engram_eval.backends.speakers import name_words, named
-from engram_eval.embedding import Embedder
-from engram_eval.text import STOPWORDS, content_stems, normalize, stem, words
+from engram_eval.embedders.embedder import Embedder
+from engram_eval.language.words import STOPWORDS, content_stems, normalize, stem, words
 
 Scores = npt.NDArray[np.float64]
 

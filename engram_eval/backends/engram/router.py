@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 
 from engram_eval.backends.speakers import PAST
-from engram_eval.text import normalize
+from engram_eval.language.words import normalize
 
 
 class MemoryType(StrEnum):

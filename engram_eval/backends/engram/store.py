@@ -15,8 +15,8 @@ import numpy as np
 
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.router import MemoryType
-from engram_eval.backends.sqlite_file import open_file, transaction
-from engram_eval.embedding import Vectors
+from engram_eval.embedders.embedder import Vectors
+from engram_eval.system.sqlite import open_file, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 2

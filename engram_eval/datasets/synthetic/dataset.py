@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engram_eval.datasets import Dataset, Notes, locomo, longmemeval
-from engram_eval.datasets.json_input import Node
+from engram_eval.datasets.dataset import Dataset, Notes
+from engram_eval.datasets.locomo import loader as locomo
+from engram_eval.datasets.longmemeval import loader as longmemeval
 from engram_eval.datasets.synthetic import locomo_records, longmemeval_records
 from engram_eval.errors import UserError
+from engram_eval.system.json_input import Node
 from engram_eval.types import Sample
 
 _GENERATED = Path("synthetic")  # stands where a file's name stands, should a generated record ever be faulty

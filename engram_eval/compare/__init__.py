@@ -1,0 +1,1 @@
+"""Finished runs on one table, and tests of their differences."""

@@ -1,0 +1,265 @@
+"""LoCoMo (Maharana et al., ACL 2024; snap-research/locomo): two people, some thirty sessions over months.
+
+What is odd about it, and the rule for each (`engram-eval datasets check` counts them):
+
+- Six gold answers are numbers: read as text.
+- Category 5 asks for what was never said. Its records hold `adversarial_answer`, the wrong answer that the question
+  baits for, and mostly no `answer`: the question is unanswerable, whatever they hold.
+- Evidence ids are now and then malformed ("D8:6; D9:17", "D:11:26", "D30:05"): every id that can be read out of them
+  is used; ids that match no turn are dropped.
+- A few questions have no evidence: kept, and left out of retrieval metrics.
+- Dates of sessions that do not exist: left aside. Sessions without turns: left out.
+- Captions of shared images (`blip_caption`) carry evidence: they are text of the turn.
+- Some question texts occur twice in a conversation: questions are keyed by their place in `qa`, never by text.
+- Questions carry no date: `asked_at` is None.
+
+The first release had one file a conversation: a folder or a zip of such files is read too. In some of these the
+sessions stand beside `qa`, not under `conversation`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
+from engram_eval.datasets.source import Remote, find_data
+from engram_eval.errors import UserError
+from engram_eval.system.json_input import Node, parse_json, read_json, unreadable
+from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
+
+CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+NOT_MENTIONED = "not mentioned in the conversation"
+OFFICIAL = Remote(
+    url="https://raw.githubusercontent.com/snap-research/locomo/main/data/locomo10.json",
+    file="locomo10.json",
+    sha256="79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4",
+)
+_OFFICIAL_IDS = {f"conv-{n}" for n in (26, 30, 41, 42, 43, 44, 47, 48, 49, 50)}
+_OFFICIAL_COUNTS = {"multi-hop": 282, "temporal": 321, "open-domain": 96, "single-hop": 841, "adversarial": 446}
+_FORM = "the official locomo10.json"
+
+_SESSION = re.compile(r"session_(\d{1,9})")
+_SESSION_DATE = re.compile(r"session_(\d{1,9})_date_time")
+_EVIDENCE_ID = re.compile(r"D\s*:?\s*(\d{1,9})\s*:\s*(\d{1,9})(?!\d)", re.IGNORECASE)
+
+
+def open_locomo(data: Path | None, options: Mapping[str, str]) -> Dataset:
+    refuse_options("locomo", options)
+    path, origin = find_data(data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=OFFICIAL)
+    return Dataset(
+        name="locomo",
+        origin=origin,
+        sha256=_sha256(path),
+        categories=tuple(CATEGORIES.values()),
+        headline=tuple(name for number, name in CATEGORIES.items() if number != 5),
+        read=lambda notes: _read(path, notes),
+        published_sha256=OFFICIAL.sha256,
+        pinned=_pinned,
+    )
+
+
+def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+    ids = set()
+    for record, fallback_id in _records(path):
+        sample = sample_from_record(record, notes, fallback_id)
+        if sample.conversation.id in ids:
+            raise record.fault(f"sample_id {sample.conversation.id!r} occurs twice")
+        ids.add(sample.conversation.id)
+        yield sample
+
+
+def _records(path: Path) -> Iterator[tuple[Node, str]]:
+    """The conversations' records, each with the id it gets if it names none."""
+    if path.is_dir():
+        files = sorted(path.glob("*.json"), key=lambda file: (_number(file.stem), file.name))
+        if not files:
+            raise UserError(f"{path}: the folder holds no .json file; name a folder of LoCoMo files or locomo10.json")
+        for file in files:
+            yield from _records_of(read_json(file, _FORM), file)
+    elif path.suffix == ".zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if name.endswith(".json") and "__MACOSX" not in name]
+                for name in sorted(names, key=lambda name: (_number(Path(name).stem), name)):
+                    member = path / name
+                    yield from _records_of(parse_json(archive.read(name), member, _FORM), member)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+            raise UserError(f"{path}: not a readable zip file ({error}); fetch it again") from None
+        except OSError as error:
+            raise unreadable(path, error) from None
+        if not names:
+            raise UserError(f"{path}: the zip file holds no .json file; fetch it again")
+    else:
+        yield from _records_of(read_json(path, _FORM), path)
+
+
+def _records_of(root: Node, path: Path) -> Iterator[tuple[Node, str]]:
+    if not isinstance(root.value, list):
+        yield root, f"conv-{_number(path.stem) or path.stem}"
+        return
+    if not root.value:
+        raise root.fault("the list is empty")
+    for i, record in enumerate(root.items()):
+        yield record, f"conv-{i}"
+
+
+def _number(stem: str) -> int:
+    digits = re.match(r"\d{1,9}", stem)
+    return int(digits[0]) if digits else 0
+
+
+def sample_from_record(record: Node, notes: Notes, fallback_id: str = "conv-0") -> Sample:
+    """One conversation in the official form."""
+    conversation_id = record.get("sample_id").scalar() if record.has("sample_id") else fallback_id
+    sessions = _sessions(record.get("conversation") if record.has("conversation") else record, conversation_id, notes)
+    speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
+    conversation = Conversation(ConversationInfo(conversation_id, speakers), sessions)
+    session_of = {turn.id: session.id for session in sessions for turn in session.turns}
+    questions = tuple(
+        _question(node, f"{conversation_id}:q{i}", conversation_id, session_of, notes)
+        for i, node in enumerate(record.get("qa").items())
+    )
+    for text, count in Counter(question.text for question in questions).items():
+        if count > 1:
+            notes.add("question texts that occur more than once: kept apart by id", f"{conversation_id}: {text}")
+    return Sample(conversation, questions)
+
+
+def _sessions(record: Node, conversation_id: str, notes: Notes) -> tuple[Session, ...]:
+    numbers = sorted(int(match[1]) for key in record.names() if (match := _SESSION.fullmatch(key)))
+    sessions = []
+    for number in numbers:
+        name, date_key = f"session_{number}", f"session_{number}_date_time"
+        nodes = record.get(name).items() if record.has(name) else []
+        turns = tuple(_turn(node, conversation_id, notes) for node in nodes)
+        if not turns:
+            notes.add("sessions without turns: left out", f"{conversation_id} {name}")
+            continue
+        started_at = _datetime(record.get(date_key)) if record.has(date_key) else None
+        if started_at is None:
+            notes.add("sessions without a date: kept, undated", f"{conversation_id} {name}")
+        sessions.append(Session(f"D{number}", started_at, turns))
+    for key in record.names():
+        match = _SESSION_DATE.fullmatch(key)
+        if match and int(match[1]) not in numbers:
+            notes.add("dates without a session: left aside", f"{conversation_id} {key}")
+    if not sessions:
+        raise record.fault("there is no session with turns (session_1, session_2, …)")
+    seen: set[str] = set()
+    for turn in (turn for session in sessions for turn in session.turns):
+        if turn.id in seen:
+            raise record.fault(f"dia_id {turn.id!r} occurs twice")
+        seen.add(turn.id)
+    # By date where there is one; an undated session stays behind the session before it.
+    ordered, latest = [], datetime.min
+    for session in sessions:
+        latest = session.started_at or latest
+        ordered.append((latest, session))
+    in_time = tuple(session for _, session in sorted(ordered, key=lambda pair: pair[0]))
+    if in_time != tuple(sessions):
+        notes.add("sessions numbered out of time order: put in time order", conversation_id)
+    return in_time
+
+
+def _turn(node: Node, conversation_id: str, notes: Notes) -> Turn:
+    turn_id = node.get("dia_id").text()
+    # The first release names the text of a turn "clean_text".
+    text = next((node.get(key).text().strip() for key in ("text", "clean_text") if node.has(key)), None)
+    caption = node.get("blip_caption").text().strip() if node.has("blip_caption") else ""
+    if text is None and not caption:
+        raise node.fault("'text' is missing")
+    if caption:
+        notes.add("captions of shared images: read as text of the turn", f"{conversation_id} {turn_id}")
+    return Turn(
+        turn_id, node.get("speaker").text(), f"{text or ''} [image: {caption}]".strip() if caption else text or ""
+    )
+
+
+def _datetime(node: Node) -> datetime:
+    text = " ".join(node.text().split())
+    for form in ("%I:%M %p on %d %B, %Y", "%d %B, %Y", "%Y-%m-%d %H:%M:%S"):
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    raise node.fault(f"{text[:40]!r} is not a date like '1:56 pm on 8 May, 2023'")
+
+
+def _question(
+    node: Node, question_id: str, conversation_id: str, session_of: Mapping[str, str], notes: Notes
+) -> Question:
+    number = node.get("category").value
+    if not isinstance(number, int) or isinstance(number, bool) or number not in CATEGORIES:
+        raise node.fault(f"category {str(number)[:20]!r} is not a number from 1 to 5")
+    unanswerable = number == 5
+    if unanswerable:
+        gold = NOT_MENTIONED
+        notes.add("category 5: unanswerable, scored as abstention", question_id)
+    else:
+        gold = node.get("answer").scalar()
+        if not isinstance(node.get("answer").value, str):
+            notes.add("gold answers that are numbers: read as text", question_id)
+    evidence = _evidence(node, question_id, session_of, notes)
+    return Question(
+        id=question_id,
+        conversation_id=conversation_id,
+        text=node.get("question").text(),
+        gold=gold,
+        category=CATEGORIES[number],
+        asked_at=None,
+        evidence=evidence,
+        evidence_sessions=tuple(dict.fromkeys(session_of[turn_id] for turn_id in evidence)),
+        unanswerable=unanswerable,
+    )
+
+
+def _evidence(node: Node, question_id: str, session_of: Mapping[str, str], notes: Notes) -> tuple[str, ...]:
+    found: list[str] = []
+    for entry in node.get("evidence").items() if node.has("evidence") else []:
+        raw = entry.scalar()
+        if raw in session_of:
+            found.append(raw)
+            continue
+        ids = [f"D{int(a)}:{int(b)}" for a, b in _EVIDENCE_ID.findall(raw)]
+        if ids and ids != [raw]:
+            notes.add("malformed evidence ids: every id in them is used", f"{question_id}: {raw!r}")
+        for turn_id in ids or [raw]:
+            if turn_id in session_of:
+                found.append(turn_id)
+            else:
+                notes.add("evidence ids that match no turn: dropped", f"{question_id}: {turn_id!r}")
+    if not found:
+        notes.add("questions without evidence: kept, left out of retrieval metrics", question_id)
+    return tuple(dict.fromkeys(found))
+
+
+def _pinned(counts: dict[str, int], conversations: frozenset[str]) -> list[str]:
+    """What differs from the published file, if this claims to be it: the ten conversations with the known ids."""
+    if conversations != _OFFICIAL_IDS:
+        return []
+    return [
+        f"{category}: {counts.get(category, 0)} questions, {expected} in the official file"
+        for category, expected in _OFFICIAL_COUNTS.items()
+        if counts.get(category, 0) != expected
+    ]
+
+
+def _sha256(path: Path) -> str:
+    """Of the file; of all files' names and contents in order, for a folder."""
+    try:
+        if not path.is_dir():
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for member in sorted(path.glob("*.json")):
+            digest.update(member.name.encode() + b"\0" + member.read_bytes())
+        return digest.hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from None

@@ -1,0 +1,169 @@
+"""LongMemEval (Wu et al., ICLR 2025; xiaowu0162/longmemeval-cleaned): one question over a user's chats with an assistant.
+
+What is odd about it, and the rule for each:
+
+- The labels leak: evidence sessions' ids begin with `answer_`, evidence turns carry `has_answer`, unanswerable
+  questions' ids end in `_abs`. Sessions and turns are named by their place in time (`S12`, `S12:3`) and the
+  conversation by a hash, so that nothing of it reaches a memory.
+- In the oracle file sessions are not in time order: put in time order (same minute: file order).
+- Some gold answers are numbers: read as text.
+- Evidence sessions without a turn marked `has_answer` exist: the question has no turn evidence then, and is left out
+  of turn-level retrieval metrics.
+- The files are large (S: 280 MB, M: 2.7 GB): one history is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
+from engram_eval.datasets.source import Remote, find_data
+from engram_eval.errors import UserError
+from engram_eval.system.json_input import Node, stream_array, unreadable
+from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
+
+CATEGORIES = (
+    "single-session-user",
+    "single-session-assistant",
+    "single-session-preference",
+    "multi-session",
+    "knowledge-update",
+    "temporal-reasoning",
+)
+_HUB = "hf://datasets/xiaowu0162/longmemeval-cleaned"
+_FILES = {
+    "longmemeval_s": ("longmemeval_s_cleaned.json", ("longmemeval_s*.json",)),
+    "longmemeval_oracle": ("longmemeval_oracle.json", ("longmemeval_oracle*.json",)),
+    "longmemeval_m": ("longmemeval_m_cleaned.json", ("longmemeval_m*.json",)),
+}
+_OFFICIAL_QUESTIONS = 500
+_FORM = "the official longmemeval_s_cleaned.json"
+_DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1,2}):(\d{2}))?")
+
+
+def opener(name: str) -> Callable[[Path | None, Mapping[str, str]], Dataset]:
+    """The function that opens one of the three files."""
+    file, patterns = _FILES[name]
+
+    def open_longmemeval(data: Path | None, options: Mapping[str, str]) -> Dataset:
+        refuse_options(name, options)
+        remote = Remote(f"{_HUB}/{file}", file, sha256=None)
+        path, origin = find_data(data, patterns=(file, *patterns), remote=remote)
+        if path.is_dir():
+            raise UserError(f"{path}: this is a folder; name the data file in it, such as {file}")
+        try:
+            with path.open("rb") as opened:
+                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise unreadable(path, error) from None
+        return Dataset(
+            name=name,
+            origin=origin,
+            sha256=sha256,
+            categories=CATEGORIES,
+            headline=CATEGORIES,
+            read=lambda notes: _read(path, notes),
+            pinned=lambda counts, _conversations: _pinned(path, file, counts),
+        )
+
+    return open_longmemeval
+
+
+def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+    ids: set[str] = set()
+    for record in stream_array(path, _FORM):
+        sample = sample_from_record(record, notes)
+        question_id = sample.questions[0].id
+        if question_id in ids:
+            raise record.fault(f"question_id {question_id!r} occurs twice")
+        ids.add(question_id)
+        yield sample
+    if not ids:
+        raise UserError(f"{path}: the list is empty; compare it with {_FORM}")
+
+
+def sample_from_record(record: Node, notes: Notes) -> Sample:
+    """One question and its history in the official form."""
+    question_id = record.get("question_id").text()
+    category = record.get("question_type").text()
+    if category not in CATEGORIES:
+        raise record.fault(f"question_type {category[:40]!r} is not one of {', '.join(CATEGORIES)}")
+    official_ids = [node.scalar() for node in record.get("haystack_session_ids").items()]
+    dates = [_datetime(node) for node in record.get("haystack_dates").items()]
+    histories = record.get("haystack_sessions").items()
+    if not len(official_ids) == len(dates) == len(histories):
+        counts = f"{len(official_ids)}, {len(dates)} and {len(histories)}"
+        raise record.fault(f"haystack_session_ids, haystack_dates and haystack_sessions differ in length ({counts})")
+    if not histories:
+        raise record.fault("haystack_sessions is empty")
+
+    order = sorted(range(len(dates)), key=dates.__getitem__)
+    if order != list(range(len(dates))):
+        notes.add("sessions out of time order: put in time order", question_id)
+    sessions, evidence, official_id = [], [], {}
+    for place, index in enumerate(order, start=1):
+        turns = []
+        for number, node in enumerate(histories[index].items(), start=1):
+            turn = Turn(f"S{place}:{number}", node.get("role").text(), node.get("content").text())
+            turns.append(turn)
+            if node.has("has_answer") and node.get("has_answer").value is True:
+                evidence.append(turn.id)
+        if turns:
+            sessions.append(Session(f"S{place}", dates[index], tuple(turns)))
+            official_id[f"S{place}"] = official_ids[index]
+        else:
+            notes.add("sessions without turns: left out", f"{question_id} {official_ids[index]}")
+    if not sessions:
+        raise record.fault("haystack_sessions holds no turn")
+
+    wanted = {node.scalar() for node in record.get("answer_session_ids").items()}
+    if unknown := sorted(wanted - set(official_ids)):
+        notes.add("evidence sessions that are not in the history: dropped", f"{question_id}: {', '.join(unknown)}")
+    if not evidence:
+        notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", question_id)
+    if not isinstance(record.get("answer").value, str):
+        notes.add("gold answers that are numbers: read as text", question_id)
+    unanswerable = question_id.endswith("_abs")
+    if unanswerable:
+        notes.add("ids that end in _abs: unanswerable, scored as abstention", question_id)
+
+    conversation_id = "h" + hashlib.blake2b(question_id.encode(), digest_size=6).hexdigest()
+    speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
+    question = Question(
+        id=question_id,
+        conversation_id=conversation_id,
+        text=record.get("question").text(),
+        gold=record.get("answer").scalar(),
+        category=category,
+        asked_at=_datetime(record.get("question_date")),
+        evidence=tuple(evidence),
+        evidence_sessions=tuple(session.id for session in sessions if official_id[session.id] in wanted),
+        unanswerable=unanswerable,
+    )
+    return Sample(Conversation(ConversationInfo(conversation_id, speakers), tuple(sessions)), (question,))
+
+
+def _datetime(node: Node) -> datetime:
+    text = node.text().strip()
+    match = _DATE.fullmatch(text)
+    try:
+        if match:
+            year, month, day, hour, minute = (int(part or 0) for part in match.groups())
+            return datetime(year, month, day, hour, minute)
+    except ValueError:
+        pass  # a 31st of February: told below like any other
+    raise node.fault(f"{text[:40]!r} is not a date like '2023/05/20 (Sat) 02:21'")
+
+
+def _pinned(path: Path, official_name: str, counts: dict[str, int]) -> list[str]:
+    total = sum(counts.values())
+    if path.name != official_name or total == _OFFICIAL_QUESTIONS:
+        return []
+    return [f"{total} questions, {_OFFICIAL_QUESTIONS} in the official file"]
+
+
+open_s, open_oracle, open_m = opener("longmemeval_s"), opener("longmemeval_oracle"), opener("longmemeval_m")

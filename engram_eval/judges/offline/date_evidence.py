@@ -1,0 +1,75 @@
+"""Dates: how far apart the gold's days and the answer's are, and how much coarser the answer is."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from engram_eval.judges.offline.parsed_text import View
+from engram_eval.language.dates import DateSpan, find_dates
+
+_RELATION = re.compile(r"\b(?:before|after|prior|later|around|week|weekend)\b", re.IGNORECASE)
+_ANCHOR = re.compile(r"\b(?:before|after|following|prior\s+to|of)\b", re.IGNORECASE)
+_NEAR = 3  # days that a generous judge forgives where the gold itself is "the week before"
+# What stands just before or after a date that is not meant to be exact.
+_ROUGHLY = re.compile(
+    r"\b(?:around|about|approximately|roughly|circa|near|towards?|some\s?time|somewhere|one|earlier|later|or)\b",
+    re.IGNORECASE,
+)
+_BEFORE = 25  # characters before a date in which such a word is looked for: "sometime during the ..."
+
+
+def compare_dates(question: View, gold: View, answer: View) -> tuple[dict[str, float], str]:
+    asked = {(span.start, span.end) for span in question.dates}
+    target = gold.dates[0]
+    spans = [span for span in answer.dates if (span.start, span.end) not in asked] or list(answer.dates)
+    if not spans:
+        return {}, f"no date where the gold is {target.text}"
+    best = min(spans, key=lambda span: (_gap(span, target), _days(span)))
+    gap = _gap(best, target)
+    wider = max(0.0, math.log(_days(best) / _days(target))) if gap == 0 else 0.0
+    same = (best.start, best.end) == (target.start, target.end)
+    rough = answer.short and not same and _days(best) > 1 and _is_rough(best, answer) and not _is_rough(target, gold)
+    features = {
+        "overlap": float(gap == 0),
+        "near": float(0 < gap <= _NEAR and _forgivable(best, target)),
+        "first": float(_gap(spans[0], target) == 0),
+        "coarser": float(wider > (_COARSER if answer.short else _MUCH_COARSER)),
+        "rough": float(rough),
+    }
+    where = "matches" if gap == 0 else f"{gap} days from" if gap > 1 else "1 day from"
+    remark = f"date {best.text} {where} the gold's {target.text}"
+    if wider > _COARSER:
+        remark += ", but is coarser"
+    return features, remark + (", told roughly" if rough else "")
+
+
+_COARSER = math.log(2)  # "early June" for a week of June is not; "in summer" for June is
+_MUCH_COARSER = math.log(6)  # in a long answer, which may name the season and tell the month elsewhere
+
+
+def _gap(one: DateSpan, other: DateSpan) -> int:
+    """Days between two spans; 0 if they share one."""
+    return max(0, (one.start - other.end).days, (other.start - one.end).days)
+
+
+def _days(span: DateSpan) -> int:
+    return max(1, (span.end - span.start).days + 1)
+
+
+def _is_rough(span: DateSpan, text: View) -> bool:
+    start, end = span.position
+    return _ROUGHLY.search(text.text[max(0, start - _BEFORE) : end]) is not None
+
+
+def _forgivable(given: DateSpan, target: DateSpan) -> bool:
+    """Of "the week before 9 June", a day of its neighbourhood; but not "the week before 16 June", which is another week."""
+    if not _RELATION.search(target.text):
+        return False
+    return (_days(given) == 1 and not _RELATION.search(given.text)) or _anchor(given) == _anchor(target)
+
+
+def _anchor(span: DateSpan) -> list[tuple[int, int]] | None:
+    """The days that a relative phrase counts from; of any other phrase the days that it names."""
+    tail = _ANCHOR.split(span.text, maxsplit=1)[-1]
+    return [(s.start.toordinal(), s.end.toordinal()) for s in find_dates(tail, said_on=span.start)]

@@ -1,0 +1,74 @@
+"""The offline judge: no key, no network, deterministic, well under a millisecond an answer.
+
+A logistic model over the features of `features.py`, fitted to recorded verdicts of an LLM judge by
+benchmarks/fit_offline_judge.py; what it was fitted to and how well it agrees stand beside its coefficients in
+parameters.json. Empty answers and abstention are decided by rule, before the model: they are a matter of form,
+not of degree.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engram_eval.judges.offline.abstention import abstains
+from engram_eval.judges.offline.features import compare
+from engram_eval.judges.offline.polarity import leading_side
+from engram_eval.language.words import words
+from engram_eval.types import Question, Verdict
+
+PARAMETERS = Path(__file__).with_name("parameters.json")
+
+
+class OfflineJudge:
+    """Judges as the LLM would whose verdicts it was fitted to, with the agreement that `agreement` tells."""
+
+    name = "offline"
+
+    def __init__(self) -> None:
+        parameters = _parameters()
+        self._intercept: float = parameters["intercept"]
+        self._threshold: float = parameters["threshold"]
+        self._coefficients: Mapping[str, float] = parameters["coefficients"]
+        llm, reached = parameters["verdicts_of"], parameters["agreement"]
+        self.agreement = (
+            f"agrees with {llm} on {reached['accuracy']:.1%} of {reached['answers']:,} recorded LoCoMo answers "
+            f"(Cohen's κ {reached['kappa']:.2f}, leave-one-conversation-out)"
+        )
+
+    async def judge(self, question: Question, answer: str) -> Verdict:
+        correct, reason = self._decide(question, answer)
+        return Verdict(correct, (correct,), reason)
+
+    def _decide(self, question: Question, answer: str) -> tuple[bool, str]:
+        if question.unanswerable and words(answer[:1_000]):
+            abstained = abstains(answer)
+            return abstained, "abstains, as it should" if abstained else "asserts an answer where there is none"
+        if ruled := by_rule(question.gold, answer):
+            return ruled
+        comparison = compare(question.text, question.gold, answer)
+        score = self._intercept + sum(self._coefficients.get(k, 0.0) * v for k, v in comparison.features.items())
+        probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
+        correct = probability >= self._threshold
+        compared = f"p={probability:.2f}, {'at least' if correct else 'under'} {self._threshold:.2f}"
+        return correct, f"{comparison.remark}; {compared}"
+
+
+def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
+    """What needs no model: an empty answer, and one that abstains. "No, there is no record of it" answers yes or no."""
+    if not words(answer[:1_000]):
+        return False, "the answer is empty"
+    if not abstains(answer) or (leading_side(gold) and leading_side(answer)):
+        return None
+    expected = abstains(gold)
+    return expected, "abstains, as the gold does" if expected else "abstains from a question that has an answer"
+
+
+@cache
+def _parameters() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(PARAMETERS.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,36 @@
+"""Cutting a sentence down to the words that answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from engram_eval.language.words import STOPWORDS
+
+_INTERJECTION = (
+    r"(?:yeah|yep|yup|yes|no|nope|nah|thanks|thank you|thx|wow|hey|hi|hello|oh|well|so|and|but|or|haha|lol|aw+|definitely|"
+    r"absolutely|sure thing|sure|totally|exactly|btw|by the way|honestly|actually|also|plus|anyway|okay|ok|right|of course|"
+    r"cool|great|nice|awesome|unfortunately|congrats)"
+)
+# "Thanks, Ann!", "Well, by the way, ...": what opens a turn and tells nothing. The name of whom it is said to goes with it.
+_OPENING = re.compile(
+    rf"^(?:{_INTERJECTION}\b(?:\s+so much|\s+a lot)?(?:,?\s+(?-i:[A-Z][a-z]+)(?=[,!.]))?(?:\s*[,!.…–—-]+\s*|\s+(?=[a-z])))+",
+    re.IGNORECASE,
+)
+
+
+def without_opening(sentence: str) -> str:
+    return _OPENING.sub("", sentence)
+
+
+def clause(sentence: str, speakers: Iterable[str], limit: int) -> str:
+    """The sentence in at most `limit` words, without its opening, without the name of whom it is said to, and without words
+    of grammar at the cut. (Choosing the clauses that hold the rarest words instead answered no better.)"""
+    text = without_opening(sentence)
+    for name in speakers:
+        text = re.sub(rf"^{re.escape(name)}[,!]\s+|,\s+{re.escape(name)}(?=[.!?,]|$)", "", text)
+    said = (text.strip() or sentence).split()
+    cut = said[:limit]
+    while len(said) > limit and len(cut) > 1 and cut[-1].lower() in STOPWORDS:
+        cut.pop()
+    return " ".join(cut).strip(" ,;:–—-")

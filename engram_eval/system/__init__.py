@@ -1,0 +1,1 @@
+"""Files, folders, SQLite, the network and tasks."""

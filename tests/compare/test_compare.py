@@ -1,0 +1,248 @@
+"""The tables as a person sees them, held as golden files (`REGOLD=1 pytest tests/test_compare.py` writes them anew)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from engram_eval.compare.comparison import Comparison, compare
+from engram_eval.errors import UserError
+from engram_eval.metrics.failure_stage import KeyErrors
+from engram_eval.results.folder import RunFolder
+from engram_eval.tables.render import print_rich, to_csv, to_markdown
+from tests.records import PRICED, backend, manifest, priced_run, record, run
+
+_GOLDEN = Path(__file__).parents[1] / "golden"
+_OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest()["backends"].items()}
+
+
+def _folder(path: Path, **changes: object) -> RunFolder:
+    folder = RunFolder(path)
+    folder.create(manifest(**changes))
+    with folder.appending() as writer:
+        for item in run():
+            writer.append(item)
+    return folder
+
+
+def _text(result: Comparison, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False, color_system=None)
+    print_rich(result.tables, console)
+    for note in result.notes:
+        console.print(note, markup=False)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("name", ["table.txt", "narrow.txt", "table.md", "table.csv"])
+def test_rendered_tables(tmp_path: Path, name: str) -> None:
+    result = compare([_folder(tmp_path / "mine")])
+    rendered = {
+        "table.txt": lambda: _text(result, 200),
+        "narrow.txt": lambda: _text(result, 100),
+        "table.md": lambda: to_markdown(result.tables),
+        "table.csv": lambda: to_csv([{**row, "run": "mine"} for row in result.rows]),
+    }[name]()
+    golden = _GOLDEN / name
+    if os.environ.get("REGOLD"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "priced")
+    folder.create(manifest(backends=PRICED, judge={"name": "llm", "agreement": ""}, probe={"note": "Judge probe: so."}))
+    with folder.appending() as writer:
+        for item in priced_run():
+            writer.append(item)
+    result = compare([folder])
+    assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
+    rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(result.notes) + "\n"
+    golden = _GOLDEN / "money.md"
+    if os.environ.get("REGOLD"):
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> None:
+    labelled = {**manifest()["dataset"], "name": "longmemeval_s"}
+    result = compare([_folder(tmp_path / "labelled", dataset=labelled)])
+    table = next(table for table in result.tables if table.title.startswith("Sessions"))
+    assert [[shown for shown, _ in line] for line in table.cells()] == [
+        ["none", "–", "–", "–", "–", "–"],
+        ["engram", "1.0", "0.667", "0.667", "0.667", "0.667"],
+        ["bm25", "1.0", "0.500", "0.500", "0.500", "0.500"],
+        ["oracle", "1.0", "–", "–", "–", "–"],
+    ]
+    assert any(note.startswith("Sessions: ") for note in result.notes)
+    other = compare([_folder(tmp_path / "locomo")])
+    assert not any("Sessions" in text for text in [*other.notes, *(table.title for table in other.tables)])
+
+
+def test_csv_holds_numbers_unrounded(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(compare([_folder(tmp_path / "mine")]).rows))))
+    engram = next(row for row in rows if row["backend"] == "engram")
+    assert float(engram["accuracy"]) == pytest.approx(2 / 3)
+
+
+def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path: Path) -> None:
+    result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", backends=_OTHER_SETTINGS)])
+    labels = [row["backend"] for row in result.tables[0].rows]
+    assert "engram (one)" in labels
+    assert "engram (two)" in labels
+    assert [(pair.first, pair.second) for pair in result.pairs] == [
+        ("bm25 (one)", "engram (one)"),  # the best, as there is no full history
+        ("engram (two)", "engram (one)"),
+        ("bm25 (two)", "bm25 (one)"),
+    ]
+    assert result.unlike == []
+
+
+def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -> None:
+    llm = {"name": "llm", "model": "m", "votes": 3, "agreement": ""}
+    changes = {
+        "budget": 500,
+        "judge": llm,
+        "prompts": {"judge_locomo_v2": "ab" * 32, "engram_router_v2": "cd" * 32},
+        "dataset": {**manifest()["dataset"], "sha256": "cd"},
+    }
+    folders = [_folder(tmp_path / "one", prompts={"judge_locomo_v1": "ef" * 32}), _folder(tmp_path / "two", **changes)]
+    with pytest.raises(UserError) as refused:
+        compare(folders)
+    said = str(refused.value)
+    for difference in (
+        "the dataset differs (one: ab, two: cd)",
+        "the judge differs (one: offline, two: llm)",
+        "the budget differs (one: 916, two: 500)",
+        "the judge's set of prompts differs (one: judge_locomo_v1 efefefefefef, two: judge_locomo_v2 abababababab)",
+    ):
+        assert difference in said
+    assert said.endswith("with --allow-different")
+    assert "reader" not in said
+    assert "router" not in said  # a memory's own prompts are a setting of the memory's
+
+
+def test_unlike_runs_that_are_set_side_by_side_all_the_same_say_so_everywhere(tmp_path: Path) -> None:
+    one, two = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
+    result = compare([one, two], allow_different=True)
+    assert "These runs do not compare: the budget differs (one: 916, two: 500)." in result.notes
+    assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
+    assert not any(best for table in result.tables for line in table.cells() for _, best in line)
+    assert result.to_json()["these_runs_do_not_compare"] == ["the budget differs (one: 916, two: 500)"]
+    rows = list(csv.DictReader(io.StringIO(to_csv(result.rows))))
+    assert all("budget differs" in row["these_runs_do_not_compare"] for row in rows)
+    assert ("engram (two)", "engram (one)") in [(pair.first, pair.second) for pair in result.pairs]
+
+
+def test_questions_of_other_data_are_not_paired_whatever_their_ids(tmp_path: Path) -> None:
+    other = {**manifest()["dataset"], "sha256": "cd"}
+    result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", dataset=other)], allow_different=True)
+    assert all(pair.first.endswith(pair.second[-5:]) for pair in result.pairs)
+
+
+def test_all_pairs_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
+    named = {name: backend() for name in ("engram", "bm25", "dense")}
+    folder = RunFolder(tmp_path / "mine")
+    folder.create(manifest(backends={**named, "degraded": backend(control=True), "none": backend(control=True)}))
+    with folder.appending() as writer:
+        for label in (*named, "degraded", "none"):
+            for item in run()[4:8]:
+                writer.append(replace(item, backend=label))
+    pairs = {(pair.first, pair.second) for pair in compare([folder], all_pairs=True).pairs}
+    assert len(pairs) == 6
+    assert ("degraded", "engram") in pairs
+    assert not any("none" in pair for pair in pairs)
+    assert len(compare([folder]).pairs) == 3
+
+
+def test_controls_are_never_marked_as_best_however_many_runs_there_are(tmp_path: Path) -> None:
+    for folders in (["one"], ["one", "two"], ["a/run", "b/run"]):
+        result = compare([_folder(tmp_path / str(len(folders)) / name) for name in folders])
+        marked = {
+            line[0][0].partition(" ")[0]
+            for table in result.tables
+            for line in table.cells()
+            if any(best for _, best in line)
+        }
+        assert marked == {"engram", "bm25"}
+        assert len({row["backend"] for row in result.rows}) == len(result.rows)
+
+
+def test_what_a_backend_is_allowed_stands_beneath_the_table(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "mine")
+    folder.create(manifest(backends={"mine": backend(paraphrases=True), "peek": backend(sees_evidence=True)}))
+    notes = " ".join(compare([folder]).notes)
+    assert "mine paraphrases" in notes
+    assert "peek is shown the evidence" in notes
+
+
+def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "two")
+    other.create(manifest())
+    with other.appending() as writer:
+        for item in run():
+            writer.append(replace(item, question_id=f"other {item.question_id}"))
+    folders = [_folder(tmp_path / "one"), other]
+    with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):
+        compare(folders)
+    result = compare(folders, allow_different=True)
+    assert not any(best for table in result.tables for line in table.cells() for _, best in line)
+
+
+def test_an_unfinished_run_is_told_where_it_does_not_compare(tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "two")
+    other.create(manifest())
+    with other.appending() as writer:
+        writer.append(run()[4])
+    with pytest.raises(UserError, match=r"differs \(1 of 4 in common\); two is not finished;"):
+        compare([_folder(tmp_path / "one"), other])
+
+
+def test_what_was_measured_on_stands_above_the_table(tmp_path: Path) -> None:
+    assert compare([_folder(tmp_path / "one")]).data == ["Data: locomo, 2 conversations, 4 questions: here"]
+
+
+def test_offline_scores_are_labelled(tmp_path: Path) -> None:
+    notes = " ".join(compare([_folder(tmp_path / "mine")]).notes)
+    assert "not LLM-judge scores" in notes
+    assert "The judge agrees with a judge in 9 of 10." in notes
+    assert "bm25: 1 of 4 questions ended in an error and count neither as right nor as wrong" in notes
+
+
+def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "mine")
+    folder.create(manifest(backends={"[red]x|y[/red]": backend()}))
+    with folder.appending() as writer:
+        writer.append(record(backend="[red]x|y[/red]"))
+    result = compare([folder])
+    assert "[red]x|y[/red]" in _text(result, 200)
+    assert "[red]x\\|y[/red]" in to_markdown(result.tables)
+
+
+def test_summaries_are_json(tmp_path: Path) -> None:
+    result = compare([_folder(tmp_path / "mine")])
+    assert json.loads(json.dumps(result.summaries))
+    found = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert [(pair["first"], pair["second"], pair["word"]) for pair in found["pairs"]] == [
+        ("bm25", "engram", "cannot tell")
+    ]
+
+
+def test_known_key_errors_are_left_out_of_a_second_score(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "mine")
+    both = compare([folder], key_errors=KeyErrors(Path("known.json"), {"b:q2": "wrong date", "zz": "nothing"}))
+    engram = next(row for row in both.rows if row["backend"] == "engram")
+    assert engram["accuracy"] == pytest.approx(2 / 3)
+    assert engram["without_key_errors"]["accuracy"] == 1.0
+    assert engram["without_key_errors"]["answered"] == 2
+    assert engram["causes"]["judge or key in doubt"] == 1
+    assert "without key errors" in to_markdown(both.tables[:1])
+    assert "without key errors" not in to_markdown(compare([folder]).tables[:1])

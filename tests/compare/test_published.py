@@ -1,0 +1,242 @@
+"""Our figures beside the published ones: the table as a person sees it (REGOLD=1 writes it anew), and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engram_eval.compare.published import paper_tables, published
+from engram_eval.datasets.locomo.loader import CATEGORIES
+from engram_eval.datasets.longmemeval.loader import CATEGORIES as LONGMEMEVAL_CATEGORIES
+from engram_eval.metrics.summary import summarise
+from engram_eval.registry import open_backend
+from engram_eval.results.manifest import READER
+from engram_eval.results.record import Record
+from engram_eval.tables.render import to_markdown
+from engram_eval.tables.table import Table
+from tests.records import backend, manifest, record
+
+_GOLDEN = Path(__file__).parents[1] / "golden" / "paper.md"
+_HEADLINE = ["multi-hop", "temporal", "open-domain", "single-hop"]
+_RULES = {"router": "rules", "extractor": "rules", "ranker": "hybrid", "typed": True, "k": 40, "total": 60}
+_PAPER = {"router": "llm", "extractor": "llm", "ranker": "dense", "typed": True, "k": 20, "total": 25}
+_OPENAI = {"model": "gpt-4o-mini", "endpoint": "https://api.openai.com/v1"}
+
+
+def _manifest(**values: Any) -> dict[str, Any]:
+    """A run of the whole of LoCoMo, as it was published."""
+    return manifest(
+        **{
+            "dataset": {
+                "name": "locomo", "sha256": "ab", "origin": "here", "categories": [*_HEADLINE, "adversarial"],
+                "headline": _HEADLINE, "questions": 1986, "conversations": 10,
+            },
+            "backends": {
+                "none": backend(control=True),
+                "engram": {**backend(), "settings": _RULES},
+                "engram:paper": {**backend(), "settings": _PAPER},
+                "full-history": backend(limit="window"),
+            },
+            "reader": {"name": "llm", "model": "gpt-4o-mini", "window": 128_000},
+            "judge": {"name": "llm", "model": "gpt-4o-mini", "votes": 1, "agreement": ""},
+            "models": {"reader": _OPENAI, "judge": _OPENAI},
+            "prompts": {"reader_locomo_v1": "ab"},
+            **values,
+        }
+    )  # fmt: skip
+
+
+def _records(label: str, right: float, asked: int = 1540, **values: Any) -> list[Record]:
+    """`right` % of them right, in ten conversations alike."""
+    return [
+        record(
+            backend=label, conversation_id=f"c{i % 10}", question_id=f"q{i}", category=_HEADLINE[i % 4],
+            correct=i < asked * right / 100, **{"recall_s": 0.2, "answer_s": 1.3, **values},
+        )
+        for i in range(asked)
+    ]  # fmt: skip
+
+
+def _paper(*runs: tuple[dict[str, Any], list[Record]]) -> tuple[list[Table], list[str]]:
+    manifests = {f"results/run{i}": of for i, (of, _) in enumerate(runs)}
+    return paper_tables(manifests, {f"results/run{i}": summarise(found, of) for i, (of, found) in enumerate(runs)})
+
+
+def _cells(table: Table) -> dict[str, dict[str, str]]:
+    """Cells by system (the published before ours) and column."""
+    names = [column.name for column in table.columns]
+    return {line[0][0]: dict(zip(names, (shown for shown, _ in line), strict=True)) for line in table.cells()}
+
+
+def test_the_table_and_its_notes_as_a_person_sees_them() -> None:
+    engram, paper = _records("engram", 70), _records("engram:paper", 78)
+    whole = _records("full-history", 60, context_tokens=23_000, answer_s=9.0)
+    tables, notes = _paper((_manifest(), [*engram, *paper, *whole, *_records("none", 5)]))
+    rendered = to_markdown(tables) + "\n" + "".join(f"- {note}\n" for note in notes)
+    if os.environ.get("REGOLD"):
+        _GOLDEN.write_text(rendered)
+    assert rendered == _GOLDEN.read_text()
+
+
+def test_the_difference_is_in_points_and_the_published_figure_is_looked_for_in_our_interval() -> None:
+    (table,), _ = _paper((_manifest(), [*_records("engram", 70), *_records("engram:paper", 78)]))
+    near, far = _cells(table)["engram:paper"], _cells(table)["engram"]
+    assert (near["published in interval"], far["published in interval"]) == ("yes", "no")
+    assert (far["score"], far["difference"]) == ("70.00", "−7.5")
+    assert not any(best for line in table.cells() for _, best in line)
+
+
+def test_what_was_done_as_published_is_not_said_to_differ() -> None:
+    found = _records("engram:paper", 78)
+    backends = {"engram:paper": {**backend(), "settings": _PAPER}}
+    _, notes = _paper((_manifest(backends=backends), found))
+    assert not [note for note in notes if "as published" in note or "compare" in note]
+    assert any("k = 20 and total = 25 could not be checked against the paper's text" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"reader": {"name": "llm", "model": "gpt-4.1", "window": 1}}, "answer model gpt-4.1 (published: gpt-4o-mini)"),
+        ({"judge": {"name": "llm", "model": "m"}}, "judge model m (published: gpt-4o-mini)"),
+        ({"judge": {"name": "llm:strict", "model": "gpt-4o-mini"}}, "judge llm:strict (published: llm)"),
+        ({"judge": {"name": "llm", "model": "gpt-4o-mini", "votes": 3}}, "embedder static, 3 judge votes"),
+        ({"embedder": {"name": "openai:e", "dimensions": 9}}, "embedder openai:e, 1 judge vote"),
+        ({"budget": 500}, "a budget of 500 tokens (published: 916 used)"),
+        (
+            {"models": {"reader": {"model": "m", "endpoint": "http://localhost:11434/v1"}}},
+            "Latency does not compare: the answers came from http://localhost:11434/v1",
+        ),
+        (
+            {"usage": {"reader": {"calls": 40.0, "cached": 3.0}}},
+            "Latency: 3 of 40 answers came from the cache and count with the time that they took",
+        ),
+    ],
+)
+def test_what_differs_from_the_published_run_is_said(changes: dict[str, Any], told: str) -> None:
+    _, notes = _paper((_manifest(**changes), _records("engram", 70)))
+    assert told in " ".join(notes)
+
+
+def test_fewer_questions_of_fewer_conversations_are_said() -> None:
+    part = _manifest()
+    part["dataset"] |= {"conversations": 1, "questions": 40, "headline": ["temporal"]}
+    _, notes = _paper((part, _records("engram", 70, asked=40)))
+    assert "1 conversation (published: 10); 10 questions scored (published: 1,540); scored over temporal (" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"judge": {"name": "offline", "agreement": "-"}}, "ours are the offline judge's, theirs an LLM judge's"),
+        (
+            {"reader": {"name": "offline", "model": "offline", "window": 1}},
+            "ours are verdicts on the offline reader's answers, theirs",
+        ),
+        (
+            {"reader": {"name": "offline", "model": "offline", "window": 1}, "judge": {"name": "offline", "agreement": ""}},
+            "ours are the offline judge's on the offline reader's answers, theirs",
+        ),
+    ],
+)  # fmt: skip
+def test_offline_scores_do_not_compare_at_all(changes: dict[str, Any], told: str) -> None:
+    (table,), notes = _paper((_manifest(**changes), _records("engram", 70)))
+    assert notes[0].startswith("These scores and the published ones do not compare at all")
+    assert told in notes[0]
+    ours = _cells(table)["engram"]
+    assert (ours["score"], ours["difference"], ours["published in interval"]) == ("70.00", "–", "–")
+    timed = "–" if "reader" in changes else "1.50"
+    assert ours["p50 s"] == timed
+
+
+def test_answers_made_elsewhere() -> None:
+    mine = _manifest(
+        reader={"name": READER, "model": "unknown", "window": 0},
+        backends={"mem0": backend(limit="unknown")},
+        embedder={"name": None, "dimensions": None},
+        budget=None,
+    )
+    (table,), notes = _paper((mine, _records("mem0", 66, context_tokens=None, recall_s=None, answer_s=None)))
+    ours = _cells(table)["mem0"]
+    assert (ours["tokens"], ours["p50 s"]) == ("–", "–")
+    assert ours["difference"] != "–"
+    said = " ".join(notes)
+    assert "the answers were made elsewhere, by a model not known here (published: gpt-4o-mini)" in said
+    assert "mem0 is not Mem0 as published: its settings and its budget are not known here" in said
+    assert "this project's judge prompts, an embedder that is not known" in said
+    assert "Latency is as the file of answers tells it" in said
+
+
+def test_nothing_is_published_of_dialogues_that_are_made() -> None:
+    made = _manifest()
+    made["dataset"]["name"] = "synthetic"
+    tables, notes = _paper((made, _records("engram", 70)))
+    assert tables == []
+    assert notes == ["synthetic: there is nothing published to compare with. Its dialogues are made by this project."]
+
+
+def test_runs_of_both_benchmarks_have_a_table_each() -> None:
+    other = _manifest(budget=1200, backends={"engram": {**backend(), "settings": _RULES}})
+    other["dataset"] |= {"name": "longmemeval_s", "headline": ["multi-session"], "categories": ["multi-session"]}
+    long = _records("engram", 70, asked=500)
+    tables, notes = _paper((_manifest(), _records("engram", 70)), (other, long))
+    assert [table.title.split(":")[1].split()[0] for table in tables] == ["locomo", "longmemeval_s"]
+    assert list(_cells(tables[1])) == ["ENGRAM", "engram (run1)", "full history"]
+    assert not any("run1" in note and "a budget of" in note for note in notes)  # 1,200 are as published
+    assert any(
+        note.startswith("run1: ") and "judge model gpt-4o-mini (published: not known here)" in note for note in notes
+    )
+
+
+def test_a_backend_answers_by_its_preset_before_its_name() -> None:
+    labels = ["engram:dense", "engram", "engram:paper", "engram:paper-untyped", "bm25"]
+    backends = {label: backend() for label in labels}
+    found = [item for label in labels for item in _records(label, 50, asked=20)]
+    (table,), _ = _paper((_manifest(backends=backends), found))
+    assert list(_cells(table))[:7] == [
+        "ENGRAM", "engram:paper", "engram", "engram:dense", "full history", "ENGRAM, one untyped store", "engram:paper-untyped",
+    ]  # fmt: skip
+
+
+def test_a_run_without_a_published_memory_or_without_records() -> None:
+    _, notes = _paper((_manifest(backends={"bm25": backend()}), []))
+    assert notes[0].startswith(
+        "None of these backends answers to a published system; these would: engram:paper, engram,"
+    )
+    (table,), _ = _paper((_manifest(), []))
+    assert _cells(table)["engram"]["score"] == "–"
+
+
+def test_the_file_of_published_figures_is_sound() -> None:
+    entries = published()
+    reproduced = {(e.benchmark, e.name): (e.score, e.tokens, e.p50_s) for e in entries if e.source.startswith("arXiv")}
+    assert reproduced["locomo", "ENGRAM"] == (77.55, (916, 916), 1.487)
+    assert reproduced["locomo", "full history"][0] == 72.60
+    assert reproduced["longmemeval_s", "ENGRAM"][0] == 71.40
+    assert reproduced["longmemeval_s", "full history"][0] == 56.20
+    for entry in entries:
+        known = {"locomo": CATEGORIES.values(), "longmemeval_s": LONGMEMEVAL_CATEGORIES}[entry.benchmark]
+        assert {*entry.categories, *entry.by_category} <= set(known)
+        assert set(entry.unchecked) <= set(entry.settings)
+        for name in entry.backends:
+            if name.startswith(("engram", "full-history")):
+                assert set(entry.settings) <= set(vars(open_backend(name, {}))), name  # the names of our settings
+
+
+def test_the_paper_preset_is_the_published_setting() -> None:
+    ours = vars(open_backend("engram:paper", {}))
+    entry = next(e for e in published() if e.name == "ENGRAM")
+    assert {name: ours[name] for name in entry.settings} == dict(entry.settings)
+
+
+def test_the_file_holds_no_field_that_nobody_reads() -> None:
+    from engram_eval.compare import published as paper
+
+    read = set(paper.Published.__dataclass_fields__)
+    for group in tomllib.loads((Path(paper.__file__).with_name("published.toml")).read_text())["measured"]:
+        assert {*group} - {"system"} <= read
+        assert all({*system} <= read for system in group["system"])

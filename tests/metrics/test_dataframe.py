@@ -1,0 +1,70 @@
+"""A run as a data frame, and the files made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import engram_eval
+from engram_eval.cli.main import main
+from engram_eval.results.folder import RunFolder
+from tests.records import manifest, run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(manifest())
+    with folder.appending() as writer:
+        for item in run():
+            writer.append(item)
+    return folder.path
+
+
+def test_one_row_a_record_with_typed_columns(folder: Path) -> None:
+    frame = engram_eval.load(folder)
+    assert len(frame) == len(run())
+    assert str(frame["correct"].dtype) == "boolean"
+    assert frame[frame["status"] == "error"]["correct"].isna().all()  # an error is not a wrong answer
+    means = frame[frame["category"] != "adversarial"].groupby("backend", observed=True)["correct"].mean()
+    assert means["engram"] == pytest.approx(2 / 3)
+    engram = frame[frame["backend"] == "engram"].iloc[0]
+    assert engram["latency_s"] == pytest.approx(engram["recall_s"] + engram["answer_s"])
+    assert engram["judge_name"] == "offline"
+
+
+def test_two_runs_are_told_apart(folder: Path) -> None:
+    frame = engram_eval.load(folder, str(folder))
+    assert len(frame) == 2 * len(run())
+    assert list(frame["run"].cat.categories) == [str(folder)]
+
+
+@pytest.mark.parametrize("name", ["records.parquet", "records.csv"])
+def test_export(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / name
+    assert main(["export", str(folder), "-o", str(out)]) == 0
+    assert f"{len(run())} records written" in capsys.readouterr().out
+    back = pd.read_parquet(out) if out.suffix == ".parquet" else pd.read_csv(out)
+    assert len(back) == len(run())
+    assert list(back["question_id"]) == [item.question_id for item in run()]
+    first = back[back["backend"] == "engram"].iloc[0]
+    assert list(first["retrieved_sessions"]) in (["D1"], list("D1"))  # a list, or in CSV a text
+    assert back["correct"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["{run}", "-o", "/nowhere/x.csv"], "/nowhere/x.csv: cannot be written"),
+        (["{run}", "-o", "/nowhere/x.parquet"], "/nowhere/x.parquet: cannot be written"),
+        (["{run}", "-o", "x.xls"], "x.xls: is neither .parquet nor .csv"),
+        (["/nowhere", "-o", "x.csv"], "is /nowhere the folder of a run?"),
+    ],
+)
+def test_what_cannot_be_written_is_one_sentence(
+    folder: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *(argument.format(run=folder) for argument in arguments)]) == 2
+    assert sentence in capsys.readouterr().err

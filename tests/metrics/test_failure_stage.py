@@ -1,0 +1,142 @@
+"""Why an answer is wrong, on records made by hand; and the commands that lead down to a single question."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engram_eval.cli.main import main
+from engram_eval.errors import UserError
+from engram_eval.metrics.failure_stage import Cause, KeyErrors, cause_of, read_key_errors
+from engram_eval.metrics.summary import summarise
+from engram_eval.results.record import Record
+from tests.datasets.test_locomo import _RECORD
+from tests.records import failed, manifest, record
+
+
+def _wrong(**values: Any) -> Record:
+    common = {"correct": False, "f1": 0.0, "evidence": ["D1:1", "D1:2"], "evidence_stored": ["D1:1", "D1:2"]}
+    return record(**{**common, "evidence_found": [], "judge": {"name": "offline", "votes": [False]}, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [
+        ({"evidence_stored": ["D1:1"], "evidence_found": ["D1:1"]}, Cause.NOT_STORED),
+        ({"evidence_found": ["D1:1"]}, Cause.NOT_RECALLED),
+        ({"evidence_left_out": ["D1:1"]}, Cause.NOT_RECALLED),  # the other was not recalled at all
+        ({"evidence_found": ["D1:1"], "evidence_left_out": ["D1:2"]}, Cause.CUT),
+        ({"evidence_found": ["D1:1", "D1:2"]}, Cause.NOT_USED),
+        ({"evidence": [], "answer_in_context": True}, Cause.NOT_USED),
+        ({"evidence": [], "answer_in_context": False}, Cause.NOT_RECALLED),
+        ({"unanswerable": True}, Cause.NOT_ABSTAINED),
+        ({"judge": {"name": "llm", "votes": [False, True, False]}}, Cause.IN_DOUBT),
+        ({"f1": 0.9}, Cause.IN_DOUBT),
+        ({"unanswerable": True, "f1": 1.0}, Cause.NOT_ABSTAINED),
+        ({"correct": True}, None),
+    ],
+)
+def test_the_stage_at_which_it_was_lost(values: dict[str, Any], cause: Cause | None) -> None:
+    assert cause_of(_wrong(**values)) == cause
+
+
+def test_an_error_has_no_cause_and_a_known_key_error_is_doubt() -> None:
+    assert cause_of(failed()) is None
+    known = KeyErrors(Path("x"), {"q": "the date is another"})
+    assert cause_of(_wrong(question_id="q", evidence_stored=[]), known) == Cause.IN_DOUBT
+    assert cause_of(_wrong(question_id="p", evidence_stored=[]), known) == Cause.NOT_STORED
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c"]), unique=True), st.data())
+def test_every_wrong_answer_has_one_cause(evidence: list[str], data: st.DataObject) -> None:
+    some = st.lists(st.sampled_from(evidence), unique=True) if evidence else st.just([])
+    stored = data.draw(some)
+    found = [turn for turn in data.draw(some) if turn in stored]
+    item = _wrong(evidence=evidence, evidence_stored=stored, evidence_found=found, evidence_left_out=data.draw(some))
+    assert cause_of(item) is not None
+
+
+def test_the_summary_counts_them_over_the_headline() -> None:
+    records = [_wrong(question_id="1"), _wrong(question_id="2", category="adversarial"), record(question_id="3")]
+    causes = summarise(records, manifest())["backends"]["engram"]["causes"]
+    assert causes == {str(cause): int(cause == Cause.NOT_RECALLED) for cause in Cause}
+
+
+def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "known.json"
+    entries = [
+        {"question_id": "a", "reason": "wrong year"},
+        {"question_id": "b", "error_type": "WRONG_CITATION"},
+        {"question_id": "c", "error_type": "HALLUCINATION"},
+    ]
+    path.write_text(json.dumps(entries))
+    assert read_key_errors(path).reasons == {"a": "wrong year", "c": "HALLUCINATION"}
+
+
+@given(
+    st.binary(max_size=60)
+    | st.recursive(st.none() | st.text(max_size=5), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_whatever_the_bytes_there_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("known") / "known.json"
+    path.write_bytes(content)
+    try:
+        read_key_errors(path)
+    except UserError as error:
+        assert str(path) in str(error)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    data = tmp_path / "locomo.json"
+    data.write_text(json.dumps([_RECORD]))
+    assert main(["run", "--data", str(data), "--backend", "bm25", "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def test_a_question_is_shown_with_its_context_and_the_evidence_marked(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["show", str(run), "conv-7:q0"]) == 0
+    out = capsys.readouterr().out
+    assert "question  What did Ann adopt?" in out
+    assert "gold      A dog" in out
+    marked = [line for line in out.splitlines() if line.startswith(">> ")]
+    assert len(marked) >= 2  # in bm25's context and in the oracle's
+    assert len(set(marked)) == 1
+    assert main(["show", str(run), "conv-7:q0", "--backend", "none"]) == 0
+    assert "bm25" not in capsys.readouterr().out
+
+
+def test_failures_are_listed_by_cause(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+    expected = [r for r in wrong if r["backend"] == "bm25" and r["correct"] is False]
+    capsys.readouterr()
+    assert main(["failures", str(run)]) == 0
+    assert f"{len(expected)} of {len(expected)} wrong answers" in capsys.readouterr().out
+    assert main(["failures", str(run), "--backend", "none", "--cause", "stored"]) == 0
+    assert "  none  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["show", "{run}", "nope"], "has no record of question 'nope'"),
+        (["show", "{run}", "conv-7:q0", "--backend", "nope"], "has no backend 'nope'; it has none, bm25, oracle"),
+        (["failures", "{run}", "--cause", "luck"], "--cause 'luck': is none of not stored"),
+        (["failures", "{run}", "--known-errors", "/nowhere"], "/nowhere: cannot be read"),
+        (["failures", "/nowhere"], "is /nowhere the folder of a run?"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    run: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main([argument.format(run=run) for argument in arguments]) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,71 @@
+"""The judge probe in whole runs: measured, told under the table, free the second time, and switchable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engram_eval.cli.main import main
+from tests.llm.server import Server
+from tests.model import judges, plays
+
+pytestmark = pytest.mark.usefixtures("key")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "dialogues.json"
+    assert main(["datasets", "generate", "--conversations", "1", "--out", str(path)]) == 0
+    return path
+
+
+def _run(data: Path, out: Path, server: Server, *arguments: str) -> int:
+    llm = ["--judge", "llm", "--reader", "offline", "--model", "gpt-4o-mini", "--base-url", server.url]
+    few = ["--backend", "bm25", "--no-controls", "--limit", "40", "--categories", "1,2,3,4"]
+    return main(["run", "--data", str(data), *few, "--out", str(out), *llm, *arguments])
+
+
+def _probe(run: Path) -> dict[str, Any]:
+    probe: dict[str, Any] = json.loads((run / "manifest.json").read_text())["probe"]
+    return probe
+
+
+def test_a_judge_that_passes_everything_is_found_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yes = json.dumps({"reason": "fine", "verdict": "CORRECT"})
+    with Server(answer=plays(judge=lambda _: yes)) as server:
+        assert _run(data, tmp_path / "run", server) == 0
+    probe = _probe(tmp_path / "run")
+    assert probe["false_accept"]["rate"] == 1.0
+    assert probe["false_reject"]["rate"] == 0.0
+    out = capsys.readouterr().out
+    assert (
+        f"Judge probe: accepted {probe['false_accept']['count']} of {probe['false_accept']['n']} wrong answers" in out
+    )
+    lines = [json.loads(line) for line in (tmp_path / "run" / "probe.jsonl").read_text().splitlines()]
+    assert len(lines) == probe["n"]
+    assert {line["kind"] for line in lines} == {"paraphrase", "vague", "corrupted"}
+
+
+def test_a_judge_that_looks_for_the_gold_rejects_what_is_put_otherwise(data: Path, tmp_path: Path) -> None:
+    with Server(answer=plays(judge=judges)) as server:
+        assert _run(data, tmp_path / "run", server) == 0
+        sent = len(server.asked)
+        assert _run(data, tmp_path / "again", server) == 0
+        assert len(server.asked) == sent
+    assert _probe(tmp_path / "run") == _probe(tmp_path / "again")
+    assert _probe(tmp_path / "run")["false_reject"]["rate"] > 0  # "7 May 2023" is not in "May 7th, 2023"
+
+
+def test_it_can_be_left_out_and_the_offline_judge_has_none(data: Path, tmp_path: Path) -> None:
+    with Server(answer=plays()) as server:
+        assert _run(data, tmp_path / "run", server, "--no-probe") == 0
+        assert len(server.asked) <= 40
+        assert _run(data, tmp_path / "offline", server, "--judge", "offline") == 0
+    for name in ("run", "offline"):
+        assert "probe" not in json.loads((tmp_path / name / "manifest.json").read_text())
+        assert not (tmp_path / name / "probe.jsonl").exists()
