@@ -37,7 +37,7 @@ $(INSTALLED): pyproject.toml requirements-model.txt
 	@touch $@
 
 bench: $(INSTALLED) ## compare memories: LoCoMo if it can be had, else synthetic dialogues
-	$(BIN)/engram-eval run benchmarks/$(EXPERIMENT).toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(OUT),--out '$(OUT)') $(if $(MODEL),--model '$(MODEL)' --paper $(if $(EMBEDDER),--embedder '$(EMBEDDER)')) $(if $(MAX_COST),--max-cost $(MAX_COST))
+	$(BIN)/engram-eval run benchmarks/$(EXPERIMENT).toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(OUT),--out '$(OUT)') $(if $(MODEL),--model '$(MODEL)' --published $(if $(EMBEDDER),--embedder '$(EMBEDDER)')) $(if $(MAX_COST),--max-cost $(MAX_COST))
 
 check: $(INSTALLED) ## hold this project's own memories against the committed baseline
 	rm -rf results/check

@@ -26,7 +26,7 @@ async def evidence_recall(backend: str, sample: Sample, settings: Mapping[str, s
     out = []
     for question in sample.questions:
         if question.evidence and not question.unanswerable:
-            context = await memory.recall(question.text, asked_at=None, budget=_BUDGET)
+            context = await memory.retrieve(question.text, asked_at=None, budget=_BUDGET)
             share = len(evidence_found(question, turns, context, paraphrased=False)) / len(question.evidence)
             out.append((share, float(share == 1)))
     await memory.close()

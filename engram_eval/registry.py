@@ -29,7 +29,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "bm25": "engram_eval.backends.bm25:Bm25Backend",
         "dense": "engram_eval.backends.dense:DenseBackend",
         "conditional": "engram_eval.backends.conditional:ConditionalBackend",
-        "allocated": "engram_eval.backends.split_budget:AllocatedBackend",
+        "split-budget": "engram_eval.backends.split_budget:SplitBudgetBackend",
         "degraded": "engram_eval.backends.engram:DegradedBackend",
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",

@@ -61,7 +61,7 @@ class VerboseMemory:
 
     async def ingest(self, session: Session) -> None: ...
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         return Context("word " * self._words, (Item(("D1:1",), 1.0),))
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class LumpingMemory:
     async def ingest(self, session: Session) -> None:
         self._turns += session.turns
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         text = "\n".join(f"{turn.speaker}: {turn.text}" for turn in self._turns)
         return Context(text, (Item(tuple(turn.id for turn in reversed(self._turns)), 1.0),))
 
@@ -109,7 +109,7 @@ class SlowBackend:
     """Sleeps as long as it says, and embeds one text whenever it is asked."""
 
     ingest_s: float = 0.01
-    recall_s: float = 0.02
+    retrieval_s: float = 0.02
 
     async def open(self, conversation: ConversationInfo, services: Services) -> SlowMemory:
         return SlowMemory(self, services)
@@ -123,8 +123,8 @@ class SlowMemory:
         await asyncio.sleep(self._settings.ingest_s)
         await self._services.embedder.embed([turn.text for turn in session.turns])
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
-        await asyncio.sleep(self._settings.recall_s)
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+        await asyncio.sleep(self._settings.retrieval_s)
         await self._services.embedder.embed([query])
         return Context("")
 
@@ -147,7 +147,7 @@ class OddMemory:
 
     async def ingest(self, session: Session) -> None: ...
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Any:
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Any:
         return {
             "nothing": None,
             "text": "a dog",

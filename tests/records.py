@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from engram_eval.backends.backend import Traits
+from engram_eval.backends.backend import BackendInfo
 from engram_eval.results.record import Record
 
 
@@ -28,19 +28,19 @@ def record(**values: Any) -> Record:
         "prompt_tokens": 910,
         "completion_tokens": 2,
         "cost_usd": 0.0,
-        "recall_s": 0.002,
+        "retrieval_s": 0.002,
         "answer_s": 0.003,
         "judge_s": 0.0001,
         "ingest_s": 1.5,
         "ingest_cost_usd": 0.0,
-        "ingest_faults": 0,
+        "ingest_warnings": 0,
         "cached": False,
         "retrieved": ["D1:1"],
         "evidence": ["D1:1"],
         "evidence_recall": 1.0,
         "evidence_all": True,
         "evidence_found": ["D1:1"],
-        "evidence_left_out": [],
+        "evidence_truncated": [],
         "evidence_stored": ["D1:1"],
         "answer_in_context": True,
         "context": None,
@@ -58,7 +58,7 @@ def failed(**values: Any) -> Record:
     nothing = dict.fromkeys(
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
-            "recall_s", "answer_s", "judge_s", "evidence_recall", "evidence_all", "answer_in_context",
+            "retrieval_s", "answer_s", "judge_s", "evidence_recall", "evidence_all", "answer_in_context",
             "retrieved_sessions",
         )
     )  # fmt: skip
@@ -66,7 +66,7 @@ def failed(**values: Any) -> Record:
 
 
 def backend(**traits: Any) -> dict[str, Any]:
-    return {**asdict(Traits()), **traits, "settings": {}}
+    return {**asdict(BackendInfo()), **traits, "settings": {}}
 
 
 def manifest(**values: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def manifest(**values: Any) -> dict[str, Any]:
             "none": backend(control=True),
             "engram": backend(),
             "bm25": backend(),
-            "oracle": backend(limit="none", control=True, sees_evidence=True),
+            "oracle": backend(context_limit="none", control=True, sees_evidence=True),
         },
         "reader": {"name": "offline", "model": "offline", "window": 128_000},
         "judge": {"name": "offline", "agreement": "agrees with a judge in 9 of 10"},
@@ -122,7 +122,7 @@ def run() -> list[Record]:
                     correct=i < right if category != "adversarial" else True,
                     f1=0.5 if i < right else 0.0,
                     context_tokens=tokens,
-                    recall_s=0.001 * (i + 1),
+                    retrieval_s=0.001 * (i + 1),
                     answer_s=0.01,
                     evidence_recall=1.0 if found else 0.0,
                     evidence_all=found,
@@ -135,7 +135,7 @@ def run() -> list[Record]:
     return records
 
 
-PRICED = {"engram": backend(), "bm25": backend(), "full-history": backend(limit="window")}
+PRICED = {"engram": backend(), "bm25": backend(), "full-history": backend(context_limit="window")}
 
 
 def priced_run() -> list[Record]:

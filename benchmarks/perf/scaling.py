@@ -203,7 +203,7 @@ async def ask(backend: str, turns: int, folder: Path) -> dict[str, float]:
         look_ups.append(await _timed(memory, query))
         buckets.append(_buckets(memory) - read)
         called = perf_counter()
-        context = await memory.recall(query, asked_at=None, budget=_BUDGET)
+        context = await memory.retrieve(query, asked_at=None, budget=_BUDGET)
         recalls.append(perf_counter() - called)
         hits.append(any(str(turn) in item.turn_ids for item in context.items))
     resident, mapped = _status_mb("VmRSS") - before, _status_mb("RssFile") - mapped_before
@@ -253,7 +253,7 @@ def _query(turn: int, turns: int) -> str:
 async def _timed(memory: Memory, query: str) -> float:
     """Seconds of a look-up: what lies between the question and the turns' text. `engram`'s embeds the question (20 µs)."""
     if isinstance(memory, ConditionalMemory):
-        asked = await memory.understood(query)
+        asked = await memory.encode_query(query)
         called = perf_counter()
         memory.look_up(*asked)
         return perf_counter() - called

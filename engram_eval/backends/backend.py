@@ -2,7 +2,7 @@
 
 A backend opens one isolated memory per conversation, ingests its sessions in time order and recalls a context for a
 question. It never sees gold answers, evidence, categories, or any question before it is asked: the types make it
-impossible. The one exception is the `oracle` control, which the runner shows the evidence (`Traits.sees_evidence`).
+impossible. The one exception is the `oracle` control, which the runner shows the evidence (`BackendInfo.sees_evidence`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Memory(Protocol):
         """Returns when all that was ingested can be recalled; its time counts as ingest time. Optional."""
         ...
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         """What is remembered that helps to answer `query`, in at most `budget` tokens of the services' counter."""
         ...
 
@@ -57,16 +57,16 @@ class Memory(Protocol):
 
 
 class MemoryBackend(Protocol):
-    """Opens memories. Its settings are the fields of its dataclass, its `Traits` its class's attributes."""
+    """Opens memories. Its settings are the fields of its dataclass, its `BackendInfo` its class's attributes."""
 
     async def open(self, conversation: ConversationInfo, services: Services) -> Memory: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class BackendInfo:
     """What a reader of the table must know of a backend. Each is a class attribute of the backend; all are optional."""
 
-    limit: Limit = "budget"
+    context_limit: Limit = "budget"
     control: bool = False
     """Not a memory to choose, but one to read the others against: never marked as best."""
     sees_evidence: bool = False
@@ -96,5 +96,7 @@ def expected_embedding(session: Session) -> ExpectedCall:
     return ExpectedCall("embedder", [{"content": f"{turn.speaker}: {turn.text}"} for turn in session.turns], None, 0)
 
 
-def traits_of(backend: MemoryBackend) -> Traits:
-    return replace(Traits(), **{f.name: getattr(backend, f.name) for f in fields(Traits) if hasattr(backend, f.name)})
+def backend_info(backend: MemoryBackend) -> BackendInfo:
+    return replace(
+        BackendInfo(), **{f.name: getattr(backend, f.name) for f in fields(BackendInfo) if hasattr(backend, f.name)}
+    )

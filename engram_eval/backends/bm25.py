@@ -34,7 +34,7 @@ class Bm25Memory:
     async def ready(self) -> None:
         self._index = LexicalIndex([content_stems(line.text) for line in self._transcript.lines])
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         if self._index is None:
             await self.ready()
         assert self._index is not None

@@ -31,7 +31,7 @@ class NoneMemory:
 
     async def ready(self) -> None: ...
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         return Context("")
 
     async def close(self) -> None: ...
@@ -41,7 +41,7 @@ class NoneMemory:
 class OracleBackend:
     """The ceiling: the evidence turns, dated, and nothing else. Bound by no budget."""
 
-    limit: ClassVar[Limit] = "none"
+    context_limit: ClassVar[Limit] = "none"
     control: ClassVar[bool] = True
     sees_evidence: ClassVar[bool] = True
 
@@ -64,7 +64,7 @@ class OracleMemory:
     def show_evidence(self, turn_ids: tuple[str, ...]) -> None:
         self._evidence = turn_ids
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         places = [self._places[turn_id] for turn_id in self._evidence if turn_id in self._places]
         return self._transcript.context(places, [1.0] * len(self._transcript.lines), budget)
 

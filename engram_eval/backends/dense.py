@@ -39,7 +39,7 @@ class DenseMemory:
     async def ready(self) -> None:
         self._vectors = await self._embedder.embed([line.text for line in self._transcript.lines])
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         if self._vectors is None:
             await self.ready()
         assert self._vectors is not None

@@ -16,7 +16,7 @@ from engram_eval.types import Context, ConversationInfo, Item, Session
 class FullHistoryBackend:
     """Every turn, dated. Over the reader's window the oldest whole sessions go first, and the context says so."""
 
-    limit: ClassVar[Limit] = "window"
+    context_limit: ClassVar[Limit] = "window"
 
     async def open(self, conversation: ConversationInfo, services: Services) -> FullHistoryMemory:  # noqa: ARG002
         return FullHistoryMemory(services.tokens)
@@ -38,7 +38,7 @@ class FullHistoryMemory:
 
     async def ready(self) -> None: ...
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         if budget not in self._contexts:  # the same for every question of the conversation
             self._contexts[budget] = self._fit(budget)
         return self._contexts[budget]

@@ -21,7 +21,7 @@ T = TypeVar("T", Item, str)
 
 
 @dataclass(frozen=True)
-class AllocatedBackend:
+class SplitBudgetBackend:
     """`share` of the token budget, from 0 to 1, is `conditional`'s, the rest `engram`'s: 0 is `engram` alone, 1 `conditional`.
 
     Where there is no budget to share, any but 0 is `conditional` alone. Both have their defaults: --set engram.KEY and
@@ -37,15 +37,15 @@ class AllocatedBackend:
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> list[ExpectedCall]:  # noqa: ARG002
         return [expected_embedding(session)]
 
-    async def open(self, conversation: ConversationInfo, services: Services) -> AllocatedMemory:
+    async def open(self, conversation: ConversationInfo, services: Services) -> SplitBudgetMemory:
         conditional, engram = (replace(services, folder=services.folder / name) for name in ("conditional", "engram"))
         for part in (conditional, engram):
             part.folder.mkdir(exist_ok=True)
         first = await ConditionalBackend().open(conversation, conditional)
-        return AllocatedMemory(self.share, services, first, await EngramBackend().open(conversation, engram))
+        return SplitBudgetMemory(self.share, services, first, await EngramBackend().open(conversation, engram))
 
 
-class AllocatedMemory:
+class SplitBudgetMemory:
     """Holds all turns in each of the two, whatever the share."""
 
     def __init__(self, share: float, services: Services, conditional: ConditionalMemory, engram: EngramMemory) -> None:
@@ -61,16 +61,16 @@ class AllocatedMemory:
         await self._conditional.ready()
         await self._engram.ready()
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         if self._share == 0:
-            return await self._engram.recall(query, asked_at=asked_at, budget=budget)
+            return await self._engram.retrieve(query, asked_at=asked_at, budget=budget)
         if self._share == 1 or budget is None:  # without a bound nothing is left to share
-            return await self._conditional.recall(query, asked_at=asked_at, budget=budget)
-        first = await self._conditional.recall(query, asked_at=asked_at, budget=round(self._share * budget))
+            return await self._conditional.retrieve(query, asked_at=asked_at, budget=budget)
+        first = await self._conditional.retrieve(query, asked_at=asked_at, budget=round(self._share * budget))
         stands = {turn_id for item in first.items for turn_id in item.turn_ids}
         left = budget - self._tokens.count(first.text + "\n") if first.text else budget
         while True:
-            second = await self._engram.recall(query, asked_at=asked_at, budget=max(left, 0), without=stands)
+            second = await self._engram.retrieve(query, asked_at=asked_at, budget=max(left, 0), without=stands)
             text = "\n".join(part.text for part in (first, second) if part.text)
             over = self._tokens.count(text) - budget
             if over <= 0 or not second.text:

@@ -40,13 +40,13 @@ agree verdicts.jsonl --judge llm:strict --model gpt-4o-mini --max-cost 2 --out s
 
 def _agree(options: argparse.Namespace) -> int:
     from engram_eval.judges import agreement, agreement_tables, verdict_file
-    from engram_eval.run.models import settled
+    from engram_eval.run.models import resolve_defaults
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
     wrong = agreement.on_purpose(recorded, options.wrong)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
-    settings = settled(_settings(options))
+    settings = resolve_defaults(_settings(options))
     answers = asyncio.run(_grade(recorded, settings))
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
@@ -74,9 +74,9 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
 
     from engram_eval.judges import agreement
     from engram_eval.judges.grade import grade
-    from engram_eval.run.models import Roles
+    from engram_eval.run.models import ModelClients
 
-    roles = Roles(settings)
+    roles = ModelClients(settings)
     try:
         judges = {family: roles.judge(family) for family in {answer.family for answer in recorded}}
         who = roles.who("judge") if settings.asks_models() else next(iter(judges.values())).agreement

@@ -13,7 +13,7 @@ from engram_eval.cli.command import DONE, GATE_FAILED, command
 from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from engram_eval.gate import Finding
+    from engram_eval.gate import RuleResult
 
 
 def add(commands: Any) -> None:
@@ -43,11 +43,11 @@ def _check(options: argparse.Namespace) -> int:
         before = gate.read_baseline(options.baseline)
         rules = gate.read_rules(options.rules) if options.rules else gate.default_rules(before)
         now = gate.scores(RunFolder(options.run), controls=True, latency=True)
-        findings = gate.hold(now, before, rules, names, seed=RunFolder(options.run).manifest()["seed"])
+        findings = gate.check_rules(now, before, rules, names, seed=RunFolder(options.run).manifest()["seed"])
     except UserError as error:  # a CI server and a pull request are told as well
         _write(options, junit([], title, str(error)), markdown([], [], title, str(error)))
         raise
-    said = gate.remarks(findings, now, before, names)
+    said = gate.notes(findings, now, before, names)
     _write(options, junit(findings, title), markdown(findings, said, title))
     by = str(options.rules) if options.rules else f"default rules: {'; '.join(map(str, rules))}"
     print(plain(f"Held: {title} (of engram_eval {before.version}), by {by}"))
@@ -80,7 +80,7 @@ def _write(options: argparse.Namespace, xml: bytes, text: str) -> None:
 # --- for a person -----------------------------------------------------------------------------------------------
 
 
-def lines(findings: Sequence[Finding]) -> list[str]:
+def lines(findings: Sequence[RuleResult]) -> list[str]:
     """One a rule and backend, in columns."""
     rows = [_cells(finding) for finding in findings]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -89,7 +89,7 @@ def lines(findings: Sequence[Finding]) -> list[str]:
     ]  # fmt: skip
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
+def _cells(finding: RuleResult) -> tuple[str, ...]:
     metric, found = finding.rule.metric, finding.difference
     interval = " to ".join(map(metric.show_difference, found.interval)) if found.interval else "no interval"
     of = f" of {finding.rule.category}" if finding.rule.category is not None else ""
@@ -104,7 +104,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def verdict(findings: Sequence[RuleResult]) -> str:
     count = Counter(finding.outcome for finding in findings)
     if count["FAILS"]:
         return f"Regressed: {count['FAILS']:,} of {len(findings):,} fail."
@@ -120,7 +120,7 @@ def plain(text: str) -> str:
 # --- for a CI server --------------------------------------------------------------------------------------------
 
 
-def junit(findings: Sequence[Finding], title: str, fault: str | None = None) -> bytes:
+def junit(findings: Sequence[RuleResult], title: str, fault: str | None = None) -> bytes:
     """JUnit XML: a test case a rule and backend; `fault`: why nothing could be compared, as an error."""
     failed = sum(finding.outcome == "FAILS" for finding in findings)
     counts = {"tests": str(len(findings) or 1), "failures": str(failed), "errors": str(int(fault is not None))}
@@ -144,7 +144,7 @@ def junit(findings: Sequence[Finding], title: str, fault: str | None = None) -> 
 # --- for a pull request -----------------------------------------------------------------------------------------
 
 
-def markdown(findings: Sequence[Finding], said: Sequence[str], title: str, fault: str | None = None) -> str:
+def markdown(findings: Sequence[RuleResult], said: Sequence[str], title: str, fault: str | None = None) -> str:
     headline = f"Cannot compare: {_quoted(fault)}" if fault is not None else verdict(findings)
     out = ["### engram-eval check", "", headline, "", _quoted(title), ""]
     if findings:

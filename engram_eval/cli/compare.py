@@ -19,8 +19,8 @@ def add(commands: Any) -> None:
         """compare results/synthetic-20260101-120000
 compare results/a results/b --format markdown
 compare results/a --against bm25
-compare results/a results/b --pairs all --exclude-known-errors key_errors.json
-compare results/gpt-4o-mini --paper""",
+compare results/a results/b --pairs all --exclude-known-errors label_errors.json
+compare results/gpt-4o-mini --published""",
     )  # fmt: skip
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table", help="(table)")
@@ -41,7 +41,7 @@ compare results/gpt-4o-mini --paper""",
         metavar="FILE.json",
         help="show beside each score the one without questions whose answer key is known to be wrong",
     )
-    parser.add_argument("--paper", action="store_true", help="set the published figures beside them")
+    parser.add_argument("--published", action="store_true", help="set the published figures beside them")
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.against is not None and options.pairs == "all":
         raise UserError("--pairs all tests each against each: leave --against out")
     print_comparison(
-        [RunFolder(path) for path in options.runs], options.format, paper=options.paper,
+        [RunFolder(path) for path in options.runs], options.format, published=options.published,
         allow_different=options.allow_different, all_pairs=options.pairs == "all", against=options.against,
         known_errors=options.exclude_known_errors,
     )  # fmt: skip
@@ -61,22 +61,22 @@ def print_comparison(
     folders: list[Any],
     form: str,
     *,
-    paper: bool = False,
+    published: bool = False,
     allow_different: bool = False,
     all_pairs: bool = False,
     against: str | None = None,
     known_errors: Path | None = None,
 ) -> None:
     from engram_eval.compare.comparison import compare
-    from engram_eval.metrics.failure_stage import read_key_errors
+    from engram_eval.metrics.failure_stage import read_label_errors
     from engram_eval.tables.render import escaped, to_csv, to_markdown
     from engram_eval.tables.text import visible
 
-    key_errors = read_key_errors(known_errors) if known_errors else None
+    label_errors = read_label_errors(known_errors) if known_errors else None
     result = compare(
-        folders, allow_different=allow_different, all_pairs=all_pairs, against=against, key_errors=key_errors
+        folders, allow_different=allow_different, all_pairs=all_pairs, against=against, label_errors=label_errors
     )
-    if paper:
+    if published:
         from engram_eval.compare.published import paper_tables
 
         tables, notes = paper_tables({str(folder.path): folder.manifest() for folder in folders}, result.summaries)

@@ -28,26 +28,28 @@ failures results/locomo-20260101-120000 --backend engram --cause stored --catego
 def _failures(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from engram_eval.metrics.failure_stage import Cause, KeyErrors, cause_of, read_key_errors
+    from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage, read_label_errors
     from engram_eval.results.folder import RunFolder
 
     folder = RunFolder(options.run)
     facts = folder.manifest()["backends"]
     if options.backend and options.backend not in facts:
         raise UserError(f"{options.run}: has no backend {options.backend!r}; it has {', '.join(facts)}")
-    wanted = [cause for cause in Cause if cause.startswith(options.cause or "")]
+    wanted = [cause for cause in FailureStage if cause.startswith(options.cause or "")]
     if not wanted:
-        raise UserError(f"--cause {options.cause!r}: is none of {', '.join(Cause)}")
+        raise UserError(f"--cause {options.cause!r}: is none of {', '.join(FailureStage)}")
     dataset = folder.manifest()["dataset"]
     if options.category and options.category not in dataset["categories"]:
         raise UserError(f"--category {options.category!r}: is none of {', '.join(dataset['categories'])}")
     categories = [options.category] if options.category else dataset["headline"]
     labels = [options.backend] if options.backend else [label for label, of in facts.items() if not of["control"]]
-    known = read_key_errors(options.known_errors) if options.known_errors else KeyErrors()
+    known = read_label_errors(options.known_errors) if options.known_errors else LabelErrors()
     found = [
         (record, cause)
         for record in folder.records()
-        if record.backend in labels and record.category in categories and (cause := cause_of(record, known)) in wanted
+        if record.backend in labels
+        and record.category in categories
+        and (cause := failure_stage(record, known)) in wanted
     ]
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     for record, cause in found[: options.limit]:

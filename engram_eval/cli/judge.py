@@ -11,7 +11,7 @@ from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, command
 from engram_eval.cli.compare import print_comparison
 from engram_eval.cli.options import add_data, add_models, add_probe, given
 from engram_eval.errors import UserError
-from engram_eval.run.lifecycle import carry_out, print_usage
+from engram_eval.run.lifecycle import print_usage, run_to_completion
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LINE = """a line of ANSWERS.jsonl is a JSON object with question_id and hypothesis (LongMemEval's official form) or answer;
 LoCoMo's questions are called conv-26:q0, by conversation and place in its qa. If they are known, it may have context
-(the text that the answer was made from), prompt_tokens, completion_tokens, cost_usd, recall_s and answer_s"""
+(the text that the answer was made from), prompt_tokens, completion_tokens, cost_usd, retrieval_s and answer_s"""
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,7 @@ def _judge(options: argparse.Namespace) -> int:
     for name, text in {**grading.why, "run": str(folder.path)}.items():
         print(f"{name:9} {text}", file=sys.stderr)
     work = grade(grading, folder, debug=options.debug)
-    summary = carry_out(work, folder, grading.roles, command="judge")
+    summary = run_to_completion(work, folder, grading.roles, command="judge")
     if summary is None:
         return INTERRUPTED
     print_comparison([folder], "table")

@@ -28,17 +28,17 @@ report results/a results/b -o report.html""",
 
 def _report(options: argparse.Namespace) -> int:
     from engram_eval.compare.comparison import compare
-    from engram_eval.metrics.failure_stage import cause_of, read_key_errors
+    from engram_eval.metrics.failure_stage import failure_stage, read_label_errors
     from engram_eval.report.page import write_report
     from engram_eval.results.folder import RunFolder
     from engram_eval.results.record import Record
 
     folders = [RunFolder(path) for path in options.runs]
-    key_errors = read_key_errors(options.known_errors) if options.known_errors else None
-    comparison = compare(folders, allow_different=options.allow_different, key_errors=key_errors)
+    label_errors = read_label_errors(options.known_errors) if options.known_errors else None
+    comparison = compare(folders, allow_different=options.allow_different, label_errors=label_errors)
 
     def causes(folder: RunFolder) -> dict[tuple[str, str], str]:
-        found = ((record.key, cause_of(record, key_errors)) for record in folder.records())
+        found = ((record.key, failure_stage(record, label_errors)) for record in folder.records())
         return {key: str(cause) for key, cause in found if cause}
 
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, command, po
 from engram_eval.cli.compare import print_comparison
 from engram_eval.cli.options import add_data, add_models, add_probe, given
 from engram_eval.errors import UserError
-from engram_eval.run.lifecycle import carry_out, print_usage
+from engram_eval.run.lifecycle import print_usage, run_to_completion
 
 
 def add(commands: Any) -> None:
@@ -24,7 +24,7 @@ run --data longmemeval_s_cleaned.json --limit 50 --budget 1200
 run benchmarks/default.toml --set engram.k=20 --out results/k20
 run --resume results/k20
 run published/manifest.json --data locomo10.json --replay
-run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --paper
+run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --published
 run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument
@@ -66,7 +66,11 @@ run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-ur
     add("--out", type=Path, metavar="DIR", help="the run's folder (results/DATASET-TIME)")
     add("--resume", type=Path, metavar="RUN", help="finish an interrupted run; questions that errored are asked again")
     add("--keep-memories", action="store_true", help="keep the memories' files in the run's folder")
-    add("--paper", action="store_true", help="set the published figures beside the result, as 'compare --paper' does")
+    add(
+        "--published",
+        action="store_true",
+        help="set the published figures beside the result, as 'compare --published' does",
+    )
     add("--dry-run", action="store_true", help="print the plan and what it would take, and ask nothing")
     add_probe(parser)
     add_models(parser, ("reader", "judge", "router", "embedder"))
@@ -104,10 +108,10 @@ def _run(options: argparse.Namespace) -> int:
     if not options.resume:
         folder.create({**provenance(), **describe(plan), "finished": None})
     work = execute(plan, folder, debug=options.debug, keep_memories=options.keep_memories)
-    summary = carry_out(work, folder, plan.roles, command="run")
+    summary = run_to_completion(work, folder, plan.roles, command="run")
     if summary is None:
         return INTERRUPTED
-    print_comparison([folder], "table", paper=options.paper)
+    print_comparison([folder], "table", published=options.published)
     print_usage(folder)
     errors = sum(facts["errors"] for facts in summary["backends"].values())
     if errors:

@@ -11,7 +11,7 @@ from engram_eval.errors import UserError
 from engram_eval.tables.text import visible
 
 if TYPE_CHECKING:
-    from engram_eval.metrics.failure_stage import KeyErrors
+    from engram_eval.metrics.failure_stage import LabelErrors
     from engram_eval.results.record import Record
 
 
@@ -30,7 +30,7 @@ show results/locomo-20260101-120000 conv-26:q0 --backend engram""",
 def _show(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from engram_eval.metrics.failure_stage import KeyErrors, read_key_errors
+    from engram_eval.metrics.failure_stage import LabelErrors, read_label_errors
     from engram_eval.results.contexts import TURN_MARK
     from engram_eval.results.folder import RunFolder
 
@@ -43,7 +43,7 @@ def _show(options: argparse.Namespace) -> int:
     records = [record for record in asked if record.backend in (options.backend or labels)]
     if not records:
         raise UserError(f"{options.run}: has no record of question {options.question!r}; see records.jsonl for its ids")
-    known = read_key_errors(options.known_errors) if options.known_errors else KeyErrors()
+    known = read_label_errors(options.known_errors) if options.known_errors else LabelErrors()
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     _print_question(records[0], known, console)
     with folder.contexts() as contexts:
@@ -54,7 +54,7 @@ def _show(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _print_question(record: Record, known: KeyErrors, console: Any) -> None:
+def _print_question(record: Record, known: LabelErrors, console: Any) -> None:
     console.print(visible(f"{record.question_id}  {record.category}"), style="bold", markup=False)
     console.print(visible(f"question  {record.question}"), markup=False)
     console.print(visible(f"gold      {record.gold or '(none: it cannot be answered)'}"), markup=False)
@@ -63,8 +63,8 @@ def _print_question(record: Record, known: KeyErrors, console: Any) -> None:
         console.print(visible(f"the answer key is known to be wrong here: {reason}"), markup=False)
 
 
-def _print_answer(record: Record, context: str | None, evidence: list[str], known: KeyErrors, console: Any) -> None:
-    from engram_eval.metrics.failure_stage import cause_of
+def _print_answer(record: Record, context: str | None, evidence: list[str], known: LabelErrors, console: Any) -> None:
+    from engram_eval.metrics.failure_stage import failure_stage
 
     console.print(visible(f"\n{record.backend}"), style="bold", markup=False)
     if record.status == "error":
@@ -75,15 +75,15 @@ def _print_answer(record: Record, context: str | None, evidence: list[str], know
     votes = "".join("+" if vote else "-" for vote in judge.get("votes", ()))
     said = f" ({judge.get('name')}{f' {votes}' if len(votes) > 1 else ''}): {judge.get('reason')}"
     console.print(visible(f"verdict   {'right' if record.correct else 'wrong'}{said}"), markup=False)
-    if cause := cause_of(record, known):
+    if cause := failure_stage(record, known):
         console.print(visible(f"cause     {cause}"), markup=False)
     f1 = "–" if record.f1 is None else f"{record.f1:.2f}"
     console.print(visible(f"F1        {f1}; {record.context_tokens or 0:,} context tokens"), markup=False)
     states = {
         "in the context": record.evidence_found,
-        "recalled, no room": record.evidence_left_out,
+        "recalled, no room": record.evidence_truncated,
         "not recalled": [
-            t for t in record.evidence_stored if t not in (*record.evidence_found, *record.evidence_left_out)
+            t for t in record.evidence_stored if t not in (*record.evidence_found, *record.evidence_truncated)
         ],
         "not stored": [t for t in record.evidence if t not in record.evidence_stored],
     }
@@ -100,7 +100,7 @@ def _print_answer(record: Record, context: str | None, evidence: list[str], know
 
 def _is_evidence(line: str, evidence: list[str]) -> bool:
     """Whether a line holds an evidence turn, whole or nearly so."""
-    from engram_eval.metrics.retrieval import stands_in
+    from engram_eval.metrics.retrieval import contains_turn
     from engram_eval.types import Turn
 
-    return any(stands_in(Turn("", "", turn), line) for turn in evidence)
+    return any(contains_turn(Turn("", "", turn), line) for turn in evidence)

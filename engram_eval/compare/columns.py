@@ -19,7 +19,7 @@ def _memory(row: Row) -> bool:
 
 def _bound_memory(row: Row) -> bool:
     """The full history holds all evidence and has nothing to rank: in what is recalled within a budget it has no part."""
-    return _memory(row) and row["limit"] == "budget"
+    return _memory(row) and row["context_limit"] == "budget"
 
 
 def _percent(value: float) -> str:
@@ -194,7 +194,7 @@ def time_table(rows: Sequence[Row]) -> Table:
     """How long it took."""
     columns = [
         Column("backend", _at("backend"), str),
-        *_pair("recall ms", "recall_s", _milliseconds),
+        *_pair("recall ms", "retrieval_s", _milliseconds),
         *_pair("answer ms", "answer_s", _milliseconds),
         *_pair("total ms", "latency_s", _milliseconds, "low"),
         Column("ingest s", _at("ingest_s", "total"), lambda value: f"{value:,.2f}"),
@@ -225,11 +225,11 @@ def _from_to(show: Callable[[float], str]) -> Callable[[Sequence[float]], str]:
 
 
 def _without_key_errors(rows: Sequence[Row]) -> list[Column]:
-    if not any("without_key_errors" in row for row in rows):
+    if not any("without_label_errors" in row for row in rows):
         return []
     return [
-        Column("without key errors", _at("without_key_errors", "accuracy"), _percent, "high"),
-        Column("of", _at("without_key_errors", "answered"), _whole),
+        Column("without key errors", _at("without_label_errors", "accuracy"), _percent, "high"),
+        Column("of", _at("without_label_errors", "answered"), _whole),
     ]
 
 

@@ -21,7 +21,7 @@ from engram_eval.compare.paired_tests import Outcome, Pair, outcomes, pair
 from engram_eval.compare.paired_tests import notes as paired_notes
 from engram_eval.compare.pairing import every_two, variants_note, with_partners
 from engram_eval.errors import UserError
-from engram_eval.metrics.failure_stage import KeyErrors
+from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
@@ -55,32 +55,32 @@ def compare(
     allow_different: bool = False,
     all_pairs: bool = False,
     against: str | None = None,
-    key_errors: KeyErrors | None = None,
+    label_errors: LabelErrors | None = None,
 ) -> Comparison:
     """Reads records and manifests only. Raises UserError for a folder that holds no run, and for unlike runs.
 
     `allow_different` sets these side by side all the same, and says so on every table. Each memory is paired with one other
-    (`partners`), with `against` if that is named; with `all_pairs`, with every other memory. `key_errors` are left out of a
+    (`partners`), with `against` if that is named; with `all_pairs`, with every other memory. `label_errors` are left out of a
     second score that stands beside the first.
     """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
     summaries = {}
     for folder in folders:
         path = str(folder.path)
-        summaries[path] = summarise(folder.records(), manifests[path], key_errors=key_errors)
-        if key_errors:
-            sound = (record for record in folder.records() if key_errors.of(record.question_id) is None)
+        summaries[path] = summarise(folder.records(), manifests[path], label_errors=label_errors)
+        if label_errors:
+            sound = (record for record in folder.records() if label_errors.of(record.question_id) is None)
             for label, facts in summarise(sound, manifests[path])["backends"].items():
                 kept = {name: facts[name] for name in ("accuracy", "accuracy_ci", "answered")}
-                summaries[path]["backends"][label]["without_key_errors"] = kept
+                summaries[path]["backends"][label]["without_label_errors"] = kept
     rows: list[Row] = []
     labels: dict[str, str] = {}
     names = run_names(list(summaries))
     for path, summary in summaries.items():
         run = f" ({names[path]})" if len(summaries) > 1 else ""
         for label, facts in summary["backends"].items():
-            bound = {"window": "window", "none": "nothing"}.get(facts["limit"])
-            bound = f"{manifests[path]['budget']:,}" if facts["limit"] == "budget" else bound
+            bound = {"window": "window", "none": "nothing"}.get(facts["context_limit"])
+            bound = f"{manifests[path]['budget']:,}" if facts["context_limit"] == "budget" else bound
             rows.append({"backend": label + run, "run": path, "bound": bound, **facts})
             labels[label + run] = label
     categories = list(dict.fromkeys(c for s in summaries.values() for c in s["dataset"]["categories"]))
@@ -183,7 +183,9 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
             "none": "nothing (it is shown the evidence: the ceiling of reader, judge and answer key)",
         }
         unbound = [
-            f"{label} by {bounds[f['limit']]}" for label, f in manifest["backends"].items() if f["limit"] in bounds
+            f"{label} by {bounds[f['context_limit']]}"
+            for label, f in manifest["backends"].items()
+            if f["context_limit"] in bounds
         ]
         notes.append(
             "; ".join([f"Memories are bound by {manifest['budget']:,} {manifest['token_encoding']} tokens", *unbound])
@@ -204,10 +206,10 @@ def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, M
                     f"{label}: {facts['errors']:,} of {plural(facts['expected'], 'question')} ended in an error and count "
                     "neither as right nor as wrong; its figures are over the rest, and do not compare with the others'."
                 )
-            if facts["ingest_faults"]:
+            if facts["ingest_warnings"]:
                 notes.append(
-                    f"{label}: {plural(facts['ingest_faults'], 'time')} the model made nothing usable of a batch of "
-                    "turns; they are kept as they were said (faults.jsonl)."
+                    f"{label}: {plural(facts['ingest_warnings'], 'time')} the model made nothing usable of a batch of "
+                    "turns; they are kept as they were said (warnings.jsonl)."
                 )
             if facts["cut"]:
                 notes.append(

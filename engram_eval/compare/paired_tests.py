@@ -79,7 +79,7 @@ def outcomes(records: Iterable[Record], headline: Collection[str]) -> dict[str, 
     found: dict[str, dict[str, Outcome]] = {}
     for record in records:
         if record.category in headline:
-            latency = (record.recall_s or 0.0) + record.answer_s if record.answer_s is not None else None
+            latency = (record.retrieval_s or 0.0) + record.answer_s if record.answer_s is not None else None
             found.setdefault(record.backend, {})[record.question_id] = Outcome(
                 record.conversation_id, record.correct if record.status == "ok" else None,
                 record.context_tokens, latency, record.cost_usd,

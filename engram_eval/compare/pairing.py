@@ -44,7 +44,7 @@ def with_partners(
     settings = next(iter(manifests.values()))["settings"]
     reference = (
         find(settings.get("reference"), rows)
-        or next((row for row in unaltered if row["limit"] == "window"), None)
+        or next((row for row in unaltered if row["context_limit"] == "window"), None)
         or max(unaltered, key=lambda row: float(row["accuracy"]), default=None)
     )
     made = []

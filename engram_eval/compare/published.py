@@ -286,7 +286,7 @@ def _unlike_backend(one: _Ours) -> list[str]:
         if facts["settings"].get(name) != value
     ]
     budget = one.manifest["budget"]
-    if facts["limit"] == "budget" and entry.tokens and not entry.tokens[0] <= budget <= entry.tokens[1]:
+    if facts["context_limit"] == "budget" and entry.tokens and not entry.tokens[0] <= budget <= entry.tokens[1]:
         found.append(f"a budget of {budget:,} tokens (published: {_range(entry.tokens)} used)")
     return found
 

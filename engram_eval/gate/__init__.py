@@ -11,19 +11,19 @@ A rule fails where the difference and the whole of its 95 % interval are worse t
 """
 
 from engram_eval.gate.baseline import baseline_json, read_baseline, write
-from engram_eval.gate.finding import Finding, hold, remarks
+from engram_eval.gate.rule_result import RuleResult, check_rules, notes
 from engram_eval.gate.rules import default_rules, read_rules
 from engram_eval.gate.scores import METRICS, scores
 
 __all__ = [
     "METRICS",
-    "Finding",
+    "RuleResult",
     "baseline_json",
+    "check_rules",
     "default_rules",
-    "hold",
+    "notes",
     "read_baseline",
     "read_rules",
-    "remarks",
     "scores",
     "write",
 ]

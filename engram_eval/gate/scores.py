@@ -128,7 +128,7 @@ def _line(record: Record, manifest: Mapping[str, Any], columns: Sequence[str]) -
         return None
     # Where the right answer is to abstain, the evidence labels name what baits (see `metrics`).
     answerable = not record.unanswerable
-    ranked = answerable and manifest["backends"][record.backend]["limit"] == "budget" and record.retrieved
+    ranked = answerable and manifest["backends"][record.backend]["context_limit"] == "budget" and record.retrieved
     values: dict[str, float | None] = {
         "correct": record.correct,
         "evidence_recall": record.evidence_recall if answerable else None,
@@ -137,7 +137,7 @@ def _line(record: Record, manifest: Mapping[str, Any], columns: Sequence[str]) -
         "ndcg@10": ndcg(record.retrieved, record.evidence) if ranked else None,
         "context_tokens": record.context_tokens,
         "cost_usd": record.cost_usd,
-        "latency_s": None if record.answer_s is None else (record.recall_s or 0.0) + record.answer_s,
+        "latency_s": None if record.answer_s is None else (record.retrieval_s or 0.0) + record.answer_s,
     }
     return tuple(None if (value := values[name]) is None else _rounded(name, value) for name in columns)
 

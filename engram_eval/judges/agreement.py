@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from engram_eval.errors import UserError
 from engram_eval.judges.verdict_file import Graded, Recorded
-from engram_eval.metrics.stats import bootstrap_kappa, bootstrap_share, cohen_kappa, wilson
+from engram_eval.metrics.stats import bootstrap_kappa, bootstrap_proportion, cohen_kappa, wilson
 from engram_eval.types import Verdict
 
 
@@ -80,7 +80,7 @@ def agreement(answers: Sequence[Graded], *, seed: int = 0) -> Agreement:
         errors=len(answers) - n,
         recorded=right / n if n else None,
         judged=sum(ours) / n if n else None,
-        alike=Share(sum(alike), n, bootstrap_share(alike, clusters, seed=seed) if n else None),
+        alike=Share(sum(alike), n, bootstrap_proportion(alike, clusters, seed=seed) if n else None),
         kappa=cohen_kappa(theirs, ours),
         kappa_ci=bootstrap_kappa(theirs, ours, clusters, seed=seed) if n else None,
         false_accepts=Share.by_wilson(sum(now and not before for before, now, _ in pairs), n - right),
@@ -102,7 +102,7 @@ def acceptance(answers: Sequence[Graded], *, seed: int = 0) -> Acceptance:
     clusters = [question.conversation_id for _, _, question in pairs]
 
     def share(accepted: list[bool]) -> Share:
-        ci = bootstrap_share(accepted, clusters, seed=seed) if accepted else None
+        ci = bootstrap_proportion(accepted, clusters, seed=seed) if accepted else None
         return Share(sum(accepted), len(accepted), ci)
 
     return Acceptance(

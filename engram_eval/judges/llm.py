@@ -13,7 +13,7 @@ import json
 from typing import Literal
 
 from engram_eval.llm import LLM
-from engram_eval.metrics.cost import known_sum
+from engram_eval.metrics.cost import sum_or_none
 from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Question, Verdict
 
@@ -65,7 +65,7 @@ class LLMJudge:
             dollars.append(completion.cost_usd)
         correct = 2 * sum(votes) > len(votes)
         reason = next(text for vote, text in zip(votes, reasons, strict=True) if vote == correct)
-        return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=known_sum(dollars))
+        return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=sum_or_none(dollars))
 
     def messages(self, question: Question, answer: str) -> list[dict[str, str]]:
         """What the model is sent, together with SCHEMA."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import calendar
 from datetime import date, timedelta
 
-Days = tuple[date, date]
+CalendarSpan = tuple[date, date]
 
 ONE_DAY = timedelta(days=1)
 SEASONS = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}  # the first of three months
 LAST_SEASON = date(9999, 12, 1)  # the one winter that does not end
 
 
-def unit_from(unit: str, step: int, said_on: date) -> Days:
+def unit_from(unit: str, step: int, said_on: date) -> CalendarSpan:
     """Last (-1), this (0) or next (1) week, weekend, month, year or season."""
     if unit == "week":
         if step == 0:
@@ -39,7 +39,7 @@ def unit_from(unit: str, step: int, said_on: date) -> Days:
     return upcoming[1] if step > 0 and upcoming[0][0] <= said_on else upcoming[0]
 
 
-def week_of(month: Days, ordinal: int, part: str) -> Days:
+def week_of(month: CalendarSpan, ordinal: int, part: str) -> CalendarSpan:
     """The first (1), second … or last (-1) week or weekend of a month; its weeks are counted from its first day."""
     first, last = month
     if part == "weekend":
@@ -51,18 +51,18 @@ def week_of(month: Days, ordinal: int, part: str) -> Days:
     return first + timedelta(days=7 * (ordinal - 1)), first + timedelta(days=7 * ordinal - 1)
 
 
-def third_of(month: Days, third: int) -> Days:
+def third_of(month: CalendarSpan, third: int) -> CalendarSpan:
     """Early (0), mid (1) or late (2): the first ten days, the second ten, the rest."""
     first, last = month
     return first.replace(day=10 * third + 1), last if third == 2 else first.replace(day=10 * third + 10)
 
 
-def third_of_year(year: int, third: int) -> Days:
+def third_of_year(year: int, third: int) -> CalendarSpan:
     """The same of a year: four months each."""
     return date(year, 4 * third + 1, 1), month_end(date(year, 4 * third + 4, 1))
 
 
-def season(first: date) -> Days:
+def season(first: date) -> CalendarSpan:
     """The three months from `first` on."""
     return first, month_end(months_from(first, 2))
 

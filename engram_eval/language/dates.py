@@ -44,7 +44,7 @@ from engram_eval.language.calendar_spans import (
     LAST_SEASON,
     ONE_DAY,
     SEASONS,
-    Days,
+    CalendarSpan,
     month_end,
     month_start,
     months_from,
@@ -245,7 +245,7 @@ class _Sentence:
         return bool(_PAST.search(self._before)) and not self.future()
 
 
-def _resolve(g: dict[str, str], said_on: date | None, sentence: _Sentence) -> tuple[Days, bool] | None:
+def _resolve(g: dict[str, str], said_on: date | None, sentence: _Sentence) -> tuple[CalendarSpan, bool] | None:
     """The days that the matched groups mean, and whether they depend on `said_on`; None if they are none or it is unknown."""
     if "unit" in g:
         anchor = _read_absolute(g, "_r", said_on, sentence)
@@ -280,7 +280,7 @@ def _month_number(name: str) -> int:
     return _MONTHS[name.rstrip(".")]
 
 
-def _read_absolute(g: dict[str, str], n: str, said_on: date | None, sentence: _Sentence) -> Days | None:
+def _read_absolute(g: dict[str, str], n: str, said_on: date | None, sentence: _Sentence) -> CalendarSpan | None:
     if f"iso_d{n}" in g:
         day = date(int(g[f"iso_y{n}"]), int(g[f"iso_m{n}"]), int(g[f"iso_d{n}"]))
         return day, day
@@ -312,7 +312,7 @@ def _nearest(month: int, number: int, said_on: date, sentence: _Sentence) -> dat
     return min(days, key=lambda day: abs(day - said_on))  # of none a ValueError: there is no such day
 
 
-def _related(unit: str, number: str | None, relation: str, anchor: Days) -> Days:
+def _related(unit: str, number: str | None, relation: str, anchor: CalendarSpan) -> CalendarSpan:
     """`the week before 9 June`, `two weeks before it`, `the Sunday after it`, `the weekend of it`."""
     start, end = anchor
     after = relation in ("after", "following")
@@ -340,7 +340,7 @@ def _related(unit: str, number: str | None, relation: str, anchor: Days) -> Days
     return (end + ONE_DAY, end + timedelta(days=7)) if after else (start - timedelta(days=7), start - ONE_DAY)
 
 
-def _relative(g: dict[str, str], said_on: date, sentence: _Sentence) -> Days | None:
+def _relative(g: dict[str, str], said_on: date, sentence: _Sentence) -> CalendarSpan | None:
     if "day_word" in g:
         return _day_word(" ".join(g["day_word"].split()), said_on)
     if "weekday" in g:
@@ -376,7 +376,7 @@ def _weekday_from(which: str, weekday: int, said_on: date, sentence: _Sentence) 
     return weekday_before(said_on, weekday)
 
 
-def _nth(number: int, said_on: date, sentence: _Sentence) -> Days | None:
+def _nth(number: int, said_on: date, sentence: _Sentence) -> CalendarSpan | None:
     """`on the 15th`: of this month or of one of the two before, or after: one of two months in a row has 31 days."""
     future = sentence.future()
     for step in range(3):
@@ -388,14 +388,14 @@ def _nth(number: int, said_on: date, sentence: _Sentence) -> Days | None:
     return None
 
 
-def _day_word(word: str, said_on: date) -> Days:
+def _day_word(word: str, said_on: date) -> CalendarSpan:
     shifts = {"yesterday": -1, "last night": -1, "tomorrow": 1}
     shift = -2 if "before" in word else 2 if "after tomorrow" in word else shifts.get(word, 0)
     day = said_on + timedelta(days=shift)
     return day, day
 
 
-def _named_month(which: str, month: int, said_on: date, sentence: _Sentence) -> Days:
+def _named_month(which: str, month: int, said_on: date, sentence: _Sentence) -> CalendarSpan:
     if which == "this":
         year = said_on.year
     elif which == "next" or (which != "last" and sentence.future()):
@@ -406,13 +406,13 @@ def _named_month(which: str, month: int, said_on: date, sentence: _Sentence) -> 
     return first, month_end(first)
 
 
-def _month_span(name: str, year: int | None, said_on: date | None, sentence: _Sentence) -> Days | None:
+def _month_span(name: str, year: int | None, said_on: date | None, sentence: _Sentence) -> CalendarSpan | None:
     if year is not None:
         return date(year, _month_number(name), 1), month_end(date(year, _month_number(name), 1))
     return _named_month("in", _month_number(name), said_on, sentence) if said_on else None
 
 
-def _counted(number: str, unit: str, direction: int, said_on: date) -> Days:
+def _counted(number: str, unit: str, direction: int, said_on: date) -> CalendarSpan:
     """`three weeks ago` (direction -1) or `in three weeks` (1). Of "a few", two to four are taken together."""
     word = number.split()
     few = "few" in word
@@ -421,7 +421,7 @@ def _counted(number: str, unit: str, direction: int, said_on: date) -> Days:
     return min(near[0], far[0]), max(near[1], far[1])
 
 
-def _count(n: int, unit: str, direction: int, said_on: date) -> Days:
+def _count(n: int, unit: str, direction: int, said_on: date) -> CalendarSpan:
     if unit == "day":
         day = said_on + timedelta(days=direction * n)
         return day, day

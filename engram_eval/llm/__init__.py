@@ -13,20 +13,20 @@ from engram_eval.llm.cache.response_cache import ResponseCache
 from engram_eval.llm.client import LLM
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
-from engram_eval.llm.cost.budget import Ledger
+from engram_eval.llm.cost.budget import BudgetTracker
 from engram_eval.llm.embeddings import Embedded
 from engram_eval.llm.errors import CacheMiss, LLMError, OverBudget, Refused
 from engram_eval.llm.settings import LLMSettings
 
 __all__ = [
     "LLM",
+    "BudgetTracker",
     "CacheMiss",
     "Clock",
     "Completion",
     "Embedded",
     "LLMError",
     "LLMSettings",
-    "Ledger",
     "OverBudget",
     "Refused",
     "ResponseCache",

@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from engram_eval.errors import UserError
 from engram_eval.llm.clock import Clock
-from engram_eval.llm.cost.budget import Charge, Ledger
+from engram_eval.llm.cost.budget import BudgetTracker, Reservation
 from engram_eval.llm.cost.prices import Price
 from engram_eval.llm.errors import LLMError, Refused
-from engram_eval.llm.limits import Admission, Limits
+from engram_eval.llm.limits import Limits, Permit
 from engram_eval.llm.retries import backoff, is_passing
 from engram_eval.llm.settings import LLMSettings
-from engram_eval.llm.transport import CONNECT_S, Endpoint, NoReply, Rejected
+from engram_eval.llm.transport import CONNECT_S, Endpoint, HTTPStatusError, TransportError
 
 _STREAK = 10  # calls in a row that failed after their retries: the server is gone, not busy
 
@@ -51,7 +51,7 @@ class Reply(Generic[T]):
 class Calls:
     """Sends requests to one endpoint. `stopped`: the sentence after which nothing more is sent, empty while all is well."""
 
-    def __init__(self, settings: LLMSettings, endpoint: Endpoint, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, settings: LLMSettings, endpoint: Endpoint, ledger: BudgetTracker, clock: Clock) -> None:
         self._retries = settings.retries
         self._endpoint, self._ledger, self._clock = endpoint, ledger, clock
         self._slots = asyncio.Semaphore(settings.max_in_flight)
@@ -64,11 +64,11 @@ class Calls:
         self,
         request: Callable[[], Request],
         read: Callable[[dict[str, Any]], Reply[T]],
-        adapt: Callable[[Rejected], bool],
+        adapt: Callable[[HTTPStatusError], bool],
     ) -> tuple[Reply[T], float]:
         """The reply, and the seconds that the attempt which brought it took.
 
-        `read` raises NoReply for JSON that is no reply. `adapt` is asked after a refusal whether `request` has learnt
+        `read` raises TransportError for JSON that is no reply. `adapt` is asked after a refusal whether `request` has learnt
         from it: then it is sent again at once. A slot is held throughout, so that a server in trouble gets fewer calls.
         """
         failures = 0
@@ -78,12 +78,12 @@ class Calls:
                     raise UserError(self._stopped)
                 try:
                     reply, latency = await self._attempt(request(), read)
-                except Rejected as rejected:
+                except HTTPStatusError as rejected:
                     self._raise_if_fatal(rejected)
                     if adapt(rejected):
                         continue
-                    fault: Rejected | NoReply = rejected
-                except NoReply as no_reply:
+                    fault: HTTPStatusError | TransportError = rejected
+                except TransportError as no_reply:
                     fault = no_reply
                 else:
                     self._failed_in_a_row = 0
@@ -104,10 +104,10 @@ class Calls:
             try:
                 content, latency = await self._endpoint.post(request.path, request.body)
                 reply = read(content)
-            except (Rejected, UserError):
+            except (HTTPStatusError, UserError):
                 self._settle(admission, charge, 0, 0.0)
                 raise
-            except NoReply as fault:  # sent and not answered: it may be charged for
+            except TransportError as fault:  # sent and not answered: it may be charged for
                 if not fault.sent:
                     self._settle(admission, charge, 0, 0.0)
                 raise
@@ -116,11 +116,11 @@ class Calls:
             self._settle(admission, charge, used.prompt_tokens + used.completion_tokens, cost)
             return reply, latency
 
-    def _settle(self, admission: Admission, charge: Charge, tokens: int, cost: float) -> None:
+    def _settle(self, admission: Permit, charge: Reservation, tokens: int, cost: float) -> None:
         self._limits.finish(admission, tokens)
         charge.settle(cost)
 
-    def _raise_if_fatal(self, rejected: Rejected) -> None:
+    def _raise_if_fatal(self, rejected: HTTPStatusError) -> None:
         url = self._endpoint.url
         if rejected.status in (401, 403) and not rejected.is_about_content():
             # Not the server's own words: they may quote the key.
@@ -133,10 +133,10 @@ class Calls:
         if self._stopped:
             raise UserError(self._stopped)
 
-    async def _wait(self, fault: Rejected | NoReply, failures: int) -> None:
+    async def _wait(self, fault: HTTPStatusError | TransportError, failures: int) -> None:
         """Sleeps before the next attempt, or raises what the call ends in."""
         url = self._endpoint.url
-        if isinstance(fault, Rejected):
+        if isinstance(fault, HTTPStatusError):
             if fault.is_about_context():
                 raise Refused(f"the request is longer than the model's context ({fault})")
             if fault.is_about_content():
@@ -145,13 +145,13 @@ class Calls:
                 raise UserError(
                     f"{url} does not have what was asked for ({fault}); check the model's name and --base-url"
                 )
-        passing = isinstance(fault, NoReply) or is_passing(fault.status)
-        pause = backoff(failures, fault.headers if isinstance(fault, Rejected) else {}, self._clock)
+        passing = isinstance(fault, TransportError) or is_passing(fault.status)
+        pause = backoff(failures, fault.headers if isinstance(fault, HTTPStatusError) else {}, self._clock)
         if passing and failures <= self._retries and pause is not None:
             await self._clock.sleep(pause)
             return
         self._failed_in_a_row += 1
-        what = f"{url} answered {fault}" if isinstance(fault, Rejected) else str(fault)
+        what = f"{url} answered {fault}" if isinstance(fault, HTTPStatusError) else str(fault)
         if self._failed_in_a_row >= _STREAK:
             self._stopped = (
                 f"{_STREAK} calls in a row failed, the last because {what}; resume the run when the server is well"

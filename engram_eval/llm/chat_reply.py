@@ -11,7 +11,7 @@ from engram_eval.llm.calls import Reply, Usage
 from engram_eval.llm.cost.token_estimates import plain_count
 from engram_eval.llm.errors import LLMError
 from engram_eval.llm.parsing import without_thoughts
-from engram_eval.llm.transport import NoReply
+from engram_eval.llm.transport import TransportError
 
 _CUT_OFF = ("length", "max_tokens", "model_length")
 _ABSURD = 10**12  # tokens
@@ -19,12 +19,12 @@ _FILTERED = ("content_filter", "safety", "refusal")
 
 
 def read_chat(content: Mapping[str, Any], model: str, prompt: Sequence[str]) -> Reply[Response]:
-    """Raises NoReply for JSON that is no chat completion."""
+    """Raises TransportError for JSON that is no chat completion."""
     match content.get("choices"):
         case [{"message": dict() as message, **choice}, *_]:
             pass
         case _:
-            raise NoReply("the server sent JSON that is no chat completion")
+            raise TransportError("the server sent JSON that is no chat completion")
     text, refusal, finish = _text(message.get("content")), message.get("refusal"), choice.get("finish_reason")
     if isinstance(refusal, str) and refusal and not text:
         text, finish = refusal, "refusal"

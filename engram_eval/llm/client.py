@@ -11,21 +11,21 @@ from typing import Any
 from engram_eval.errors import UserError
 from engram_eval.llm.cache.keys import chat_key, encodable
 from engram_eval.llm.cache.response_cache import Response, ResponseCache, cache_file
-from engram_eval.llm.cache.single_flight import Flights
+from engram_eval.llm.cache.single_flight import SingleFlight
 from engram_eval.llm.calls import Calls, Reply, Request
 from engram_eval.llm.chat_reply import answer_text, is_blank, read_chat
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
-from engram_eval.llm.cost.budget import Ledger
+from engram_eval.llm.cost.budget import BudgetTracker
 from engram_eval.llm.cost.prices import Prices
 from engram_eval.llm.cost.token_estimates import Estimates
 from engram_eval.llm.embeddings import Embedded, Embeddings
 from engram_eval.llm.endpoint import endpoint_url
 from engram_eval.llm.errors import CacheMiss, LLMError
 from engram_eval.llm.parsing import NotParsed, parse_json
-from engram_eval.llm.provider_capabilities import Dialect, adapted, first_dialect, names_its_objection
+from engram_eval.llm.provider_capabilities import ProviderCapabilities, adapted, first_capabilities, names_its_objection
 from engram_eval.llm.settings import LLMSettings
-from engram_eval.llm.transport import Endpoint, Rejected
+from engram_eval.llm.transport import Endpoint, HTTPStatusError
 
 
 class LLM:
@@ -42,17 +42,17 @@ class LLM:
         cache_folder: Path,
         *,
         api_key: str | None = None,
-        ledger: Ledger | None = None,
+        ledger: BudgetTracker | None = None,
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
         self.settings = settings
         self.endpoint = endpoint_url(settings.base_url)
         self._prices = Prices(settings.prices)
-        self._ledger = ledger or Ledger(settings.max_cost_usd)
+        self._ledger = ledger or BudgetTracker(settings.max_cost_usd)
         self._estimates = Estimates()
-        self._dialects: dict[str, Dialect] = {}
-        self._flights: Flights[bytes, Response] = Flights()
+        self._dialects: dict[str, ProviderCapabilities] = {}
+        self._flights: SingleFlight[bytes, Response] = SingleFlight()
         self._used: set[bytes] = set()
         self._server: Endpoint | None = None
         self._calls: Calls | None = None
@@ -160,7 +160,7 @@ class LLM:
         schema: Mapping[str, Any] | None,
         max_tokens: int,
     ) -> Response:
-        dialect = self._dialects.get(model) or first_dialect(model)
+        dialect = self._dialects.get(model) or first_capabilities(model)
         certain = True
         tried = {dialect}
         texts = [message.get("content", "") for message in messages]
@@ -175,7 +175,7 @@ class LLM:
         def read(content: dict[str, Any]) -> Reply[Response]:
             return read_chat(content, model, texts)
 
-        def adapt(rejected: Rejected) -> bool:
+        def adapt(rejected: HTTPStatusError) -> bool:
             nonlocal dialect, certain
             if rejected.is_about_context() or rejected.is_about_content():
                 return False
@@ -198,7 +198,7 @@ class LLM:
             return response
         return self._cache.put(key, response, endpoint=self.endpoint, model=model)
 
-    def _remember(self, model: str, dialect: Dialect, *, asked_for_json: bool) -> None:
+    def _remember(self, model: str, dialect: ProviderCapabilities, *, asked_for_json: bool) -> None:
         """What worked. Without a schema nothing was learnt about output, which stays as it was known."""
         known = self._dialects.get(model, dialect)
         self._dialects[model] = dialect if asked_for_json else replace(dialect, output=known.output)

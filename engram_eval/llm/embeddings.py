@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from engram_eval.llm.cache.keys import embedding_key
 from engram_eval.llm.cache.response_cache import ResponseCache, Vector
-from engram_eval.llm.cache.single_flight import Flights
+from engram_eval.llm.cache.single_flight import SingleFlight
 from engram_eval.llm.calls import Calls, Reply, Request, Usage
 from engram_eval.llm.chat_reply import read_usage
 from engram_eval.llm.cost.prices import Prices
 from engram_eval.llm.cost.token_estimates import Estimates, plain_count
 from engram_eval.llm.errors import CacheMiss, LLMError
-from engram_eval.llm.transport import NoReply, Rejected
+from engram_eval.llm.transport import HTTPStatusError, TransportError
 
 _BATCH_TEXTS = 256
 _BATCH_CHARACTERS = 200_000  # OpenAI takes 300,000 tokens a request; in some scripts a character is more than a token
@@ -59,7 +59,7 @@ class Embeddings:
         self.used: set[bytes] = set()
         self._plain: set[str] = set()  # models whose server does not know encoding_format
         self._batches: dict[bytes, _Batch] = {}  # under way, by the key of each text
-        self._flights: Flights[tuple[bytes, ...], tuple[dict[bytes, Vector], int]] = Flights()
+        self._flights: SingleFlight[tuple[bytes, ...], tuple[dict[bytes, Vector], int]] = SingleFlight()
 
     async def embed(self, model: str, texts: Sequence[str]) -> tuple[Embedded, list[tuple[int, bool]]]:
         """The rows, and (tokens, cached) of each request behind them; cached texts count as one."""
@@ -127,7 +127,7 @@ class Embeddings:
                 usage = read_usage(content) or Usage(sum(plain_count(model, text) for text in batch.texts), 0)
                 return Reply(_read_vectors(content, len(batch.texts)), Usage(usage.prompt_tokens, 0))
 
-            def adapt(rejected: Rejected) -> bool:
+            def adapt(rejected: HTTPStatusError) -> bool:
                 learnt = rejected.status in (400, 422, 501) and rejected.names("encoding_format")
                 if not learnt or model in self._plain:
                     return False
@@ -162,7 +162,7 @@ def _batches(texts: Mapping[bytes, str]) -> Iterator[_Batch]:
 
 
 def _read_vectors(content: Mapping[str, Any], count: int) -> list[Vectors]:
-    """In the order of the texts. Raises NoReply for anything but one finite vector of the same length for each."""
+    """In the order of the texts. Raises TransportError for anything but one finite vector of the same length for each."""
     data = content.get("data")
     try:
         rows = sorted(data, key=lambda row: row["index"]) if isinstance(data, list) else []
@@ -171,7 +171,7 @@ def _read_vectors(content: Mapping[str, Any], count: int) -> list[Vectors]:
     except (KeyError, TypeError, ValueError, binascii.Error):
         whole, vectors = False, []
     if not whole or len({len(v) for v in vectors}) != 1 or not all(len(v) and np.isfinite(v).all() for v in vectors):
-        raise NoReply("the server sent JSON that does not hold one embedding for each text")
+        raise TransportError("the server sent JSON that does not hold one embedding for each text")
     return vectors
 
 

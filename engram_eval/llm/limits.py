@@ -14,7 +14,7 @@ _LOOK_AGAIN_S = 1.0  # finished calls may have given tokens back meanwhile
 
 
 @dataclass(slots=True)
-class Admission:
+class Permit:
     """One request in the log: the tokens counted for it, and when it has reached the server at the latest."""
 
     tokens: int
@@ -32,7 +32,7 @@ class Limits:
     def __init__(self, requests: int | None, tokens: int | None, clock: Clock, transit_s: float) -> None:
         self._requests, self._tokens = requests, tokens
         self._clock, self._transit_s = clock, transit_s
-        self._log: deque[Admission] = deque()
+        self._log: deque[Permit] = deque()
         self._logged_tokens = 0
         self._turn = asyncio.Lock()
 
@@ -40,10 +40,10 @@ class Limits:
     def counts_tokens(self) -> bool:
         return self._tokens is not None
 
-    async def admit(self, tokens: int) -> Admission:
+    async def admit(self, tokens: int) -> Permit:
         """Waits until the request may be sent. Raises LLMError for one that alone is over the limit on tokens."""
         if self._requests is None and self._tokens is None:
-            return Admission(0, 0.0)
+            return Permit(0, 0.0)
         if self._tokens is not None and tokens > self._tokens:
             raise LLMError(
                 f"the request may take {tokens:,} tokens, more than the {self._tokens:,} allowed in a minute"
@@ -52,12 +52,12 @@ class Limits:
             while not self._fits(tokens):
                 expiry = self._log[0].arrived_by + _WINDOW_S
                 await self._clock.sleep(min(_LOOK_AGAIN_S, max(0.001, expiry - self._clock.monotonic())))
-            admission = Admission(tokens, self._clock.monotonic() + self._transit_s)
+            admission = Permit(tokens, self._clock.monotonic() + self._transit_s)
             self._log.append(admission)
             self._logged_tokens += tokens
             return admission
 
-    def finish(self, admission: Admission, tokens: int) -> None:
+    def finish(self, admission: Permit, tokens: int) -> None:
         """The reply is here, and what it used is known."""
         admission.arrived_by = min(admission.arrived_by, self._clock.monotonic())
         if admission.arrived_by + _WINDOW_S > self._clock.monotonic():  # else it may be out of the log

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from engram_eval.llm.transport import Rejected
+from engram_eval.llm.transport import HTTPStatusError
 
 # o1, o3-mini, gpt-5-nano, openai/o4-mini, ft:gpt-5-mini:…; not gpt-5-chat-latest, which does not reason
 _REASONING = re.compile(r"(?:^|[/:])(?:o[1-9]\d*|gpt-(?:[5-9]|\d{2,})(?:\.\d+)?)(?!-chat)(?=$|[-:])")
@@ -27,7 +27,7 @@ _NEXT_OUTPUT: dict[Output, Output] = {"json_schema": "json_object", "json_object
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ProviderCapabilities:
     completion_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
     room: int = 0
@@ -54,10 +54,10 @@ class Dialect:
         return body
 
 
-def first_dialect(model: str) -> Dialect:
+def first_capabilities(model: str) -> ProviderCapabilities:
     if _REASONING.search(model):
-        return Dialect("max_completion_tokens", temperature=False, room=_REASONING_ROOM)
-    return Dialect()
+        return ProviderCapabilities("max_completion_tokens", temperature=False, room=_REASONING_ROOM)
+    return ProviderCapabilities()
 
 
 _ABOUT_OUTPUT = re.compile(
@@ -65,12 +65,14 @@ _ABOUT_OUTPUT = re.compile(
 )
 
 
-def names_its_objection(rejected: Rejected) -> bool:
+def names_its_objection(rejected: HTTPStatusError) -> bool:
     """Whether a refusal is about a parameter for sure: a bare 400 may be anything."""
     return rejected.status != 400 or bool(rejected.param or _ABOUT_OUTPUT.search(rejected.message))
 
 
-def adapted(dialect: Dialect, rejected: Rejected, *, asks_for_json: bool) -> Dialect | None:
+def adapted(
+    dialect: ProviderCapabilities, rejected: HTTPStatusError, *, asks_for_json: bool
+) -> ProviderCapabilities | None:
     """The dialect to try after a refusal; None if the refusal is not about one."""
     asked_format = asks_for_json and dialect.output != "text"
     if rejected.status in (400, 422) and not (asked_format and rejected.param.startswith("response_format")):

@@ -14,7 +14,7 @@ class LLMSettings:
 
     `base_url`: None for $OPENAI_BASE_URL or OpenAI's own. `prices`: a TOML file like prices.toml whose entries come
     before the packaged ones. `retries`: after the first attempt. `timeout_s`: for one attempt, all of it.
-    `max_cost_usd`: what the run may spend (see `Ledger` for one that is resumed); answers from the cache cost nothing.
+    `max_cost_usd`: what the run may spend (see `BudgetTracker` for one that is resumed); answers from the cache cost nothing.
     """
 
     base_url: str | None = None

@@ -44,7 +44,7 @@ _ABOUT_CONTENT = ("content_filter", "content_policy_violation", "content_policy"
 
 
 @dataclass(eq=False)
-class Rejected(Exception):  # noqa: N818
+class HTTPStatusError(Exception):
     """The server answered with an error status."""
 
     status: int
@@ -78,7 +78,7 @@ class Rejected(Exception):  # noqa: N818
 
 
 @dataclass(eq=False)
-class NoReply(Exception):  # noqa: N818
+class TransportError(Exception):
     """No usable reply: time-out, dropped connection, broken body. `sent`: the server may have done (and charged) the work."""
 
     message: str
@@ -113,7 +113,7 @@ class Endpoint:
         self._was_reached = False
 
     async def post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
-        """The reply and the seconds it took. Raises Rejected, NoReply, or UserError if nothing is there at all."""
+        """The reply and the seconds it took. Raises HTTPStatusError, TransportError, or UserError if there is no server."""
         if not self._was_reached:
             await self._reach()
         start = self._clock.monotonic()
@@ -168,14 +168,14 @@ class Endpoint:
             self._web_pages += text.lstrip()[:1] == "<"
             if self._web_pages > 1 and not self._answered:
                 raise UserError(f"{self.url} answers with a web page; name an OpenAI-compatible API, most end in /v1")
-            raise NoReply(f"{self.url} sent a body that is not JSON: {brief(text) or 'empty'}")
+            raise TransportError(f"{self.url} sent a body that is not JSON: {brief(text) or 'empty'}")
         if isinstance(error := reply.get("error"), dict):  # some gateways put an error into a 200
             status = error.get("code")
             raise self._rejected(status if isinstance(status, int) and status >= 400 else 502, text, response.headers)
         self._answered = True
         return reply
 
-    def _rejected(self, status: int, text: str, headers: Mapping[str, str]) -> Rejected:
+    def _rejected(self, status: int, text: str, headers: Mapping[str, str]) -> HTTPStatusError:
         text = self._without_key(text)
         try:
             body = json.loads(text)
@@ -189,7 +189,7 @@ class Endpoint:
         else:
             message, code, param = error or text, None, None
         message = brief(message if isinstance(message, str) else json.dumps(message))
-        return Rejected(status, message, str(code or ""), str(param or ""), headers)
+        return HTTPStatusError(status, message, str(code or ""), str(param or ""), headers)
 
     def _without_key(self, text: str) -> str:
         """Some servers echo their request. Placeholders such as "EMPTY" are no secrets, and words of any text."""
@@ -200,15 +200,15 @@ class Endpoint:
     def _no_reply(self, root: BaseException) -> Exception:
         """By the first cause: on their way up, faults of the connection are renamed to what they are not."""
         if isinstance(root, aiohttp.ConnectionTimeoutError):
-            return NoReply(f"no connection to {self.url} within {self._connect_s:g} s", sent=False)
+            return TransportError(f"no connection to {self.url} within {self._connect_s:g} s", sent=False)
         if isinstance(root, TimeoutError):
-            return NoReply(f"{self.url} did not answer within {self._timeout_s:g} s")
+            return TransportError(f"{self.url} did not answer within {self._timeout_s:g} s")
         what = brief(str(root)) or type(root).__name__
         if not isinstance(root, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
-            return NoReply(f"the connection to {self.url} broke ({what})")
+            return TransportError(f"the connection to {self.url} broke ({what})")
         if not self._answered:
             return self._nothing_there(what)
-        return NoReply(f"the connection to {self.url} could not be made ({what})", sent=False)
+        return TransportError(f"the connection to {self.url} could not be made ({what})", sent=False)
 
     def _nothing_there(self, fault: str) -> UserError:
         mend = "check the network" if self.url == OPENAI_URL else "check --base-url and that the server is running"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     pass
 
 
-def known_sum(dollars: Iterable[float | None]) -> float | None:
+def sum_or_none(dollars: Iterable[float | None]) -> float | None:
     """The sum, None if one of them is not known."""
     total = 0.0
     for amount in dollars:

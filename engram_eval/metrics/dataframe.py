@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from engram_eval.errors import UserError
-from engram_eval.metrics.failure_stage import cause_of
+from engram_eval.metrics.failure_stage import failure_stage
 from engram_eval.metrics.summary import encodable
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
@@ -29,14 +29,14 @@ def load(*runs: str | Path) -> pd.DataFrame:
     frame[[*numbers, "judge_cost_usd"]] = frame[[*numbers, "judge_cost_usd"]].astype("Float64")
     truths = ["correct", "evidence_all", "answer_in_context"]
     frame[truths] = frame[truths].astype("boolean")
-    frame["latency_s"] = frame["recall_s"] + frame["answer_s"]
+    frame["latency_s"] = frame["retrieval_s"] + frame["answer_s"]
     for name in ("run", "backend", "category", "status", "cause"):
         frame[name] = frame[name].astype("category")
     return frame
 
 
 _LISTS = (
-    "retrieved", "evidence", "evidence_found", "evidence_left_out", "evidence_stored", "judge_votes",
+    "retrieved", "evidence", "evidence_found", "evidence_truncated", "evidence_stored", "judge_votes",
     "retrieved_sessions", "evidence_sessions",
 )  # fmt: skip
 _JUDGE = {"name": "judge_name", "votes": "judge_votes", "reason": "judge_reason", "cost_usd": "judge_cost_usd"}
@@ -48,7 +48,7 @@ def _rows(run: Path) -> list[dict[str, object]]:
     rows = []
     for record in folder.records():
         judge = record.judge or {}
-        cause = cause_of(record)
+        cause = failure_stage(record)
         values = {name: getattr(record, name) for name in Record.__dataclass_fields__ if name != "judge"}
         told = {column: judge.get(name) for name, column in _JUDGE.items()}
         row = {"run": str(run), **values, **told, "cause": str(cause) if cause else None}

@@ -20,7 +20,7 @@ from engram_eval.results.record import Record
 _WHOLE_ANSWER = 0.8  # official F1 of an answer that has nearly all of the gold's words and few others
 
 
-class Cause(StrEnum):
+class FailureStage(StrEnum):
     """In the order in which tables show them."""
 
     NOT_STORED = "not stored"
@@ -32,7 +32,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyErrors:
+class LabelErrors:
     """Known errors of an answer key: the reason by question id. `path` is where they come from."""
 
     path: Path | None = None
@@ -42,7 +42,7 @@ class KeyErrors:
         return (self.reasons or {}).get(question_id)
 
 
-def cause_of(record: Record, key_errors: KeyErrors | None = None) -> Cause | None:
+def failure_stage(record: Record, label_errors: LabelErrors | None = None) -> FailureStage | None:
     """None for an answer that is right or errored.
 
     In doubt is a verdict that its votes did not agree on, one against an answer that has nearly all of the gold's words
@@ -51,24 +51,24 @@ def cause_of(record: Record, key_errors: KeyErrors | None = None) -> Cause | Non
     if record.status != "ok" or record.correct is not False:
         return None
     votes = (record.judge or {}).get("votes", ())
-    known = key_errors.of(record.question_id) if key_errors else None
+    known = label_errors.of(record.question_id) if label_errors else None
     if known or len(set(votes)) > 1 or (not record.unanswerable and (record.f1 or 0.0) >= _WHOLE_ANSWER):
-        return Cause.IN_DOUBT
+        return FailureStage.IN_DOUBT
     if record.unanswerable:
-        return Cause.NOT_ABSTAINED
+        return FailureStage.NOT_ABSTAINED
     if not record.evidence:  # nothing is labelled: go by the gold's words
-        return Cause.NOT_USED if record.answer_in_context else Cause.NOT_RECALLED
+        return FailureStage.NOT_USED if record.answer_in_context else FailureStage.NOT_RECALLED
     missing = [turn_id for turn_id in record.evidence if turn_id not in record.evidence_found]
     if not missing:
-        return Cause.NOT_USED
+        return FailureStage.NOT_USED
     if any(turn_id not in record.evidence_stored for turn_id in missing):
-        return Cause.NOT_STORED
-    if any(turn_id not in record.evidence_left_out for turn_id in missing):
-        return Cause.NOT_RECALLED
-    return Cause.CUT
+        return FailureStage.NOT_STORED
+    if any(turn_id not in record.evidence_truncated for turn_id in missing):
+        return FailureStage.NOT_RECALLED
+    return FailureStage.CUT
 
 
-def read_key_errors(path: Path) -> KeyErrors:
+def read_label_errors(path: Path) -> LabelErrors:
     """Reads a JSON list of objects with `question_id` and a reason (`reason`, `reasoning`, `error_type` or `type`).
 
     An error that touches only the citation (`WRONG_CITATION`) does not touch the score, and is left aside. Raises
@@ -90,4 +90,4 @@ def read_key_errors(path: Path) -> KeyErrors:
         if kind != "WRONG_CITATION":
             reason = entry.get("reason") or entry.get("reasoning") or kind or "known error"
             reasons[entry["question_id"]] = str(reason)
-    return KeyErrors(path, reasons)
+    return LabelErrors(path, reasons)

@@ -33,7 +33,7 @@ def evidence_found(question: Question, turns: Mapping[str, Turn], context: Conte
         if paraphrased:
             if turn_id in named:
                 found.append(turn_id)
-        elif stands_in(turns[turn_id], context.text):
+        elif contains_turn(turns[turn_id], context.text):
             found.append(turn_id)
     return found
 
@@ -96,7 +96,7 @@ def _discounted(ranks: Iterable[int]) -> float:
     return sum(1 / math.log2(max(rank, 2)) for rank in ranks)
 
 
-def stands_in(turn: Turn, text: str) -> bool:
+def contains_turn(turn: Turn, text: str) -> bool:
     """Does the turn stand in the text, whole or nearly so?"""
     return _share_present(turn.text, text) >= _VERBATIM_SHARE
 

@@ -14,7 +14,7 @@ _Z80 = 0.8416212335729143  # of a power of 80 %
 _CELLS = 1_000_000  # drawn at a time
 
 
-def bootstrap_share(
+def bootstrap_proportion(
     shares: Sequence[float], clusters: Sequence[Hashable], *, seed: int, resamples: int = 2000
 ) -> tuple[float, float]:
     """A 95 % interval for the mean of `shares`, each from 0 to 1, or true or false: percentiles of a bootstrap that
@@ -172,7 +172,7 @@ def cohen_kappa(one: Sequence[bool], other: Sequence[bool]) -> float | None:
 def bootstrap_kappa(
     one: Sequence[bool], other: Sequence[bool], clusters: Sequence[Hashable], *, seed: int, resamples: int = 2000
 ) -> tuple[float, float] | None:
-    """A 95 % interval for `cohen_kappa`: percentiles of a bootstrap of whole clusters, as in `bootstrap_share`.
+    """A 95 % interval for `cohen_kappa`: percentiles of a bootstrap of whole clusters, as in `bootstrap_proportion`.
 
     Never narrower than by Cohen's standard error, which takes the agreement by chance as given (1960, formula 6), in
     Wilson's form, so that it has a width where the judges agree throughout; and by that alone where there is a single

@@ -14,30 +14,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_eval.metrics.cost import known_sum
-from engram_eval.metrics.failure_stage import Cause, KeyErrors, cause_of
+from engram_eval.metrics.cost import sum_or_none
+from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage
 from engram_eval.metrics.retrieval import SESSION_SCORES, ndcg, session_scores
-from engram_eval.metrics.stats import bootstrap_share
+from engram_eval.metrics.stats import bootstrap_proportion
 from engram_eval.results.record import Record
 
 _ENDLESS = 10**9  # questions
 
 
 def summarise(
-    records: Iterable[Record], manifest: Mapping[str, Any], *, key_errors: KeyErrors | None = None
+    records: Iterable[Record], manifest: Mapping[str, Any], *, label_errors: LabelErrors | None = None
 ) -> dict[str, Any]:
-    """The summary of a run. Backends stand in the order of the manifest. `key_errors` count among the causes of misses."""
+    """The summary of a run. Backends stand in the order of the manifest. `label_errors` count among the causes of misses."""
     dataset = manifest["dataset"]
     seed = manifest["seed"]
     frame = pd.DataFrame(
-        (_row(record, key_errors) for record in records), columns=[*_TAKEN, *_DERIVED, *SESSION_SCORES]
+        (_row(record, label_errors) for record in records), columns=[*_TAKEN, *_DERIVED, *SESSION_SCORES]
     ).astype(object)
     backends = {}
     for label, facts in manifest["backends"].items():
         mine = frame[frame["backend"] == encodable(label)]
         headline = mine[mine["category"].isin(dataset["headline"])]
         backends[label] = {
-            **{key: facts[key] for key in ("limit", "control", "sees_evidence", "paraphrases")},
+            **{key: facts[key] for key in ("context_limit", "control", "sees_evidence", "paraphrases")},
             "expected": dataset["questions"],
             **_scores(headline, seed),
             "errors": int((mine["status"] == "error").sum()),
@@ -47,12 +47,12 @@ def summarise(
                 for category in dataset["categories"]
                 if (mine["category"] == category).any()
             },
-            **_costs(headline, ranked=facts["limit"] == "budget"),
+            **_costs(headline, ranked=facts["context_limit"] == "budget"),
             "ingest_s": {"total": _once_a_conversation(mine, "ingest_s")},
-            "ingest_faults": int(_once_a_conversation(mine, "ingest_faults") or 0),
+            "ingest_warnings": int(_once_a_conversation(mine, "ingest_warnings") or 0),
             **_money(mine, headline),
             "votes": _votes(headline),
-            "causes": {str(cause): int((headline["cause"] == cause).sum()) for cause in Cause},
+            "causes": {str(cause): int((headline["cause"] == cause).sum()) for cause in FailureStage},
         }
     _break_even(backends)
     return {
@@ -67,7 +67,7 @@ def summarise(
 # What is taken from a record as it is, and what is made of it: texts and lists stay behind, or a large run would not fit.
 _TAKEN = (
     "backend", "conversation_id", "category", "unanswerable", "status", "correct", "f1", "context_tokens", "cost_usd",
-    "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall", "evidence_all",
+    "retrieval_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_warnings", "evidence_recall", "evidence_all",
     "answer_in_context", "truncated", "cut",
 )  # fmt: skip
 _DERIVED = ("ndcg", "names_turns", "judge_cost_usd", "votes", "cause", "sessions")
@@ -78,7 +78,7 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
+def _row(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
     values = (getattr(record, name) for name in _TAKEN)
     judge = record.judge or {}
     votes = tuple(judge.get("votes", ()))
@@ -90,7 +90,7 @@ def _row(record: Record, key_errors: KeyErrors | None) -> tuple[Any, ...]:
         bool(record.retrieved),
         judge.get("cost_usd"),
         votes if len(votes) > 1 else None,
-        cause_of(record, key_errors),
+        failure_stage(record, label_errors),
         None if ranked is None else len(ranked),
         *(sessions.get(name) for name in SESSION_SCORES),
     )
@@ -128,9 +128,9 @@ def _costs(frame: pd.DataFrame, *, ranked: bool) -> dict[str, Any]:
         **{name: _mean(answerable[name]) if ranked and names_turns else None for name in SESSION_SCORES},
         "sessions_in_context": _mean(answered["sessions"]) if names_turns else None,
         "context_tokens": {"mean": _mean(answered["context_tokens"]), **_quantiles(answered["context_tokens"])},
-        "recall_s": _quantiles(answered["recall_s"]),
+        "retrieval_s": _quantiles(answered["retrieval_s"]),
         "answer_s": _quantiles(answered["answer_s"]),
-        "latency_s": _quantiles(answered["recall_s"].astype(float) + answered["answer_s"].astype(float)),
+        "latency_s": _quantiles(answered["retrieval_s"].astype(float) + answered["answer_s"].astype(float)),
         "judge_s": _quantiles(answered["judge_s"]),
         "names_turns": names_turns,
         "truncated": int(answered["truncated"].astype(bool).sum()),
@@ -146,7 +146,7 @@ def _interval(frame: pd.DataFrame, column: str, seed: int) -> list[float] | list
     """Of a share's mean, the 95 % interval; [None, None] where no share is known."""
     known = frame.dropna(subset=[column])
     shares = [float(value) for value in known[column]]
-    return list(bootstrap_share(shares, list(known["conversation_id"]), seed=seed)) if shares else [None, None]
+    return list(bootstrap_proportion(shares, list(known["conversation_id"]), seed=seed)) if shares else [None, None]
 
 
 def _quantiles(values: pd.Series[Any]) -> dict[str, float | None]:
@@ -168,14 +168,14 @@ def _money(mine: pd.DataFrame, headline: pd.DataFrame) -> dict[str, Any]:
     the judge's stand apart."""
     ingested = mine.drop_duplicates("conversation_id")
     answered, scored = mine[mine["status"] == "ok"], headline[headline["status"] == "ok"]
-    ingest, answers = _known_sum(ingested["ingest_cost_usd"]), _known_sum(answered["cost_usd"])
-    mine_alone = known_sum([ingest, _known_sum(scored["cost_usd"])])
+    ingest, answers = _sum_or_none(ingested["ingest_cost_usd"]), _sum_or_none(answered["cost_usd"])
+    mine_alone = sum_or_none([ingest, _sum_or_none(scored["cost_usd"])])
     correct = int(scored["correct"].fillna(False).astype(bool).sum())
     return {
-        "cost_usd": known_sum([ingest, answers]),
+        "cost_usd": sum_or_none([ingest, answers]),
         "ingest_cost_usd": ingest,
         "answer_cost_usd": answers,
-        "judge_cost_usd": _known_sum(answered["judge_cost_usd"]),
+        "judge_cost_usd": _sum_or_none(answered["judge_cost_usd"]),
         "cost_per_correct_usd": mine_alone / correct if correct and mine_alone is not None else None,
         "cost_per_question_usd": answers / len(answered) if len(answered) and answers is not None else None,
         "cost_per_conversation_usd": ingest / len(ingested) if len(ingested) and ingest is not None else None,
@@ -188,7 +188,7 @@ def _break_even(backends: dict[str, dict[str, Any]]) -> None:
     A history costs nothing to ingest and its length each time: n answers cost less once n x (its cost a question - the
     memory's) is over what ingesting the conversation cost. None: never.
     """
-    whole = next((facts for facts in backends.values() if facts["limit"] == "window"), None)
+    whole = next((facts for facts in backends.values() if facts["context_limit"] == "window"), None)
     if whole is None or not whole["cost_per_question_usd"]:
         return
     for facts in backends.values():
@@ -210,5 +210,5 @@ def _votes(frame: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _known_sum(values: pd.Series[Any]) -> float | None:
-    return known_sum(None if value is None or value != value else float(value) for value in values)
+def _sum_or_none(values: pd.Series[Any]) -> float | None:
+    return sum_or_none(None if value is None or value != value else float(value) for value in values)

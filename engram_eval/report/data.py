@@ -170,7 +170,7 @@ def _details(record: Record, texts: Pool) -> dict[str, Any]:
         "votes": [int(bool(vote)) for vote in votes] if isinstance(votes, list) and len(votes) > 1 else [],
         "f1": _rounded(record.f1, 3),
         "tokens": record.context_tokens,
-        "recall": _rounded(record.recall_s, 6),
+        "recall": _rounded(record.retrieval_s, 6),
         "answered": _rounded(record.answer_s, 6),
         "evidence": [texts.add(turn_id) for turn_id in record.evidence],
         "states": [_state(record, turn_id) for turn_id in record.evidence],
@@ -184,7 +184,7 @@ def _state(record: Record, turn_id: str) -> int:
         return _UNKNOWN
     if turn_id in record.evidence_found:
         return _FOUND
-    if turn_id in record.evidence_left_out:
+    if turn_id in record.evidence_truncated:
         return _NO_ROOM
     return _NOT_FOUND if turn_id in record.evidence_stored else _NOT_STORED
 
@@ -192,8 +192,8 @@ def _state(record: Record, turn_id: str) -> int:
 def _count(record: Record, backend: Backend, cause: str | None) -> None:
     if record.status == "error":
         return
-    if record.recall_s is not None and record.answer_s is not None:
-        backend.latencies.append(record.recall_s + record.answer_s)
+    if record.retrieval_s is not None and record.answer_s is not None:
+        backend.latencies.append(record.retrieval_s + record.answer_s)
     if record.context_tokens is not None:
         backend.tokens.append(record.context_tokens)
     backend.wrong += record.correct is False

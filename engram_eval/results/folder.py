@@ -37,7 +37,7 @@ class RunFolder:
         self.summary_path = path / "summary.json"
         self.state_path = path / "state"
         self.contexts_path = path / "contexts.sqlite"
-        self.faults_path = path / "faults.jsonl"
+        self.warnings_path = path / "warnings.jsonl"
         self.cache_keys_path = path / "cache_keys.txt"
         self.probe_path = path / "probe.jsonl"
         self.spent_path = path / "spent.txt"
@@ -119,11 +119,11 @@ class RunFolder:
         """To look contexts up in."""
         return Contexts(self.contexts_path, read_only=True)
 
-    def keep_faults(self, backend: str, conversation_id: str, faults: Sequence[str]) -> None:
+    def keep_warnings(self, backend: str, conversation_id: str, faults: Sequence[str]) -> None:
         """Appends what a memory could not do while it ingested a conversation, each fault once."""
-        known = self.faults_path.read_bytes().split(b"\n") if self.faults_path.exists() else []
-        lines = [_json({"backend": backend, "conversation_id": conversation_id, "fault": fault}) for fault in faults]
-        _append(self.faults_path, b"".join(line + b"\n" for line in lines if line not in known))
+        known = self.warnings_path.read_bytes().split(b"\n") if self.warnings_path.exists() else []
+        lines = [_json({"backend": backend, "conversation_id": conversation_id, "warning": fault}) for fault in faults]
+        _append(self.warnings_path, b"".join(line + b"\n" for line in lines if line not in known))
 
     def keep_cache_keys(self, keys: Iterable[bytes]) -> None:
         """Appends the keys of cached answers that the run went by: what another needs to repeat it."""
@@ -163,7 +163,7 @@ class RunFolder:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _drop_torn_line(self.records_path, file)
-            for path in (self.cache_keys_path, self.faults_path, self.spent_path):
+            for path in (self.cache_keys_path, self.warnings_path, self.spent_path):
                 if path.exists():
                     with path.open("ab") as beside:
                         _drop_torn_line(path, beside)

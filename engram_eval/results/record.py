@@ -15,10 +15,10 @@ class Record:
 
     `retrieved`: ids of the turns that stand in the context, best first. `evidence_recall` and `evidence_all`: the share
     of the evidence turns in the context, and whether all are; None without evidence. `ingest_s`: what ingesting the
-    question's whole conversation took, the same on all its records; so `ingest_cost_usd`, and `ingest_faults` (things
+    question's whole conversation took, the same on all its records; so `ingest_cost_usd`, and `ingest_warnings` (things
     that the memory could not do then, and made up for). `cost_usd`: of recall and answer, cached or not. `truncated`:
     the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
-    `evidence_found`, `evidence_left_out`, `evidence_stored`: the evidence turns that stand in the context, that were
+    `evidence_found`, `evidence_truncated`, `evidence_stored`: the evidence turns that stand in the context, that were
     ranked next (as many again) and had no room, that the memory holds at all. `context`, `evidence_text`: the keys of
     the context and of the evidence turns' words (parted by U+001E) in `contexts.sqlite`. `retrieved_sessions`: the distinct
     sessions of `retrieved`, each where its best turn ranks; `evidence_sessions`: the question's, by its labels. Both are
@@ -42,19 +42,19 @@ class Record:
     prompt_tokens: int | None
     completion_tokens: int | None
     cost_usd: float | None
-    recall_s: float | None
+    retrieval_s: float | None
     answer_s: float | None
     judge_s: float | None
     ingest_s: float | None
     ingest_cost_usd: float | None
-    ingest_faults: int | None
+    ingest_warnings: int | None
     cached: bool
     retrieved: list[str]
     evidence: list[str]
     evidence_recall: float | None
     evidence_all: bool | None
     evidence_found: list[str]
-    evidence_left_out: list[str]
+    evidence_truncated: list[str]
     evidence_stored: list[str]
     answer_in_context: bool | None
     context: str | None
@@ -76,7 +76,7 @@ def record_of(
     nothing: dict[str, Any] = dict.fromkeys(
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
-            "recall_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_faults", "evidence_recall",
+            "retrieval_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_warnings", "evidence_recall",
             "evidence_all", "answer_in_context", "context", "evidence_text",
         )
     )  # fmt: skip
@@ -94,7 +94,7 @@ def record_of(
         "evidence_sessions": list(question.evidence_sessions),
     }
     lists: dict[str, Any] = {
-        name: [] for name in ("retrieved", "evidence_found", "evidence_left_out", "evidence_stored")
+        name: [] for name in ("retrieved", "evidence_found", "evidence_truncated", "evidence_stored")
     }
     return Record(**{"cached": False, "truncated": False, "cut": False, **lists, **nothing, **fixed, **values})
 

@@ -15,7 +15,7 @@ from engram_eval.tables.text import plural
 
 _FORM = "what 'engram-eval judge --help' says of a line"
 _COUNTS = ("prompt_tokens", "completion_tokens")
-_AMOUNTS = ("cost_usd", "recall_s", "answer_s")
+_AMOUNTS = ("cost_usd", "retrieval_s", "answer_s")
 _MOST = 2**53  # beyond it a float does not tell one count from the next; no real figure comes near
 
 

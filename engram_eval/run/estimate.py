@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from engram_eval.backends.backend import MemoryBackend, Services, traits_of
+from engram_eval.backends.backend import MemoryBackend, Services, backend_info
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.judges.probe import make_probes
@@ -132,8 +132,8 @@ class _Estimator:
     def _is_free(self) -> bool:
         """Whether its recall can be tried out: it is ours, and asks nobody."""
         ours = type(self.backend).__module__.startswith("engram_eval.")
-        traits = traits_of(self.backend)
-        return ours and not traits.asks_model and traits.limit != "window"
+        traits = backend_info(self.backend)
+        return ours and not traits.asks_model and traits.context_limit != "window"
 
     async def _measured(self) -> float:
         """Mean context tokens over some of the questions."""
@@ -151,10 +151,10 @@ class _Estimator:
                 if hasattr(memory, "ready"):
                     await memory.ready()
                 for question in questions[:: max(1, len(questions) // _MEASURED_QUESTIONS)]:
-                    if traits_of(self.backend).sees_evidence:
+                    if backend_info(self.backend).sees_evidence:
                         memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
-                    budget = self.plan.budget if traits_of(self.backend).limit == "budget" else None
-                    context = await memory.recall(question.text, asked_at=question.asked_at, budget=budget)
+                    budget = self.plan.budget if backend_info(self.backend).context_limit == "budget" else None
+                    context = await memory.retrieve(question.text, asked_at=question.asked_at, budget=budget)
                     tokens.append(self.plan.tokens.count(context.text))
                 await memory.close()
         return sum(tokens) / max(len(tokens), 1)
@@ -162,7 +162,7 @@ class _Estimator:
     def _bound(self, sample: Sample) -> float:
         """What stands in a context at most: the whole history, or as much of it as the limit lets."""
         limits = {"budget": self.plan.budget, "window": self.plan.reader.window, "none": None}
-        limit = limits[traits_of(self.backend).limit]
+        limit = limits[backend_info(self.backend).context_limit]
         turns = [turn for session in sample.conversation.sessions for turn in session.turns]
         history = self._count("\n".join(f"{turn.speaker}: {turn.text}" for turn in turns))
         return history if limit is None else min(history, limit)
@@ -203,9 +203,9 @@ class _Estimator:
         return self._count(question.gold) + beyond + self._thoughts("reader")
 
     def _thoughts(self, role: Role) -> int:
-        from engram_eval.llm.provider_capabilities import first_dialect
+        from engram_eval.llm.provider_capabilities import first_capabilities
 
-        return _THOUGHTS if first_dialect(self.plan.roles.model(role)).room else 0
+        return _THOUGHTS if first_capabilities(self.plan.roles.model(role)).room else 0
 
     def _prompt(self, messages: Iterable[Mapping[str, str]], schema: Mapping[str, Any] | None = None) -> int:
         texts = [message["content"] for message in messages]

@@ -3,7 +3,7 @@
 A line of the file is a JSON object: LongMemEval's official {"question_id", "hypothesis"}, or {"question_id", "answer"} with
 the ids of this project's questions ("conv-26:q0"). Where both stand in a line, `hypothesis` is what was said: `answer`
 is the gold then, copied from the dataset. A line may also tell what it took: `context`, the text that the answer was
-made from, `prompt_tokens`, `completion_tokens`, `cost_usd`, `recall_s` and `answer_s`.
+made from, `prompt_tokens`, `completion_tokens`, `cost_usd`, `retrieval_s` and `answer_s`.
 
 A question without an answer is an error, told and counted, and never a wrong answer; an empty answer is an answer.
 """
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
-from engram_eval.backends.backend import Traits
+from engram_eval.backends.backend import BackendInfo
 from engram_eval.datasets.dataset import Dataset
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
@@ -28,7 +28,7 @@ from engram_eval.results.folder import RecordWriter, RunFolder
 from engram_eval.results.manifest import READER
 from engram_eval.results.record import Record, record_of
 from engram_eval.run.answer_file import Answers, Recorded
-from engram_eval.run.models import Roles, settled
+from engram_eval.run.models import ModelClients, resolve_defaults
 from engram_eval.run.plan import categories_asked, open_dataset
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
@@ -53,7 +53,7 @@ class Grading:
     conversations: int
     missing: tuple[str, ...]
     judge: Judge
-    roles: Roles
+    roles: ModelClients
     tokens: TokenCounter
     why: dict[str, str]
     """For the lines that stand before the run."""
@@ -61,7 +61,7 @@ class Grading:
 
 def make_grading(settings: Settings, answers: Answers, label: str, *, spent_usd: float = 0.0) -> Grading:
     """Opens all and holds the answers against the questions. Raises UserError before anything is judged."""
-    settings = settled(settings)
+    settings = resolve_defaults(settings)
     tokens = token_counter(settings.encoding)
     dataset, why_dataset = open_dataset(settings)
     wanted = categories_asked(dataset, settings)
@@ -74,7 +74,7 @@ def make_grading(settings: Settings, answers: Answers, label: str, *, spent_usd:
     if not chosen:
         raise UserError(f"{dataset.origin}: holds no question of the categories asked for ({', '.join(wanted)})")
     missing = tuple(question_id for question_id in chosen if question_id not in answers.by_id)
-    roles = Roles(settings, spent_usd=spent_usd)
+    roles = ModelClients(settings, spent_usd=spent_usd)
     judge = roles.judge("longmemeval" if "longmemeval" in dataset.name else "locomo")
     conversations = len(set(chosen.values()))
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
@@ -124,7 +124,7 @@ def describe(grading: Grading) -> dict[str, Any]:
             "questions": len(grading.chosen),
             "conversations": grading.conversations,
         },
-        "backends": {grading.label: {**asdict(Traits()), "limit": "unknown", "settings": {}}},
+        "backends": {grading.label: {**asdict(BackendInfo()), "context_limit": "unknown", "settings": {}}},
         "reader": {
             "name": READER,
             "model": "unknown",

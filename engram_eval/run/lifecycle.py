@@ -11,11 +11,11 @@ from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
     from engram_eval.results.folder import RunFolder
-    from engram_eval.run.models import Roles
+    from engram_eval.run.models import ModelClients
 
 
-def carry_out(
-    work: Coroutine[Any, Any, None], folder: RunFolder, roles: Roles, *, command: str
+def run_to_completion(
+    work: Coroutine[Any, Any, None], folder: RunFolder, roles: ModelClients, *, command: str
 ) -> dict[str, Any] | None:
     """Does the work of a run or a grading, and leaves the folder as it is to be left, however that ended.
 
@@ -46,7 +46,7 @@ def carry_out(
     return write_end(folder, roles, finished=True)
 
 
-def write_end(folder: RunFolder, roles: Roles, *, finished: bool) -> dict[str, Any]:
+def write_end(folder: RunFolder, roles: ModelClients, *, finished: bool) -> dict[str, Any]:
     """Writes usage, cache keys and the summary, which is returned."""
     from engram_eval.metrics.summary import summarise
     from engram_eval.results.manifest import added_usage, now

@@ -21,7 +21,7 @@ from engram_eval.run.settings import Settings
 from engram_eval.system.paths import cache_folder
 
 if TYPE_CHECKING:
-    from engram_eval.llm import LLM, Ledger, LLMSettings
+    from engram_eval.llm import LLM, BudgetTracker, LLMSettings
     from engram_eval.llm.cost.prices import Price
 from engram_eval.datasets.dataset import Family
 
@@ -31,7 +31,7 @@ _API_EMBEDDER = "openai:"
 _WIDTHS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # OpenAI's
 
 
-def settled(settings: Settings, *, memories_ask: bool = False) -> Settings:
+def resolve_defaults(settings: Settings, *, memories_ask: bool = False) -> Settings:
     """The settings with nothing left open: `auto` is a model where the environment names a key or an endpoint.
 
     A server of one's own that serves a single model is asked which; UserError where it must be named. `memories_ask`:
@@ -107,13 +107,13 @@ def _limits(settings: Settings, base_url: str | None) -> LLMSettings:
     )
 
 
-class Roles:
+class ModelClients:
     """Opens readers, judges and embedders. One client an endpoint; `spent_usd` is what the run has cost before."""
 
     def __init__(self, settings: Settings, *, spent_usd: float = 0.0) -> None:
         self._settings = settings
         self._spent_usd = spent_usd
-        self._ledger: Ledger | None = None
+        self._ledger: BudgetTracker | None = None
         self._clients: dict[tuple[str, str | None], LLM] = {}
         self._other_keys: set[bytes] = set()
         self._journal: Callable[[float], None] = lambda _usd: None
@@ -189,11 +189,11 @@ class Roles:
         if self._ledger:
             self._ledger.journal = journal
 
-    def _the_ledger(self) -> Ledger:
-        from engram_eval.llm import Ledger
+    def _the_ledger(self) -> BudgetTracker:
+        from engram_eval.llm import BudgetTracker
 
         if self._ledger is None:
-            self._ledger = Ledger(self._settings.max_cost, spent_usd=self._spent_usd)
+            self._ledger = BudgetTracker(self._settings.max_cost, spent_usd=self._spent_usd)
             self._ledger.journal = self._journal
         return self._ledger
 

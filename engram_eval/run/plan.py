@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engram_eval import registry
-from engram_eval.backends.backend import MemoryBackend, traits_of
+from engram_eval.backends.backend import MemoryBackend, backend_info
 from engram_eval.datasets.dataset import Dataset, Family
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
@@ -19,7 +19,7 @@ from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.llm.cost.metering import MeteredLLM
 from engram_eval.readers.reader import Reader
-from engram_eval.run.models import Role, Roles, settled, why_models
+from engram_eval.run.models import ModelClients, Role, resolve_defaults, why_models
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
 
@@ -38,7 +38,7 @@ class Plan:
     backends: dict[str, MemoryBackend]
     reader: Reader
     judge: Judge
-    roles: Roles
+    roles: ModelClients
     memory_llm: MeteredLLM | None
     """What memories ask; None if none of them does."""
     embedder: Embedder
@@ -54,8 +54,8 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
     `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is to be looked at, not executed.
     """
     backends = {label: _open(settings, label) for label in settings.labels()}
-    memories_ask = any(traits_of(backend).asks_model for backend in backends.values())
-    given, settings = settings, settled(settings, memories_ask=memories_ask)
+    memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
+    given, settings = settings, resolve_defaults(settings, memories_ask=memories_ask)
     tokens = token_counter(settings.encoding)
     known = {settings.backend_of(label).partition(":")[0] for label in backends} | {"dataset"}
     for key in settings.options:
@@ -63,7 +63,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
             raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
     dataset, why_dataset = open_dataset(settings)
     family: Family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
-    roles = Roles(settings, spent_usd=spent_usd)
+    roles = ModelClients(settings, spent_usd=spent_usd)
     reader, judge = roles.reader(family, tokens.count), roles.judge(family)
     memory_llm = roles.memory_llm() if memories_ask else None
     embedder = roles.embedder(ask=not dry)
@@ -73,9 +73,9 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
     budget = settings.budget or _BUDGETS[family]
     why_budget = "named with --budget" if settings.budget else f"ENGRAM's published budget on {family}"
     unbound = [
-        f"{label} by {_BOUND[traits_of(b).limit].format(reader.window)}"
+        f"{label} by {_BOUND[backend_info(b).context_limit].format(reader.window)}"
         for label, b in backends.items()
-        if traits_of(b).limit != "budget"
+        if backend_info(b).context_limit != "budget"
     ]
     return Plan(
         settings, dataset, chosen, conversations, backends, reader, judge, roles, memory_llm, embedder, tokens, budget,
@@ -96,7 +96,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
 _BOUND = {"window": "the reader's window of {:,} tokens alone", "none": "nothing"}
 
 
-def _who(name: str, what: str, roles: Roles, role: Role, *, auto: bool) -> str:
+def _who(name: str, what: str, roles: ModelClients, role: Role, *, auto: bool) -> str:
     if name == "offline":
         return f"offline: {what}; no key, no network, the same each time"
     if name.partition(":")[0] == "llm":
@@ -211,7 +211,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "backends": {
             label: {
                 "backend": registry.backend_name(plan.settings.backend_of(label)),
-                **asdict(traits_of(backend)),
+                **asdict(backend_info(backend)),
                 "settings": registry.settings_of(backend),
             }
             for label, backend in plan.backends.items()

@@ -104,12 +104,12 @@ class Progress:
             self._told = tenths
             print(f"{self._done:,} of {self._total:,} answers", file=sys.stderr, flush=True)
 
-    def fault(self, label: str, fault: str) -> None:
+    def warning(self, label: str, fault: str) -> None:
         """A backend's first fault is told at once; the run's folder has them all."""
         if label not in self._faulty:
             self._faulty.add(label)
             tqdm.write(
-                f"{label}: {' '.join(fault.split())}; this and what follows stands in faults.jsonl", file=sys.stderr
+                f"{label}: {' '.join(fault.split())}; this and what follows stands in warnings.jsonl", file=sys.stderr
             )
 
     def conversation(self) -> None:

@@ -21,12 +21,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from engram_eval.backends.backend import Memory, MemoryBackend, Services, traits_of
+from engram_eval.backends.backend import Memory, MemoryBackend, Services, backend_info
 from engram_eval.errors import UserError
 from engram_eval.llm.cost.metering import Meter
-from engram_eval.metrics.cost import known_sum
+from engram_eval.metrics.cost import sum_or_none
 from engram_eval.metrics.f1 import question_f1
-from engram_eval.metrics.retrieval import answer_in_context, evidence_found, stands_in
+from engram_eval.metrics.retrieval import answer_in_context, contains_turn, evidence_found
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.results.folder import RecordWriter, RunFolder
 from engram_eval.results.record import Record, record_of
@@ -49,7 +49,7 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recalled:
+class _Retrieved:
     context: Context
     seconds: float
     dollars: float | None
@@ -131,10 +131,10 @@ class _ConversationRun:
             for question in questions:
                 recalled = None
                 try:
-                    recalled = await self._recall(question, opened.memory, turns)
+                    recalled = await self._retrieve(question, opened.memory, turns)
                 except (Exception, asyncio.CancelledError) as error:
                     self._go_on_after(error, question.id)
-                    self._write(record_of(self.label, question, error=error, step="recall", **opened.cost))
+                    self._write(record_of(self.label, question, error=error, step="retrieve", **opened.cost))
                 if recalled is not None:
                     await self.pool.run(self._finish(question, recalled, opened, turns))
                 await _let_interrupts_in()
@@ -146,8 +146,8 @@ class _ConversationRun:
         services = Services(self.plan.embedder, self.plan.tokens, self.state, self.plan.memory_llm)
         span = _Span(self.plan.roles.meter)
         memory = await self.backend.open(self.conversation.info, services)
-        if not callable(getattr(memory, "recall", None)):
-            raise TypeError(f"open returned {type(memory).__name__}, which has no method 'recall'")
+        if not callable(getattr(memory, "retrieve", None)):
+            raise TypeError(f"open returned {type(memory).__name__}, which has no method 'retrieve'")
         try:
             for session in self.conversation.sessions:
                 await memory.ingest(session)
@@ -158,11 +158,11 @@ class _ConversationRun:
         except (Exception, asyncio.CancelledError):
             await self._close(memory)
             raise
-        faults = [str(fault) for fault in getattr(memory, "faults", ())]
-        if faults:
-            self.folder.keep_faults(self.label, self.conversation.id, faults)
-            self.progress.fault(self.label, faults[0])
-        cost = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_faults": len(faults)}
+        warnings = [str(fault) for fault in getattr(memory, "warnings", ())]
+        if warnings:
+            self.folder.keep_warnings(self.label, self.conversation.id, warnings)
+            self.progress.warning(self.label, warnings[0])
+        cost = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_warnings": len(warnings)}
         every = [turn.id for session in self.conversation.sessions for turn in session.turns]
         holds = memory.turn_ids() if hasattr(memory, "turn_ids") else every
         return _Opened(memory, cost, frozenset(holds))
@@ -173,16 +173,16 @@ class _ConversationRun:
         except Exception as error:  # its answers are in already
             self._go_on_after(error, self.conversation.id)
 
-    async def _recall(self, question: Question, memory: Memory, turns: dict[str, Turn]) -> _Recalled:
-        if traits_of(self.backend).sees_evidence:
+    async def _retrieve(self, question: Question, memory: Memory, turns: dict[str, Turn]) -> _Retrieved:
+        if backend_info(self.backend).sees_evidence:
             memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
         span = _Span(self.plan.roles.meter)
-        context = await memory.recall(question.text, asked_at=question.asked_at, budget=self._budget())
-        recalled = _Recalled(context, span.seconds(), span.dollars())
+        context = await memory.retrieve(question.text, asked_at=question.asked_at, budget=self._budget())
+        recalled = _Retrieved(context, span.seconds(), span.dollars())
         _check(context, turns)
         return recalled
 
-    async def _finish(self, question: Question, recalled: _Recalled, opened: _Opened, turns: dict[str, Turn]) -> None:
+    async def _finish(self, question: Question, recalled: _Retrieved, opened: _Opened, turns: dict[str, Turn]) -> None:
         """Answers, judges and writes one question."""
         try:
             record = await self._answered(question, recalled, opened, turns)
@@ -192,7 +192,7 @@ class _ConversationRun:
         self._write(record)
 
     async def _answered(
-        self, question: Question, recalled: _Recalled, opened: _Opened, turns: dict[str, Turn]
+        self, question: Question, recalled: _Retrieved, opened: _Opened, turns: dict[str, Turn]
     ) -> Record:
         plan = self.plan
         context, cut = self._within(recalled.context, turns)
@@ -202,7 +202,7 @@ class _ConversationRun:
         began = perf_counter()
         verdict = await plan.judge.judge(question, answer.text)
         judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
-        found = evidence_found(question, turns, context, paraphrased=traits_of(self.backend).paraphrases)
+        found = evidence_found(question, turns, context, paraphrased=backend_info(self.backend).paraphrases)
         named = [turn_id for item in recalled.context.items for turn_id in item.turn_ids]
         retrieved = list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
         # Some memories rank all that they hold: what twice the room would have taken was recalled and cut, the rest was not.
@@ -218,8 +218,8 @@ class _ConversationRun:
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
-            cost_usd=known_sum([recalled.dollars, answer.cost_usd]),
-            recall_s=recalled.seconds,
+            cost_usd=sum_or_none([recalled.dollars, answer.cost_usd]),
+            retrieval_s=recalled.seconds,
             answer_s=answer_s,
             judge_s=judge_s,
             **opened.cost,
@@ -229,7 +229,7 @@ class _ConversationRun:
             evidence_recall=len(found) / len(question.evidence) if question.evidence else None,
             evidence_all=len(found) == len(question.evidence) if question.evidence else None,
             evidence_found=found,
-            evidence_left_out=[t for t in question.evidence if t not in found and t in without_room],
+            evidence_truncated=[t for t in question.evidence if t not in found and t in without_room],
             evidence_stored=[t for t in question.evidence if t in opened.holds],
             answer_in_context=None if question.unanswerable else answer_in_context(question.gold, context.text),
             truncated=context.truncated,
@@ -242,7 +242,7 @@ class _ConversationRun:
 
     def _budget(self) -> int | None:
         limits = {"budget": self.plan.budget, "window": self.plan.reader.window, "none": None}
-        return limits[traits_of(self.backend).limit]
+        return limits[backend_info(self.backend).context_limit]
 
     def _within(self, context: Context, turns: dict[str, Turn]) -> tuple[Context, bool]:
         """The budget binds every memory: what a memory sends beyond it is cut off, and the turns that stood there.
@@ -253,9 +253,11 @@ class _ConversationRun:
         text = context.text if budget is None else self.plan.tokens.cut(context.text, budget)
         if text == context.text:
             return context, False
-        if traits_of(self.backend).paraphrases:
+        if backend_info(self.backend).paraphrases:
             return Context(text, context.items, context.truncated), True
-        items = (replace(i, turn_ids=tuple(t for t in i.turn_ids if stands_in(turns[t], text))) for i in context.items)
+        items = (
+            replace(i, turn_ids=tuple(t for t in i.turn_ids if contains_turn(turns[t], text))) for i in context.items
+        )
         return Context(text, tuple(item for item in items if item.turn_ids), context.truncated), True
 
     def _sessions_of(self, turn_ids: Iterable[str]) -> list[str]:
@@ -285,13 +287,13 @@ class _ConversationRun:
 def _check(context: object, turns: dict[str, Turn]) -> None:
     """Refuses what is no context, before it is measured as one."""
     if not isinstance(context, Context) or not isinstance(context.text, str):
-        raise TypeError(f"recall returned {type(context).__name__}, not a Context with a text")
+        raise TypeError(f"retrieve returned {type(context).__name__}, not a Context with a text")
     for item in context.items:
         if not isinstance(item, Item) or not isinstance(item.turn_ids, tuple):
             raise TypeError("an item of the context is no Item with a tuple of turn ids")
         for turn_id in item.turn_ids:
             if turn_id not in turns:
-                raise ValueError(f"recall named turn {turn_id!r}, which this conversation does not have")
+                raise ValueError(f"retrieve named turn {turn_id!r}, which this conversation does not have")
 
 
 class _Span:

@@ -45,7 +45,7 @@ def _recalled(
         folder.mkdir(exist_ok=True)
         memory = await _opened(label, overrides, sample.conversation, replace(state, folder=folder))
         found = [
-            (question.text, budget, await memory.recall(question.text, asked_at=None, budget=budget))
+            (question.text, budget, await memory.retrieve(question.text, asked_at=None, budget=budget))
             for question in sample.questions[:25]
             for budget in budgets
         ]
@@ -60,7 +60,7 @@ _BUDGETS = (0, 1, 30, 150, 916)
 
 @pytest.mark.parametrize(("share", "alone"), [("0", "engram"), ("1", "conditional")])
 def test_at_its_ends_it_is_one_of_the_two(share: str, alone: str, sample: Sample, state: Services) -> None:
-    mine = list(_recalled("allocated", {"share": share}, sample, state, _BUDGETS))
+    mine = list(_recalled("split-budget", {"share": share}, sample, state, _BUDGETS))
     assert mine == list(_recalled(alone, {}, sample, state, _BUDGETS))
     assert any(context.text for _, _, context in mine)
 
@@ -74,7 +74,7 @@ def test_between_them_both_have_their_part(share: str, sample: Sample, state: Se
     ):
         conditional[query, budget] = context
     both = 0
-    for query, budget, context in _recalled("allocated", {"share": share}, sample, state, _BUDGETS):
+    for query, budget, context in _recalled("split-budget", {"share": share}, sample, state, _BUDGETS):
         assert tokens.count(context.text) <= budget
         first = conditional[query, round(float(share) * budget)]
         assert context.text.startswith(first.text)
@@ -95,7 +95,7 @@ def test_between_them_both_have_their_part(share: str, sample: Sample, state: Se
 
 def test_the_rankings_are_interleaved_by_rank_the_look_ups_first(sample: Sample, state: Services) -> None:
     of_half = {q: c for q, _, c in _recalled("conditional", {}, sample, state, [200])}
-    for query, _, context in _recalled("allocated", {"share": "0.5"}, sample, state, [400]):
+    for query, _, context in _recalled("split-budget", {"share": "0.5"}, sample, state, [400]):
         first = [item.turn_ids for item in of_half[query].items]
         mixed = [item.turn_ids for item in context.items]
         second = [ids for ids in mixed if ids not in first]
@@ -113,13 +113,13 @@ def test_without_turns_engram_takes_the_next_and_nothing_else_changes(sample: Sa
         for session in sample.conversation.sessions:
             await memory.ingest(session)
         for question in sample.questions[:25]:
-            whole = await memory.recall(question.text, asked_at=None, budget=None)
-            assert whole == await memory.recall(question.text, asked_at=None, budget=None, without=["no such turn"])
+            whole = await memory.retrieve(question.text, asked_at=None, budget=None)
+            assert whole == await memory.retrieve(question.text, asked_at=None, budget=None, without=["no such turn"])
             stands = [turn_id for item in whole.items[:5] for turn_id in item.turn_ids]
-            rest = await memory.recall(question.text, asked_at=None, budget=None, without=stands)
+            rest = await memory.retrieve(question.text, asked_at=None, budget=None, without=stands)
             assert rest.items == whole.items[5:]
         everything = {turn.id for session in sample.conversation.sessions for turn in session.turns}
-        assert await memory.recall("Anything?", asked_at=None, budget=None, without=everything) == Context("")
+        assert await memory.retrieve("Anything?", asked_at=None, budget=None, without=everything) == Context("")
         await memory.close()
 
     asyncio.run(ask())
@@ -130,8 +130,8 @@ def test_each_keeps_its_state_apart_and_a_share_out_of_range_is_refused(sample: 
     folder.mkdir()
 
     async def fill() -> None:
-        memory = await _opened("allocated", {}, sample.conversation, replace(state, folder=folder))
-        everything = await memory.recall(sample.questions[0].text, asked_at=None, budget=None)
+        memory = await _opened("split-budget", {}, sample.conversation, replace(state, folder=folder))
+        everything = await memory.retrieve(sample.questions[0].text, asked_at=None, budget=None)
         await memory.close()
         assert everything.text
 
@@ -140,4 +140,4 @@ def test_each_keeps_its_state_apart_and_a_share_out_of_range_is_refused(sample: 
     assert (folder / "engram" / "engram.sqlite").is_file()
     for share in ("-0.1", "1.1", "nan"):
         with pytest.raises(Exception, match="share must be from 0 to 1"):
-            open_backend("allocated", {"share": share})
+            open_backend("split-budget", {"share": share})

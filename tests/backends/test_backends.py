@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engram_eval.backends.backend import Memory, Services, traits_of
+from engram_eval.backends.backend import Memory, Services, backend_info
 from engram_eval.registry import names, open_backend
 from engram_eval.types import Context, Conversation, ConversationInfo, Question, Session, Turn
 
-_MEMORIES = ["engram", "engram:dense", "allocated", "degraded", "bm25", "dense", "full-history"]
+_MEMORIES = ["engram", "engram:dense", "split-budget", "degraded", "bm25", "dense", "full-history"]
 
 
 async def _ingested(label: str, conversation: Conversation, services: Services) -> Memory:
@@ -27,15 +27,15 @@ async def _ingested(label: str, conversation: Conversation, services: Services) 
 
 
 def _recall(label: str, conversation: Conversation, services: Services, query: str, budget: int | None) -> Context:
-    async def recall() -> Context:
+    async def retrieve() -> Context:
         memory = await _ingested(label, conversation, services)
         if label == "oracle":
             memory.show_evidence(("D1:4", "D2:1"))  # type: ignore[attr-defined]
-        context = await memory.recall(query, asked_at=None, budget=budget)
+        context = await memory.retrieve(query, asked_at=None, budget=budget)
         await memory.close()
         return context
 
-    return asyncio.run(recall())
+    return asyncio.run(retrieve())
 
 
 @pytest.mark.parametrize("label", [label for label in _MEMORIES if label != "degraded"])
@@ -92,7 +92,7 @@ def test_memories_of_two_conversations_know_nothing_of_each_other(
         for session in conversation.sessions:  # in turns, as two conversations of one backend might
             await memories[0].ingest(session)
         await memories[1].ingest(other.sessions[0])
-        contexts = [await memory.recall("violet submarine puppy", asked_at=None, budget=500) for memory in memories]
+        contexts = [await memory.retrieve("violet submarine puppy", asked_at=None, budget=500) for memory in memories]
         return contexts[0], contexts[1]
 
     first, second = asyncio.run(both())
@@ -113,12 +113,12 @@ def test_the_same_again_gives_the_same(label: str, conversation: Conversation, s
 
 @pytest.mark.parametrize("label", _MEMORIES)
 def test_a_session_ingested_twice_is_held_once(label: str, conversation: Conversation, services: Services) -> None:
-    async def recall() -> Context:
+    async def retrieve() -> Context:
         memory = await _ingested(label, conversation, services)
         await memory.ingest(conversation.sessions[0])
-        return await memory.recall("puppy", asked_at=None, budget=1000)
+        return await memory.retrieve("puppy", asked_at=None, budget=1000)
 
-    assert asyncio.run(recall()).text.count("I adopted a puppy") <= 1
+    assert asyncio.run(retrieve()).text.count("I adopted a puppy") <= 1
 
 
 def test_the_floor_is_empty_and_the_ceiling_is_the_evidence(conversation: Conversation, services: Services) -> None:
@@ -131,7 +131,7 @@ def test_the_floor_is_empty_and_the_ceiling_is_the_evidence(conversation: Conver
 
 
 def test_only_the_oracle_is_shown_evidence() -> None:
-    assert [name for name in names("backends") if traits_of(open_backend(name, {})).sees_evidence] == ["oracle"]
+    assert [name for name in names("backends") if backend_info(open_backend(name, {})).sees_evidence] == ["oracle"]
 
 
 def test_no_label_can_reach_a_memory() -> None:
@@ -142,7 +142,7 @@ def test_no_label_can_reach_a_memory() -> None:
 
 
 def test_bounds() -> None:
-    bounds = {name: traits_of(open_backend(name, {})).limit for name in names("backends")}
+    bounds = {name: backend_info(open_backend(name, {})).context_limit for name in names("backends")}
     assert {name for name, bound in bounds.items() if bound == "window"} == {"full-history"}
     assert {name for name, bound in bounds.items() if bound == "none"} == {"oracle"}
 
@@ -186,7 +186,7 @@ def test_degraded_loses_evidence_that_engram_keeps(services: Services) -> None:
             memory = await _ingested(label, talk, replace(services, folder=folder))
             hits = 0
             for thing in things:
-                context = await memory.recall(f"Did Ann find a {thing}?", asked_at=None, budget=60)
+                context = await memory.retrieve(f"Did Ann find a {thing}?", asked_at=None, budget=60)
                 hits += f"a {thing} in" in context.text
             return hits
 

@@ -301,7 +301,7 @@ async def _memory(conversation: Conversation, services: Services, sessions: int 
 
 
 async def _recalls(memory: ConditionalMemory) -> list[Context]:
-    contexts = [await memory.recall(query, asked_at=None, budget=60) for query in _QUERIES]
+    contexts = [await memory.retrieve(query, asked_at=None, budget=60) for query in _QUERIES]
     await memory.close()
     return contexts
 
@@ -338,7 +338,7 @@ def test_a_memory_opened_again_recalls_the_same(
 def test_a_question_without_a_known_word_recalls_nothing(conversation: Conversation, services: Services) -> None:
     async def run() -> list[Context]:
         memory = await _memory(conversation, services)
-        contexts = [await memory.recall(query, asked_at=None, budget=60) for query in ("", "xylophone", "Ann")]
+        contexts = [await memory.retrieve(query, asked_at=None, budget=60) for query in ("", "xylophone", "Ann")]
         await memory.close()
         return contexts
 
@@ -347,7 +347,7 @@ def test_a_question_without_a_known_word_recalls_nothing(conversation: Conversat
 
 def test_nothing_stored_is_nothing_recalled(conversation: Conversation, services: Services) -> None:
     async def run() -> Context:
-        return await (await _memory(conversation, services, sessions=0)).recall("Ann?", asked_at=None, budget=None)
+        return await (await _memory(conversation, services, sessions=0)).retrieve("Ann?", asked_at=None, budget=None)
 
     assert asyncio.run(run()) == Context("")
 
@@ -472,7 +472,7 @@ def test_tables_grow_and_find_what_was_written_before(services: Services, conver
 
     async def run() -> Context:
         memory = await _memory(replace(conversation, sessions=(first, *rest)), services)
-        context = await memory.recall("Who bought a theremin?", asked_at=None, budget=40)
+        context = await memory.retrieve("Who bought a theremin?", asked_at=None, budget=40)
         await memory.close()
         return context
 

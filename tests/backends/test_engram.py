@@ -86,7 +86,7 @@ _QUERIES = ["What breed is Bob's puppy?", "When did Ann run the race?", "Where d
 
 
 async def _recalls(memory: EngramMemory) -> list[Context]:
-    contexts = [await memory.recall(query, asked_at=None, budget=80) for query in _QUERIES]
+    contexts = [await memory.retrieve(query, asked_at=None, budget=80) for query in _QUERIES]
     await memory.close()
     return contexts
 
@@ -148,7 +148,7 @@ async def _recall_fresh(conversation: Conversation, services: Services) -> list[
 
 def test_contexts_are_grouped_by_type_with_dates(conversation: Conversation, services: Services) -> None:
     async def run() -> Context:
-        return await (await _memory(conversation, services)).recall("What did Ann do?", asked_at=None, budget=None)
+        return await (await _memory(conversation, services)).retrieve("What did Ann do?", asked_at=None, budget=None)
 
     text = asyncio.run(run()).text
     headings = [line for line in text.splitlines() if line.startswith("#")]

@@ -45,7 +45,7 @@ def test_router_and_extractor_are_asked_once_a_session_and_paid_for(data: Path, 
         sessions = len([asked for asked in server.asked if role_of(asked.body) == "router"])
         assert _roles(server)["extractor"] == sessions > 1
     records = _records(tmp_path / "run")
-    assert all(r["ingest_cost_usd"] > 0 and r["ingest_faults"] == 0 for r in records)
+    assert all(r["ingest_cost_usd"] > 0 and r["ingest_warnings"] == 0 for r in records)
     assert {r["ingest_cost_usd"] for r in records} == {records[0]["ingest_cost_usd"]}
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert set(manifest["usage"]) == {"router", "extractor", "reader", "judge"}
@@ -97,7 +97,7 @@ def test_malformed_output_is_mended_once(data: Path, tmp_path: Path) -> None:
         mended = [asked.body for asked in server.asked if len(asked.body["messages"]) > 2]
     assert len(mended) == 1
     assert "there is no turn 99" in mended[0]["messages"][3]["content"]
-    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {0}
+    assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_what_cannot_be_mended_is_told_and_kept_word_for_word(
         contexts = [a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "reader"]
         sessions = {a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "router"}
     records = _records(tmp_path / "run")
-    assert {r["ingest_faults"] for r in records} == {2 * len(sessions)}
-    faults = [json.loads(line) for line in (tmp_path / "run" / "faults.jsonl").read_text().splitlines()]
+    assert {r["ingest_warnings"] for r in records} == {2 * len(sessions)}
+    faults = [json.loads(line) for line in (tmp_path / "run" / "warnings.jsonl").read_text().splitlines()]
     assert len(faults) == 2 * len(sessions)
-    assert "they are kept as they were said" in faults[0]["fault"]
-    assert "faults.jsonl" in capsys.readouterr().err
+    assert "they are kept as they were said" in faults[0]["warning"]
+    assert "warnings.jsonl" in capsys.readouterr().err
     turns = [turn["text"] for session in sessions for turn in json.loads(session)["turns"]]
     everything = "\n".join(contexts)
     assert sum(text in everything for text in turns) > len(turns) / 2
@@ -127,7 +127,7 @@ def test_a_turns_number_may_be_written_as_json_writes_numbers(data: Path, tmp_pa
 
     with Server(answer=plays(router=router)) as server:
         assert _run(data, tmp_path / "run", server) == 0
-    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {0}
+    assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
 def test_turns_that_a_server_refuses_for_their_content_are_kept_word_for_word(data: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_turns_that_a_server_refuses_for_their_content_are_kept_word_for_word(da
         assert _run(data, tmp_path / "run", server) == 0
         sessions = _roles(server)["router"]
         assert _roles(server)["extractor"] == sessions  # not asked again: the answer would be the same
-    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {sessions}
+    assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {sessions}
 
 
 def test_a_call_that_fails_is_an_error_and_no_fault_of_the_models(data: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_turn_that_is_routed_nowhere_is_not_kept_and_one_that_the_extractor_pa
         routed = [material(a.body)["turns"] for a in server.asked if role_of(a.body) == "router"]
     retrieved = {turn for r in _records(tmp_path / "run") for turn in r["retrieved"]}
     assert len(retrieved) == len(routed)  # the first of each session
-    assert {r["ingest_faults"] for r in _records(tmp_path / "run")} == {0}
+    assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
 def test_an_estimate_comes_near_what_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,7 @@ async def _recalls(services: Services, sessions: list[Session], index: str, rank
     opened = await backend.open(ConversationInfo("c", ("Ann", "Bob")), services)
     for session in sessions:
         await opened.ingest(session)
-    contexts = [await opened.recall(query, asked_at=None, budget=300) for query in _QUERIES]
+    contexts = [await opened.retrieve(query, asked_at=None, budget=300) for query in _QUERIES]
     await opened.close()
     return contexts
 

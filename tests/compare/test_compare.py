@@ -14,7 +14,7 @@ from rich.console import Console
 
 from engram_eval.compare.comparison import Comparison, compare
 from engram_eval.errors import UserError
-from engram_eval.metrics.failure_stage import KeyErrors
+from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.results.folder import RunFolder
 from engram_eval.tables.render import print_rich, to_csv, to_markdown
 from tests.records import PRICED, backend, manifest, priced_run, record, run
@@ -238,11 +238,11 @@ def test_summaries_are_json(tmp_path: Path) -> None:
 
 def test_known_key_errors_are_left_out_of_a_second_score(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "mine")
-    both = compare([folder], key_errors=KeyErrors(Path("known.json"), {"b:q2": "wrong date", "zz": "nothing"}))
+    both = compare([folder], label_errors=LabelErrors(Path("known.json"), {"b:q2": "wrong date", "zz": "nothing"}))
     engram = next(row for row in both.rows if row["backend"] == "engram")
     assert engram["accuracy"] == pytest.approx(2 / 3)
-    assert engram["without_key_errors"]["accuracy"] == 1.0
-    assert engram["without_key_errors"]["answered"] == 2
+    assert engram["without_label_errors"]["accuracy"] == 1.0
+    assert engram["without_label_errors"]["answered"] == 2
     assert engram["causes"]["judge or key in doubt"] == 1
     assert "without key errors" in to_markdown(both.tables[:1])
     assert "without key errors" not in to_markdown(compare([folder]).tables[:1])

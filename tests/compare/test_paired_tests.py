@@ -33,7 +33,7 @@ def test_outcomes_are_of_the_headline_and_an_error_is_neither_right_nor_wrong() 
     assert found["bm25"]["b:q2"].correct is None
     assert found["engram"]["a:q0"].latency_s == pytest.approx(0.011)
     assert outcomes([failed(category="single-hop")], ["single-hop"])["engram"]["conv-1:q0"].latency_s is None
-    assert outcomes([record(recall_s=None)], ["single-hop"])["engram"]["conv-1:q0"].latency_s == 0.003
+    assert outcomes([record(retrieval_s=None)], ["single-hop"])["engram"]["conv-1:q0"].latency_s == 0.003
 
 
 def test_a_memory_that_is_right_more_often_is_better_and_the_other_worse() -> None:

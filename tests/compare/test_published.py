@@ -39,7 +39,7 @@ def _manifest(**values: Any) -> dict[str, Any]:
                 "none": backend(control=True),
                 "engram": {**backend(), "settings": _RULES},
                 "engram:paper": {**backend(), "settings": _PAPER},
-                "full-history": backend(limit="window"),
+                "full-history": backend(context_limit="window"),
             },
             "reader": {"name": "llm", "model": "gpt-4o-mini", "window": 128_000},
             "judge": {"name": "llm", "model": "gpt-4o-mini", "votes": 1, "agreement": ""},
@@ -55,7 +55,7 @@ def _records(label: str, right: float, asked: int = 1540, **values: Any) -> list
     return [
         record(
             backend=label, conversation_id=f"c{i % 10}", question_id=f"q{i}", category=_HEADLINE[i % 4],
-            correct=i < asked * right / 100, **{"recall_s": 0.2, "answer_s": 1.3, **values},
+            correct=i < asked * right / 100, **{"retrieval_s": 0.2, "answer_s": 1.3, **values},
         )
         for i in range(asked)
     ]  # fmt: skip
@@ -160,7 +160,7 @@ def test_answers_made_elsewhere() -> None:
         embedder={"name": None, "dimensions": None},
         budget=None,
     )
-    (table,), notes = _paper((mine, _records("mem0", 66, context_tokens=None, recall_s=None, answer_s=None)))
+    (table,), notes = _paper((mine, _records("mem0", 66, context_tokens=None, retrieval_s=None, answer_s=None)))
     ours = _cells(table)["mem0"]
     assert (ours["tokens"], ours["p50 s"]) == ("–", "–")
     assert ours["difference"] != "–"

@@ -24,7 +24,7 @@ _GOLDEN = Path(__file__).parents[1] / "golden"
 _BACKENDS = {
     "none": backend(control=True),
     "engram": backend(),
-    "full-history": backend(limit="window"),
+    "full-history": backend(context_limit="window"),
     "degraded": backend(control=True),
 }
 _QUESTIONS = 60
@@ -49,7 +49,7 @@ def _records() -> list[Record]:
                     evidence_all=found,
                     answer_in_context=None if adversarial else found,
                     context_tokens=16_000 if label == "full-history" else 900 + i % 5,
-                    recall_s=0.001 * (1 + i % 3),
+                    retrieval_s=0.001 * (1 + i % 3),
                     cost_usd=0.0001 * (1 + i % 2),
                     retrieved=["D1:1"] if found else ["D9:9"],
                 )
@@ -111,7 +111,7 @@ def _rules(text: str) -> str:
 
 
 def test_a_baseline_is_the_same_bytes_for_the_same_answers_however_long_they_took(base: Path) -> None:
-    slower = [replace(item, recall_s=9.0, ingest_s=7.0) for item in reversed(_records())]
+    slower = [replace(item, retrieval_s=9.0, ingest_s=7.0) for item in reversed(_records())]
     assert _command("baseline", str(_run(slower)), "-o", "again.json") == 0
     assert Path("again.json").read_bytes() == base.read_bytes()
 
@@ -221,7 +221,7 @@ def test_a_regression_of_each_metric_fails_its_rule_and_the_other_way_round_hold
 
 def test_latency_is_held_as_a_ratio_if_the_baseline_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     rules = _rules('[[rule]]\nmetric = "latency_ratio"\nbackend = "engram"\nmargin = 0.5')
-    slow = _run(_but(lambda i: {"recall_s": 2 * (i.recall_s or 0), "answer_s": 2 * (i.answer_s or 0)}))
+    slow = _run(_but(lambda i: {"retrieval_s": 2 * (i.retrieval_s or 0), "answer_s": 2 * (i.answer_s or 0)}))
     with pytest.raises(UserError, match="holds no latency_ratio of engram; write it with --with-latency"):
         _check(rules, run=str(slow))
     assert _command("baseline", "before", "-o", "base.json", "--with-latency") == 0

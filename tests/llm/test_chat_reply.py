@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engram_eval.llm.cache.response_cache import ResponseCache
 from engram_eval.llm.chat_reply import answer_text, read_chat
 from engram_eval.llm.errors import LLMError
-from engram_eval.llm.transport import NoReply
+from engram_eval.llm.transport import TransportError
 
 _ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(["stop", "length", "<think>", "\0"])
 _ANY = st.recursive(
@@ -45,7 +45,7 @@ _REPLIES = st.fixed_dictionaries(
 def test_any_json_is_a_reply_that_the_cache_gives_back_as_it_was_or_no_reply(content: dict[str, Any]) -> None:
     try:
         response = read_chat(content, "gpt-4o-mini", ["a question"]).value
-    except NoReply:
+    except TransportError:
         return
     with tempfile.TemporaryDirectory() as folder:
         cache = ResponseCache(Path(folder) / "cache.sqlite")

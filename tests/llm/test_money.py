@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engram_eval.errors import UserError
-from engram_eval.llm import LLM, Ledger, LLMError, LLMSettings, OverBudget
+from engram_eval.llm import LLM, BudgetTracker, LLMError, LLMSettings, OverBudget
 from engram_eval.llm.cost.prices import Prices
 from tests.llm.conftest import Client, chat
 from tests.llm.server import DROPS, Server, Step, refuses, says
@@ -155,7 +155,7 @@ def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(
 
 def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(client: Client) -> None:
     async def main(url: str) -> tuple[int, float, float, str]:
-        ledger = Ledger(10.5 * _WORST, spent_usd=5 * _WORST)
+        ledger = BudgetTracker(10.5 * _WORST, spent_usd=5 * _WORST)
         before = ledger.spent_usd
         llm = LLM(LLMSettings(base_url=url), client.folder, ledger=ledger)
         answered, _ = await _as_many_as_the_budget_lets(llm, 8)
@@ -175,7 +175,7 @@ def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(cl
 
 def test_two_clients_may_share_one_budget(client: Client) -> None:
     async def main(first: str, second: str) -> tuple[int, dict[str, dict[str, float]]]:
-        ledger = Ledger(10.5 * _WORST)
+        ledger = BudgetTracker(10.5 * _WORST)
         llms = [LLM(LLMSettings(base_url=url), client.folder, ledger=ledger) for url in (first, second)]
         answered = [(await _as_many_as_the_budget_lets(llm, 8))[0] for llm in llms]
         for llm in llms:

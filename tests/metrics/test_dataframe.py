@@ -31,7 +31,7 @@ def test_one_row_a_record_with_typed_columns(folder: Path) -> None:
     means = frame[frame["category"] != "adversarial"].groupby("backend", observed=True)["correct"].mean()
     assert means["engram"] == pytest.approx(2 / 3)
     engram = frame[frame["backend"] == "engram"].iloc[0]
-    assert engram["latency_s"] == pytest.approx(engram["recall_s"] + engram["answer_s"])
+    assert engram["latency_s"] == pytest.approx(engram["retrieval_s"] + engram["answer_s"])
     assert engram["judge_name"] == "offline"
 
 

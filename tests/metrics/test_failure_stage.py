@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engram_eval.cli.main import main
 from engram_eval.errors import UserError
-from engram_eval.metrics.failure_stage import Cause, KeyErrors, cause_of, read_key_errors
+from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage, read_label_errors
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.record import Record
 from tests.datasets.test_locomo import _RECORD
@@ -27,29 +27,29 @@ def _wrong(**values: Any) -> Record:
 @pytest.mark.parametrize(
     ("values", "cause"),
     [
-        ({"evidence_stored": ["D1:1"], "evidence_found": ["D1:1"]}, Cause.NOT_STORED),
-        ({"evidence_found": ["D1:1"]}, Cause.NOT_RECALLED),
-        ({"evidence_left_out": ["D1:1"]}, Cause.NOT_RECALLED),  # the other was not recalled at all
-        ({"evidence_found": ["D1:1"], "evidence_left_out": ["D1:2"]}, Cause.CUT),
-        ({"evidence_found": ["D1:1", "D1:2"]}, Cause.NOT_USED),
-        ({"evidence": [], "answer_in_context": True}, Cause.NOT_USED),
-        ({"evidence": [], "answer_in_context": False}, Cause.NOT_RECALLED),
-        ({"unanswerable": True}, Cause.NOT_ABSTAINED),
-        ({"judge": {"name": "llm", "votes": [False, True, False]}}, Cause.IN_DOUBT),
-        ({"f1": 0.9}, Cause.IN_DOUBT),
-        ({"unanswerable": True, "f1": 1.0}, Cause.NOT_ABSTAINED),
+        ({"evidence_stored": ["D1:1"], "evidence_found": ["D1:1"]}, FailureStage.NOT_STORED),
+        ({"evidence_found": ["D1:1"]}, FailureStage.NOT_RECALLED),
+        ({"evidence_truncated": ["D1:1"]}, FailureStage.NOT_RECALLED),  # the other was not recalled at all
+        ({"evidence_found": ["D1:1"], "evidence_truncated": ["D1:2"]}, FailureStage.CUT),
+        ({"evidence_found": ["D1:1", "D1:2"]}, FailureStage.NOT_USED),
+        ({"evidence": [], "answer_in_context": True}, FailureStage.NOT_USED),
+        ({"evidence": [], "answer_in_context": False}, FailureStage.NOT_RECALLED),
+        ({"unanswerable": True}, FailureStage.NOT_ABSTAINED),
+        ({"judge": {"name": "llm", "votes": [False, True, False]}}, FailureStage.IN_DOUBT),
+        ({"f1": 0.9}, FailureStage.IN_DOUBT),
+        ({"unanswerable": True, "f1": 1.0}, FailureStage.NOT_ABSTAINED),
         ({"correct": True}, None),
     ],
 )
-def test_the_stage_at_which_it_was_lost(values: dict[str, Any], cause: Cause | None) -> None:
-    assert cause_of(_wrong(**values)) == cause
+def test_the_stage_at_which_it_was_lost(values: dict[str, Any], cause: FailureStage | None) -> None:
+    assert failure_stage(_wrong(**values)) == cause
 
 
 def test_an_error_has_no_cause_and_a_known_key_error_is_doubt() -> None:
-    assert cause_of(failed()) is None
-    known = KeyErrors(Path("x"), {"q": "the date is another"})
-    assert cause_of(_wrong(question_id="q", evidence_stored=[]), known) == Cause.IN_DOUBT
-    assert cause_of(_wrong(question_id="p", evidence_stored=[]), known) == Cause.NOT_STORED
+    assert failure_stage(failed()) is None
+    known = LabelErrors(Path("x"), {"q": "the date is another"})
+    assert failure_stage(_wrong(question_id="q", evidence_stored=[]), known) == FailureStage.IN_DOUBT
+    assert failure_stage(_wrong(question_id="p", evidence_stored=[]), known) == FailureStage.NOT_STORED
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), unique=True), st.data())
@@ -57,14 +57,14 @@ def test_every_wrong_answer_has_one_cause(evidence: list[str], data: st.DataObje
     some = st.lists(st.sampled_from(evidence), unique=True) if evidence else st.just([])
     stored = data.draw(some)
     found = [turn for turn in data.draw(some) if turn in stored]
-    item = _wrong(evidence=evidence, evidence_stored=stored, evidence_found=found, evidence_left_out=data.draw(some))
-    assert cause_of(item) is not None
+    item = _wrong(evidence=evidence, evidence_stored=stored, evidence_found=found, evidence_truncated=data.draw(some))
+    assert failure_stage(item) is not None
 
 
 def test_the_summary_counts_them_over_the_headline() -> None:
     records = [_wrong(question_id="1"), _wrong(question_id="2", category="adversarial"), record(question_id="3")]
     causes = summarise(records, manifest())["backends"]["engram"]["causes"]
-    assert causes == {str(cause): int(cause == Cause.NOT_RECALLED) for cause in Cause}
+    assert causes == {str(cause): int(cause == FailureStage.NOT_RECALLED) for cause in FailureStage}
 
 
 def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -
         {"question_id": "c", "error_type": "HALLUCINATION"},
     ]
     path.write_text(json.dumps(entries))
-    assert read_key_errors(path).reasons == {"a": "wrong year", "c": "HALLUCINATION"}
+    assert read_label_errors(path).reasons == {"a": "wrong year", "c": "HALLUCINATION"}
 
 
 @given(
@@ -86,7 +86,7 @@ def test_whatever_the_bytes_there_is_a_sentence(tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("known") / "known.json"
     path.write_bytes(content)
     try:
-        read_key_errors(path)
+        read_label_errors(path)
     except UserError as error:
         assert str(path) in str(error)
 

@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 from engram_eval.metrics.stats import (
     bootstrap_kappa,
     bootstrap_mean,
-    bootstrap_share,
+    bootstrap_proportion,
     cohen_kappa,
     detectable_difference,
     holm,
@@ -34,7 +34,7 @@ def test_wilson_equals_scipys(pair: tuple[int, int]) -> None:
 def test_a_bootstrap_of_single_questions_agrees_with_scipys() -> None:
     rng = np.random.default_rng(1)
     correct = rng.random(300) < 0.7
-    ours = bootstrap_share(correct.tolist(), list(range(300)), seed=3)
+    ours = bootstrap_proportion(correct.tolist(), list(range(300)), seed=3)
     reference = scipy_stats.bootstrap((correct.astype(float),), np.mean, method="percentile", n_resamples=5000, rng=4)
     assert ours == pytest.approx(tuple(reference.confidence_interval), abs=0.01)
 
@@ -47,7 +47,7 @@ def test_a_bootstrap_of_single_questions_agrees_with_scipys() -> None:
 def test_of_shares_the_interval_is_that_of_a_bootstrap_written_out(rows: list[tuple[float, int]], seed: int) -> None:
     """Conversation by conversation, in loops, from the same draws; never narrower than Wilson's of the mean."""
     shares, clusters = [share for share, _ in rows], [cluster for _, cluster in rows]
-    low, high = bootstrap_share(shares, clusters, seed=seed, resamples=50)
+    low, high = bootstrap_proportion(shares, clusters, seed=seed, resamples=50)
     of = [[share for share, cluster in rows if cluster == name] for name in sorted(set(clusters))]
     means = []
     for draw in np.random.default_rng(seed).integers(0, len(of), (50, len(of))) if len(of) > 1 else []:
@@ -63,18 +63,18 @@ def test_of_shares_the_interval_is_that_of_a_bootstrap_written_out(rows: list[tu
 def test_clusters_widen_the_interval_when_they_differ() -> None:
     correct = [True] * 50 + [False] * 50 + [True] * 50 + [False] * 50
     clusters = [i // 50 for i in range(200)]
-    apart = bootstrap_share(correct, list(range(200)), seed=0)
-    together = bootstrap_share(correct, clusters, seed=0)
+    apart = bootstrap_proportion(correct, list(range(200)), seed=0)
+    together = bootstrap_proportion(correct, clusters, seed=0)
     assert together[1] - together[0] > 2 * (apart[1] - apart[0])
 
 
 def test_few_or_unanimous_conversations_are_never_surer_than_their_questions() -> None:
-    low, high = bootstrap_share([False] * 3, ["a", "b", "c"], seed=0)
+    low, high = bootstrap_proportion([False] * 3, ["a", "b", "c"], seed=0)
     assert (low, high) == (0.0, wilson(0, 3)[1])
 
 
 def test_one_conversation_falls_back_to_wilson() -> None:
-    assert bootstrap_share([True, False, True], ["a", "a", "a"], seed=0) == wilson(2, 3)
+    assert bootstrap_proportion([True, False, True], ["a", "a", "a"], seed=0) == wilson(2, 3)
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -85,7 +85,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     for seed in range(200):
         difficulty = np.clip(rng.normal(0.6, 0.15, 60), 0, 1)
         correct = rng.random((60, 8)) < difficulty[:, None]
-        low, high = bootstrap_share(
+        low, high = bootstrap_proportion(
             correct.ravel().tolist(), np.repeat(np.arange(60), 8).tolist(), seed=seed, resamples=500
         )
         covered += low <= 0.6 <= high
@@ -96,14 +96,14 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=60), st.integers(0, 9))
 def test_an_interval_is_within_0_and_1_and_reproducible(data: list[tuple[bool, int]], seed: int) -> None:
     correct, clusters = [c for c, _ in data], [k for _, k in data]
-    low, high = bootstrap_share(correct, clusters, seed=seed)
+    low, high = bootstrap_proportion(correct, clusters, seed=seed)
     assert 0 <= low <= high <= 1
-    assert bootstrap_share(correct, clusters, seed=seed) == (low, high)
+    assert bootstrap_proportion(correct, clusters, seed=seed) == (low, high)
 
 
 def test_no_questions_have_no_share() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        bootstrap_share([], [], seed=0)
+        bootstrap_proportion([], [], seed=0)
 
 
 verdicts = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)), min_size=1, max_size=60)

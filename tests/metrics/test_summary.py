@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.metrics.retrieval import SESSION_SCORES
-from engram_eval.metrics.stats import bootstrap_share
+from engram_eval.metrics.stats import bootstrap_proportion
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.record import Record
 from tests.records import PRICED, failed, manifest, priced_run, record, run
@@ -42,7 +42,7 @@ def test_retrieval_times_tokens_and_ingest() -> None:
     engram = summarise(run(), manifest())["backends"]["engram"]
     assert engram["evidence_recall"] == pytest.approx(2 / 3)
     assert engram["ndcg@10"] == pytest.approx(2 / 3)
-    assert engram["recall_s"]["p50"] == pytest.approx(0.002)
+    assert engram["retrieval_s"]["p50"] == pytest.approx(0.002)
     assert engram["latency_s"]["p50"] == pytest.approx(0.012)
     assert engram["context_tokens"] == {"mean": 900, "p50": 900, "p95": 900}
     assert engram["ingest_s"]["total"] == 4.0  # two conversations, each once
@@ -101,8 +101,8 @@ def test_evidence_has_intervals_over_conversations_as_accuracy_has() -> None:
     facts = summarise(records, manifest())["backends"]["engram"]
     known = [(share, c) for share, c in shares if share is not None]
     clusters = [c for _, c in known]
-    assert facts["evidence_recall_ci"] == list(bootstrap_share([share for share, _ in known], clusters, seed=0))
-    assert facts["evidence_all_ci"] == list(bootstrap_share([share == 1 for share, _ in known], clusters, seed=0))
+    assert facts["evidence_recall_ci"] == list(bootstrap_proportion([share for share, _ in known], clusters, seed=0))
+    assert facts["evidence_all_ci"] == list(bootstrap_proportion([share == 1 for share, _ in known], clusters, seed=0))
     low, high = facts["by_category"]["single-hop"]["evidence_recall_ci"]
     assert low < facts["evidence_recall"] < high
     nothing = summarise([record(evidence_recall=None, evidence_all=None)], manifest())["backends"]["engram"]

@@ -67,7 +67,7 @@ def hostile(path: Path) -> RunFolder:
             )
     records[0] = replace(
         records[0], answer=None, status="error", error=HOSTILE[1], correct=None, f1=None, judge=None,
-        evidence_recall=None, context_tokens=None, recall_s=None, answer_s=None,
+        evidence_recall=None, context_tokens=None, retrieval_s=None, answer_s=None,
     )  # fmt: skip
     everything = " ".join(HOSTILE[:-1])
     whole = manifest()
@@ -106,7 +106,7 @@ def large(path: Path, questions: int, labels: Iterable[str]) -> RunFolder:
                     backend=label, conversation_id=conversation, question_id=f"{conversation}:q{n}", question=question,
                     gold=gold, category=category, answer=said(14), correct=draw.random() < 0.6, f1=draw.random(),
                     judge={"name": "offline", "votes": [True], "reason": said(8)}, context_tokens=draw.randint(850, 916),
-                    recall_s=draw.random() / 100, answer_s=draw.random() / 50, retrieved=turns, evidence=turns[:2],
+                    retrieval_s=draw.random() / 100, answer_s=draw.random() / 50, retrieved=turns, evidence=turns[:2],
                     evidence_found=turns[:1], evidence_stored=turns[:2],
                 )  # fmt: skip
 

@@ -126,7 +126,7 @@ def test_causes_and_contexts_stand_in_it_where_they_are_handed_in(tmp_path: Path
 def test_what_was_found_of_the_evidence_is_told_turn_by_turn(tmp_path: Path) -> None:
     item = record(
         evidence=["a", "b", "c", "d"], evidence_recall=0.25, evidence_all=False, evidence_found=["a"],
-        evidence_left_out=["b"], evidence_stored=["a", "b", "c"],
+        evidence_truncated=["b"], evidence_stored=["a", "b", "c"],
     )  # fmt: skip
     answers = unpacked(page(folder(tmp_path / "mine", [item])), "details")["answers"]
     assert answers[1]["states"] == [[3, 2, 1, 0]]

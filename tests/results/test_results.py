@@ -23,7 +23,7 @@ _RECORDS = st.builds(
     answer=st.text(max_size=20),
     question=st.text(max_size=20),
     error=st.none() | st.text(max_size=5),
-    recall_s=st.floats(0, 10),
+    retrieval_s=st.floats(0, 10),
     retrieved=st.lists(st.text(max_size=4), max_size=3),
 )  # fmt: skip
 _quick = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,7 +82,7 @@ def test_a_record_is_one_json_line_with_the_fields_of_the_design(tmp_path: Path)
     values = json.loads(line)
     designed = (
         "backend conversation_id question_id category unanswerable question gold answer status error correct judge f1 "
-        "context_tokens prompt_tokens completion_tokens cost_usd recall_s answer_s judge_s cached retrieved evidence "
+        "context_tokens prompt_tokens completion_tokens cost_usd retrieval_s answer_s judge_s cached retrieved evidence "
         "evidence_recall evidence_all truncated"
     )
     assert set(designed.split()) <= set(values)
@@ -113,7 +113,7 @@ def test_a_record_of_before_sessions_were_kept_is_read(tmp_path: Path) -> None:
     ("field", "value"),
     [
         ("correct", "yes"),
-        ("recall_s", "abc"),
+        ("retrieval_s", "abc"),
         ("backend", ["a"]),
         ("retrieved", None),
         ("cached", 1),

@@ -183,11 +183,11 @@ def test_what_an_answer_took_is_taken_where_it_is_told(
         "prompt_tokens": 120,
         "completion_tokens": 3,
         "cost_usd": 0.001,
-        "recall_s": 0.5,
+        "retrieval_s": 0.5,
         "answer_s": 1,
     }
     lines = _all(**told)
-    lines[1] |= {"context": 7, "cost_usd": float("nan"), "recall_s": -1, "prompt_tokens": 1.5, "answer_s": True}
+    lines[1] |= {"context": 7, "cost_usd": float("nan"), "retrieval_s": -1, "prompt_tokens": 1.5, "answer_s": True}
     lines[2] |= {"completion_tokens": "3", "cost_usd": None}
     run = tmp_path / "run"
     assert _judge(_answers(tmp_path, *lines), data, run) == 0
@@ -197,7 +197,7 @@ def test_what_an_answer_took_is_taken_where_it_is_told(
     assert first["context_tokens"] > 5
     assert (first["evidence_recall"], first["evidence_all"], first["answer_in_context"]) == (1.0, True, True)
     assert first["retrieved"] == []
-    assert {second[k] for k in ("context_tokens", "cost_usd", "recall_s", "prompt_tokens", "answer_s")} == {None}
+    assert {second[k] for k in ("context_tokens", "cost_usd", "retrieval_s", "prompt_tokens", "answer_s")} == {None}
     summary = json.loads((run / "summary.json").read_text())["backends"]["answers"]
     assert summary["latency_s"] == {"p50": 1.5, "p95": 1.5}
     err = capsys.readouterr().err
@@ -415,7 +415,8 @@ _VALUES = st.recursive(
     max_leaves=4,
 )
 _FIELDS = (
-    "question_id", "hypothesis", "answer", "context", "prompt_tokens", "completion_tokens", "cost_usd", "recall_s", "answer_s",
+    "question_id", "hypothesis", "answer", "context", "prompt_tokens", "completion_tokens", "cost_usd", "retrieval_s",
+    "answer_s",
 )  # fmt: skip
 _LINES = st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=6)
 

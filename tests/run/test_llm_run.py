@@ -87,7 +87,7 @@ def test_the_same_again_sends_nothing_and_reports_the_same(data: Path, tmp_path:
         assert _run(data, tmp_path / "strict", server, "--judge", "llm:strict") == 0
         added = server.asked[sent:]
     assert all(_is_judge(asked.body) for asked in added)  # another judge: its calls alone are new
-    timeless = ("recall_s", "ingest_s", "cached")
+    timeless = ("retrieval_s", "ingest_s", "cached")
     one, two, replay = (
         [{k: v for k, v in r.items() if k not in timeless} for r in _records(tmp_path / run)]
         for run in ("one", "two", "replay")

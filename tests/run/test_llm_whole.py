@@ -22,7 +22,7 @@ from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, sends
 from tests.model import plays
 
-_TIMELESS = ("recall_s", "ingest_s", "cached")  # of the machine, not of the model
+_TIMELESS = ("retrieval_s", "ingest_s", "cached")  # of the machine, not of the model
 
 
 pytestmark = pytest.mark.usefixtures("key")

@@ -213,7 +213,7 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
         assert _run(data, run, "--backend", "tests.doubles:SlowBackend", "--backend", "none") == 0
         for record in _records(run):
             if record["backend"] == "tests.doubles:SlowBackend":
-                assert record["recall_s"] >= 0.02
+                assert record["retrieval_s"] >= 0.02
                 assert record["ingest_s"] >= 0.02  # two sessions of 10 ms
             assert record["answer_s"] > 0
             assert record["judge_s"] > 0
@@ -222,9 +222,9 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("returns", "told"),
     [
-        ("nothing", "recall: TypeError: recall returned NoneType, not a Context with a text"),
-        ("text", "recall: TypeError: recall returned str, not a Context with a text"),
-        ("unknown", "recall: ValueError: recall named turn 'doc3', which this conversation does not have"),
+        ("nothing", "recall: TypeError: retrieve returned NoneType, not a Context with a text"),
+        ("text", "recall: TypeError: retrieve returned str, not a Context with a text"),
+        ("unknown", "recall: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
         ("string", "recall: TypeError: an item of the context is no Item with a tuple of turn ids"),
     ],
 )
@@ -413,7 +413,7 @@ def test_an_experiment_file_and_flags_over_it(data: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     assert main(["run", str(toml), "--out", str(run), "--limit", "3", "--set", "engram.k=6", *_DOUBLES]) == 0
     manifest = json.loads((run / "manifest.json").read_text())
-    assert (manifest["budget"], manifest["settings"]["limit"]) == (77, 3)
+    assert (manifest["budget"], manifest["settings"]["context_limit"]) == (77, 3)
     assert manifest["backends"]["engram"]["settings"].items() >= {"ranker": "hybrid", "k": 6, "total": 9}.items()
 
 

@@ -282,4 +282,4 @@ def test_the_allocation_goes_from_nothing_to_all() -> None:
     shares = {label: of["share"] for label, of in settings.variants.items()}
     assert list(shares) == list(settings.backends)
     assert shares == {f"conditional {tenth}0 %".replace(" 00", " 0"): tenth / 10 for tenth in range(11)}
-    assert {of["backend"] for of in settings.variants.values()} == {"allocated"}
+    assert {of["backend"] for of in settings.variants.values()} == {"split-budget"}

@@ -134,8 +134,8 @@ class ConditionalMemory:
         except TornTableError as error:
             self._rebuild(error)
 
-    async def recall(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
-        numbers, scores = await self._looked_up(*await self.understood(query), mends=2)
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
+        numbers, scores = await self._looked_up(*await self.encode_query(query), mends=2)
         best = np.argsort(-scores, kind="stable")[: None if budget is None else budget // _SHORTEST_LINE + 1]
         places = np.sort(best)
         transcript = Transcript(self._services.tokens)
@@ -156,7 +156,7 @@ class ConditionalMemory:
                 await self._restore(error)
         return await self._looked_up(content, vector, speakers, mends=mends - 1)
 
-    async def understood(self, query: str) -> tuple[str, Vectors, list[int]]:
+    async def encode_query(self, query: str) -> tuple[str, Vectors, list[int]]:
         """A question's words without speakers' names, their embedding, and the speakers whom it names."""
         names = name_words(self._store.speakers)
         content = " ".join(word for word in words(query) if word not in names)

@@ -42,11 +42,11 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Extraction:
     records: list[MemoryRecord]
-    faults: list[str]
+    warnings: list[str]
     """What the model could not do, a sentence each; the turns concerned are in `records` word for word."""
 
 
-async def extract_by_model(llm: ChatModel, session: Session, *, router: By, extractor: By) -> Extraction:
+async def extract_with_llm(llm: ChatModel, session: Session, *, router: By, extractor: By) -> Extraction:
     """The records of a session in the order of their turns; either part may be left to the rules.
 
     Raises LLMError for a call that failed, UserError where no further call can succeed.
@@ -54,7 +54,7 @@ async def extract_by_model(llm: ChatModel, session: Session, *, router: By, extr
     batches = [_batch(llm, session, batch, router, extractor) for batch in batches_of(session)]
     ended = await asyncio.gather(*batches, return_exceptions=True)  # all of them: what is under way is paid for
     done = [_of(extraction) for extraction in ended]
-    return Extraction([record for d in done for record in d.records], [fault for d in done for fault in d.faults])
+    return Extraction([record for d in done for record in d.records], [fault for d in done for fault in d.warnings])
 
 
 def _of(ended: Extraction | BaseException) -> Extraction:

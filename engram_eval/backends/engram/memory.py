@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
-from engram_eval.backends.engram.llm_extraction import EXTRACTOR, ROUTER, expected_calls, extract_by_model
+from engram_eval.backends.engram.llm_extraction import EXTRACTOR, ROUTER, expected_calls, extract_with_llm
 from engram_eval.backends.engram.nearest import INSTALL, Choice, Neighbours, installed
 from engram_eval.backends.engram.packing import Costs, merge, pack
 from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Scores, Weights
@@ -120,7 +120,7 @@ Embedded = list[tuple[MemoryRecord, Vectors]]
 
 
 class EngramMemory:
-    """`faults`: what the model could not do, and was done by rules instead."""
+    """`warnings`: what the model could not do, and was done by rules instead."""
 
     def __init__(self, settings: EngramBackend, services: Services, *, kept: slice = slice(None)) -> None:
         self._settings = settings
@@ -131,7 +131,7 @@ class EngramMemory:
             str, tuple[Session, asyncio.Task[tuple[Embedded, list[str]]]]
         ] = {}  # a model's work, by session
         self._closing = False
-        self.faults: list[str] = []
+        self.warnings: list[str] = []
         embedder = services.embedder
         self._store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
 
@@ -148,7 +148,7 @@ class EngramMemory:
         for session_id, (session, task) in list(self._extracting.items()):
             records, faults = await asyncio.shield(task)
             self._store.add(session, records)
-            self.faults += faults
+            self.warnings += faults
             del self._extracting[session_id]
         stored = self._store.load()
         embedder, tokens = self._services.embedder, self._services.tokens
@@ -159,7 +159,7 @@ class EngramMemory:
         stored = replace(stored, vectors=stored.vectors[:0].copy())  # the ranker has what it needs of them
         self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens), Counter(r.type for r in stored.records))
 
-    async def recall(
+    async def retrieve(
         self,
         query: str,
         *,
@@ -195,8 +195,8 @@ class EngramMemory:
         if self._services.llm is None:
             raise ValueError("no model was named for router and extractor")
         llm = _UntilClosed(self._services.llm, lambda: self._closing)
-        extraction = await extract_by_model(llm, session, router=of.router, extractor=of.extractor)
-        return await self._embedded(extraction.records, session), extraction.faults
+        extraction = await extract_with_llm(llm, session, router=of.router, extractor=of.extractor)
+        return await self._embedded(extraction.records, session), extraction.warnings
 
     async def _embedded(self, records: list[MemoryRecord], session: Session) -> Embedded:
         """The records with their embeddings; a turn's words without the resolved dates, which are for the reader and

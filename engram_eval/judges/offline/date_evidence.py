@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from engram_eval.judges.offline.parsed_text import View
+from engram_eval.judges.offline.parsed_text import ParsedText
 from engram_eval.language.dates import DateSpan, find_dates
 
 _RELATION = re.compile(r"\b(?:before|after|prior|later|around|week|weekend)\b", re.IGNORECASE)
@@ -19,7 +19,7 @@ _ROUGHLY = re.compile(
 _BEFORE = 25  # characters before a date in which such a word is looked for: "sometime during the ..."
 
 
-def compare_dates(question: View, gold: View, answer: View) -> tuple[dict[str, float], str]:
+def compare_dates(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
     asked = {(span.start, span.end) for span in question.dates}
     target = gold.dates[0]
     spans = [span for span in answer.dates if (span.start, span.end) not in asked] or list(answer.dates)
@@ -57,7 +57,7 @@ def _days(span: DateSpan) -> int:
     return max(1, (span.end - span.start).days + 1)
 
 
-def _is_rough(span: DateSpan, text: View) -> bool:
+def _is_rough(span: DateSpan, text: ParsedText) -> bool:
     start, end = span.position
     return _ROUGHLY.search(text.text[max(0, start - _BEFORE) : end]) is not None
 

@@ -15,8 +15,8 @@ from typing import Literal
 from engram_eval.judges.offline.abstention import abstains, refuses
 from engram_eval.judges.offline.date_evidence import compare_dates
 from engram_eval.judges.offline.number_evidence import compare_numbers
-from engram_eval.judges.offline.parsed_text import View, clean, view, without_dates
-from engram_eval.judges.offline.polarity import compare_sides, leading_side
+from engram_eval.judges.offline.parsed_text import ParsedText, clean, view, without_dates
+from engram_eval.judges.offline.polarity import compare_sides, polarity
 from engram_eval.judges.offline.text_evidence import compare_texts
 from engram_eval.language.words import words
 
@@ -62,8 +62,8 @@ def _core(gold: str) -> str:
 _HOW_MANY = re.compile(r"\bhow (?:many|much|long|often|old|far|big|tall)\b", re.IGNORECASE)
 
 
-def _kind(question: View, gold: View) -> Kind:
-    if leading_side(gold.text):
+def _kind(question: ParsedText, gold: ParsedText) -> Kind:
+    if polarity(gold.text):
         return "yes-no"
     if gold.dates:
         beside = [s for s in view(without_dates(gold.text, gold.dates)).content if s not in question.known]

@@ -17,7 +17,7 @@ from typing import Any
 
 from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.offline.features import compare
-from engram_eval.judges.offline.polarity import leading_side
+from engram_eval.judges.offline.polarity import polarity
 from engram_eval.language.words import words
 from engram_eval.types import Question, Verdict
 
@@ -62,7 +62,7 @@ def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
     """What needs no model: an empty answer, and one that abstains. "No, there is no record of it" answers yes or no."""
     if not words(answer[:1_000]):
         return False, "the answer is empty"
-    if not abstains(answer) or (leading_side(gold) and leading_side(answer)):
+    if not abstains(answer) or (polarity(gold) and polarity(answer)):
         return None
     expected = abstains(gold)
     return expected, "abstains, as the gold does" if expected else "abstains from a question that has an answer"

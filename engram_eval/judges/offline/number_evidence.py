@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engram_eval.judges.offline.parsed_text import View, numbers, share
+from engram_eval.judges.offline.parsed_text import ParsedText, numbers, share
 
 _UNITS = frozenset(
     "second minut hour day week month year mile kilomet meter feet inch dollar euro percent".split()
 )  # stems
 
 
-def compare_numbers(question: View, gold: View, answer: View) -> tuple[dict[str, float], str]:
+def compare_numbers(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
     wanted = set(gold.numbers)
     every = answer.numbers or numbers(answer.text)  # "Aug 15th" against "15 August 2023"
     given = [number for number in every if number in wanted or number not in question.numbers]
@@ -21,5 +21,5 @@ def compare_numbers(question: View, gold: View, answer: View) -> tuple[dict[str,
     return features, f"numbers {', '.join(given[:4]) or 'none'} against the gold's {', '.join(gold.numbers)}"
 
 
-def _units(text: View) -> frozenset[str]:
+def _units(text: ParsedText) -> frozenset[str]:
     return _UNITS & text.known

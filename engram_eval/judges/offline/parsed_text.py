@@ -50,7 +50,7 @@ def _month(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ParsedText:
     """A text taken apart. `content` are stems without stop words (of a text of nothing else, all), in order; `stems` are
     all stems, `known` is what the text holds, the initials of its names among it."""
 
@@ -104,13 +104,13 @@ def _has_one_more(word: str, wanted: str) -> bool:
 
 
 @lru_cache(maxsize=1_000)
-def view(text: str, *, dated: bool = True, near: date | None = None) -> View:
+def view(text: str, *, dated: bool = True, near: date | None = None) -> ParsedText:
     """`near` is a day: dates without a year are taken to be the nearest to it."""
     tokens = [_digits(word) for word in words(text)]
     every = tuple(map(stem, tokens))
     content = tuple(s for s, token in zip(every, tokens, strict=True) if token not in STOPWORDS) or every
     dates = tuple(span for span in find_dates(text, said_on=near) if not span.relative) if dated else ()
-    return View(
+    return ParsedText(
         text=text,
         content=content,
         stems=every,
@@ -134,14 +134,14 @@ def spelled_out(text: str) -> dict[str, tuple[str, ...]]:
     return {initials: tuple(stem(word.lower()) for word in name) for name, initials in spelled}
 
 
-def with_initials_of(answer: View, gold: View) -> View:
+def with_initials_of(answer: ParsedText, gold: ParsedText) -> ParsedText:
     """The answer as if it spelled out the initials that stand for a name in the gold."""
     names = spelled_out(gold.text)
     meant = [part for short in _INITIALS.findall(answer.text) for part in names.get(short.lower(), ())] if names else []
     return replace(answer, known=answer.known.union(meant)) if meant else answer
 
 
-def share(wanted: Collection[str], text: View) -> float:
+def share(wanted: Collection[str], text: ParsedText) -> float:
     """How much of what is wanted the text holds; 0 of nothing."""
     return sum(map(text.holds, wanted)) / len(wanted) if wanted else 0.0
 

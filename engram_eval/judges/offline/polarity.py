@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engram_eval.judges.offline.abstention import refuses
-from engram_eval.judges.offline.parsed_text import View, share
+from engram_eval.judges.offline.parsed_text import ParsedText, share
 from engram_eval.language.words import sentences
 
 _HEDGE = r"(?:(?:most|very|quite)\s+)?(?:likely|probably|definitely|certainly|possibly|presumably)?"
@@ -19,14 +19,14 @@ NEGATION = re.compile(
 )
 
 
-def leading_side(text: str) -> int:
+def polarity(text: str) -> int:
     """1 for a text that begins with yes, -1 for one that begins with no, 0 for any other."""
     match = _SIDE.match(text.replace("’", "'"))
     return 0 if not match else 1 if match["yes"] else -1
 
 
-def compare_sides(question: View, gold: View, answer: View) -> tuple[dict[str, float], str]:
-    wanted, given = leading_side(gold.text), leading_side(answer.text)
+def compare_sides(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
+    wanted, given = polarity(gold.text), polarity(answer.text)
     if given:
         told, weight = "says", 1.0
     else:  # "She would not have moved": half as sure, less so the less it speaks of what was asked

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engram_eval.judges.offline.abstention import refuses
-from engram_eval.judges.offline.parsed_text import View, share, view, with_initials_of
+from engram_eval.judges.offline.parsed_text import ParsedText, share, view, with_initials_of
 from engram_eval.language.words import sentences, stem, words
 
 _PART = re.compile(r",|;|\n|\b(?:and|or)\b")
@@ -30,7 +30,7 @@ VAGUE = frozenset(
 )
 
 
-def compare_texts(question: View, gold: View, answer: View) -> tuple[dict[str, float], str]:
+def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
     answer = with_initials_of(answer, gold)
     wanted = list(dict.fromkeys(gold.content))
     new = [s for s in wanted if s not in question.known] or wanted  # what the question does not tell already
@@ -64,23 +64,23 @@ def compare_texts(question: View, gold: View, answer: View) -> tuple[dict[str, f
     return features, remark + (f"; told vaguely: {', '.join(vague[:3])}" if answer.short and vague else "")
 
 
-def _vague(answer: View, question: View, gold: View) -> list[str]:
+def _vague(answer: ParsedText, question: ParsedText, gold: ParsedText) -> list[str]:
     """The answer's vague words, but for those that the question or the gold uses too."""
     used = {*words(question.text), *words(gold.text)}
     return [word for word in words(answer.text) if word in VAGUE and word not in used]
 
 
-def _sentences(answer: View) -> list[View]:
+def _sentences(answer: ParsedText) -> list[ParsedText]:
     parts = sentences(answer.text)
     return [view(part, dated=False) for part in parts] if len(parts) > 1 else [answer]
 
 
-def _list_parts(gold: View, question: View) -> list[Sequence[str]]:
+def _list_parts(gold: ParsedText, question: ParsedText) -> list[Sequence[str]]:
     parts = [view(part, dated=False).content for part in _PART.split(gold.text) if words(part)]
     return [[s for s in part if s not in question.known] or part for part in parts]
 
 
-def _names(gold: View, new: Iterable[str]) -> set[str]:
+def _names(gold: ParsedText, new: Iterable[str]) -> set[str]:
     """Stems of what the gold calls by name: its capitalised words but the first of a phrase, or all if it is quoted."""
     names = {stem(word) for match in _CAPITALISED.finditer(gold.text) for word in words(match[0])}
     names = {name for name in names if name in gold.known}
@@ -90,7 +90,7 @@ def _names(gold: View, new: Iterable[str]) -> set[str]:
     return names - {stem(word) for word in first} if len(gold.content) > 2 else names
 
 
-def _pairs(gold: View, answer: View) -> float:
+def _pairs(gold: ParsedText, answer: ParsedText) -> float:
     """How many of the gold's neighbouring words are neighbours in the answer."""
     wanted = set(zip(gold.stems, gold.stems[1:], strict=False))
     return len(wanted & set(zip(answer.stems, answer.stems[1:], strict=False))) / len(wanted) if wanted else 0.0

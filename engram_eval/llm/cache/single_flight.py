@@ -17,7 +17,7 @@ class _Flight(Generic[T]):
         self.task, self.waiting = task, 0
 
 
-class Flights(Generic[K, T]):
+class SingleFlight(Generic[K, T]):
     def __init__(self) -> None:
         self._flights: dict[K, _Flight[T]] = {}
 

@@ -12,7 +12,7 @@ from engram_eval.llm.errors import OverBudget
 _COLUMNS = ("calls", "cached", "prompt_tokens", "completion_tokens", "cost_usd", "spent_usd", "unpriced")
 
 
-class Charge:
+class Reservation:
     """What a call in flight may cost: its worst case, until `settle` says what it did cost."""
 
     __slots__ = ("amount",)
@@ -24,7 +24,7 @@ class Charge:
         self.amount = cost
 
 
-class Ledger:
+class BudgetTracker:
     """Usage by role and money spent. Clients of several endpoints may share one, and with it one budget.
 
     `spent_usd`: what a run had spent before it was resumed; it counts against `max_cost_usd` and in no role's usage.
@@ -36,7 +36,7 @@ class Ledger:
         self.journal: Callable[[float], None] = lambda _usd: None
         self._roles: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
         self._spent = spent_usd
-        self._in_flight: set[Charge] = set()
+        self._in_flight: set[Reservation] = set()
         self._settled = asyncio.Event()
 
     def record(
@@ -60,7 +60,7 @@ class Ledger:
     def usage(self) -> dict[str, dict[str, float]]:
         return {role: dict(row) for role, row in sorted(self._roles.items())}
 
-    async def reserve(self, worst: float) -> Charge:
+    async def reserve(self, worst: float) -> Reservation:
         """Sets the worst case of a call aside. Waits while calls in flight may yet turn out cheap enough to leave room.
 
         Raises OverBudget if the call does not fit beside what is spent.
@@ -73,13 +73,13 @@ class Ledger:
                 )
             self._settled.clear()
             await self._settled.wait()
-        charge = Charge(worst)
+        charge = Reservation(worst)
         self._in_flight.add(charge)
         self._tell()
         return charge
 
     @contextmanager
-    def holding(self, charge: Charge) -> Iterator[Charge]:
+    def holding(self, charge: Reservation) -> Iterator[Reservation]:
         """Spends what the charge amounts to at the end: its worst case, if nothing better came to be known."""
         try:
             yield charge

@@ -19,7 +19,7 @@ Outcome = Literal["holds", "FAILS", "cannot tell"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleResult:
     """A rule, held for one backend. `now` against `before`, as means; `difference` has its sign from now - before.
 
     `margin` in the unit of the difference. `better`: by more than the margin, and its interval says so too.
@@ -35,9 +35,9 @@ class Finding:
     better: bool
 
 
-def hold(
+def check_rules(
     now: Scores, before: Scores, rules: Sequence[Rule], names: Mapping[str, str], *, seed: int = 0
-) -> list[Finding]:
+) -> list[RuleResult]:
     """Each rule for each backend that it is about; `names`: what a backend of the baseline is called in the run.
 
     Raises UserError for what cannot be compared.
@@ -101,7 +101,7 @@ def _require_answers(now: Scores, before: Scores, name: str, base: str) -> None:
         )
 
 
-def _find(rule: Rule, name: str, base: str, now: Scores, before: Scores, seed: int) -> Finding:
+def _find(rule: Rule, name: str, base: str, now: Scores, before: Scores, seed: int) -> RuleResult:
     metric = rule.metric
     wanted: Collection[str] = [rule.category] if rule.category is not None else before.experiment[HEADLINE]
     at_now, at_before = now.columns.index(metric.column), before.columns.index(metric.column)
@@ -131,7 +131,7 @@ def _find(rule: Rule, name: str, base: str, now: Scores, before: Scores, seed: i
     loss = sign * found.mean
     losses = sorted(sign * end for end in found.interval) if found.interval else [-math.inf, math.inf]
     outcome: Outcome = "holds" if loss <= margin else "FAILS" if losses[0] > margin else "cannot tell"
-    return Finding(rule, name, mean_before, mean_now, found, margin, outcome, losses[1] < -margin)
+    return RuleResult(rule, name, mean_before, mean_now, found, margin, outcome, losses[1] < -margin)
 
 
 def _difference(
@@ -152,7 +152,7 @@ def _difference(
     return difference(values, conversations, seed=seed, least=least)
 
 
-def remarks(findings: Sequence[Finding], now: Scores, before: Scores, names: Mapping[str, str]) -> list[str]:
+def notes(findings: Sequence[RuleResult], now: Scores, before: Scores, names: Mapping[str, str]) -> list[str]:
     """What a reader of the lines must know beside them."""
     said = []
     for base in before.lines:
