@@ -112,7 +112,7 @@ def test_a_full_cache_is_read_and_not_added_to(
     inner = _Counting(embedder)
     cached = CachedEmbedder(inner, tmp_path, Meter())
     _embed(cached, ["kept"])
-    monkeypatch.setattr(cached, "_LARGEST", 0)
+    monkeypatch.setattr("engram_eval.embedders.cached._LARGEST", 0)
     _embed(cached, ["kept", "passing"])
     _embed(cached, ["kept", "passing"])
     assert inner.texts == ["kept", "passing", "passing"]

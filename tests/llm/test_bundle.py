@@ -354,7 +354,7 @@ def test_whatever_bytes_are_changed_in_a_bundle_it_is_taken_whole_or_refused(who
 _IMPORTER = """
 import sys
 from pathlib import Path
-from engram_eval.llm.bundle import import_bundle
+from engram_eval.llm.cache.bundle import import_bundle
 
 done = import_bundle(Path(sys.argv[1]), Path(sys.argv[2]))
 print(done.added.answers, done.known.answers)

@@ -370,7 +370,7 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
         return Step(body=_model(body).body, before=lambda: interrupted.wait(20))
 
     program = (
-        "import sys; from engram_eval import cli; from engram_eval.commands import judge; cli._COMMANDS = (judge,); "
+        "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
     )
     with Server(answer=answer) as server:
         llm = [
