@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engram_eval.cli.command import DONE, SOME_ERRORED, command
-from engram_eval.cli.options import add_models, given
+from engram_eval.cli.command import DONE, SOME_ERRORED, define
+from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.terminal import print_tables
 from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.tables.text import plural
@@ -17,25 +17,25 @@ from engram_eval.tables.text import plural
 if TYPE_CHECKING:
     from engram_eval.judges.verdict_file import Graded, Recorded
 
-_LINE = """a line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
-recorded verdict), and if there are any conversation_id, category, system, benchmark (locomo or longmemeval) and
-unanswerable (true or false)"""
+_LINE = """Each line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
+recorded verdict), and optionally conversation_id, category, system, benchmark (locomo or longmemeval) and
+unanswerable (true or false)."""
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "agree", _agree, "measure how well a judge agrees with recorded verdicts",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _agree,
         """agree verdicts.jsonl
 agree verdicts.jsonl --wrong 'adversarial*'
 agree verdicts.jsonl --judge llm:strict --model gpt-4o-mini --max-cost 2 --out strict.jsonl""",
+        _LINE,
     )  # fmt: skip
-    parser.description = f"{parser.description}\n\n{_LINE}"
     add = parser.add_argument
-    add("verdicts", type=Path, metavar="VERDICTS.jsonl", help="graded answers, one JSON object a line")
-    add("--wrong", action="append", default=[], metavar="SYSTEM", help="a system whose answers are all wrong; may be "
-        "repeated, and a pattern such as 'adversarial*'")  # fmt: skip
-    add("--out", type=Path, metavar="FILE", help="write this judge's verdicts, one line for each that was read")
-    add_models(parser, ("judge",))
+    add("verdicts", type=Path, metavar="VERDICTS.jsonl", help="graded answers, one JSON object per line")
+    add("--wrong", action="append", default=[], metavar="SYSTEM",
+        help="a system whose answers are all wrong, or a pattern such as 'adversarial*'; can be repeated")  # fmt: skip
+    add("--out", type=Path, metavar="FILE", help="write this judge's verdicts, one line for each answer")
+    add_settings(parser, ("judge", "models"), without=("judge_probe",))
 
 
 def _agree(options: argparse.Namespace) -> int:
@@ -79,10 +79,10 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
     roles = ModelClients(settings)
     try:
         judges = {family: roles.judge(family) for family in {answer.family for answer in recorded}}
-        who = roles.who("judge") if settings.asks_models() else next(iter(judges.values())).agreement
+        who = roles.who("judge") if settings.uses_llm() else next(iter(judges.values())).agreement
         print(f"judge     {settings.judge}{f': {who}' if who else ''}", file=sys.stderr)
         todo = [(judges[answer.family], answer.question, answer.answer) for answer in recorded]
-        limit = settings.max_in_flight if settings.asks_models() else 1
+        limit = settings.max_in_flight if settings.uses_llm() else 1
         form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
         with tqdm(total=len(todo), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
             verdicts = await grade(todo, limit, bar.update)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 
 
-def add(commands: Any) -> None:
-    command(commands, "backends", _backends, "list the memories with their presets and settings", "backends")
+def add(parser: argparse.ArgumentParser) -> None:
+    define(parser, _backends, "backends")
 
 
 def _backends(_options: argparse.Namespace) -> int:

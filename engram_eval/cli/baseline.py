@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from engram_eval.cli.check import plain
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 from engram_eval.errors import UserError
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "baseline", _baseline, "write a finished run's scores, for 'check' to hold later runs against",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _baseline,
         """baseline results/locomo-20260101-120000 -o results/baselines/locomo.json
 baseline results/mine -o results/baselines/mine.json --with-latency""",
     )  # fmt: skip

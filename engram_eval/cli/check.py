@@ -7,18 +7,18 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engram_eval.cli.command import DONE, GATE_FAILED, command
+from engram_eval.cli.command import DONE, GATE_FAILED, define
 from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
     from engram_eval.gate import RuleResult
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "check", _check, "hold a run against a baseline: exit 0 holds, 1 regressed, 2 cannot compare",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _check,
         """check results/mine --baseline results/baselines/mine.json
 check results/mine --baseline results/baselines/mine.json --rules benchmarks/check.toml --junit check.xml --markdown check.md
 check results/mine --baseline results/baselines/mine.json --backend-map engram:dense=engram""",

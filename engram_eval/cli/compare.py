@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 from engram_eval.cli.terminal import print_tables
 from engram_eval.errors import UserError
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "compare", _compare, "set the backends of finished runs on one table",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _compare,
         """compare results/synthetic-20260101-120000
 compare results/a results/b --format markdown
 compare results/a --against bm25

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from engram_eval.cli.command import DONE, GATE_FAILED, command, positive
+from engram_eval.cli.command import DONE, GATE_FAILED, define, positive
 from engram_eval.run.settings import from_mapping, parse_options
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "datasets", _datasets,
-        "list the datasets, check a file (exit 1 if the published counts do not hold), or write synthetic dialogues",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _datasets,
         """datasets list
 datasets check --data locomo10.json
 datasets generate --style locomo --conversations 10 --out dialogues.json

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from engram_eval.cli.command import BAD_INPUT, DONE, command
+from engram_eval.cli.command import BAD_INPUT, DONE, define
 
 
-def add(commands: Any) -> None:
-    command(commands, "doctor", _doctor, "check what is installed and what can be reached", "doctor")
+def add(parser: argparse.ArgumentParser) -> None:
+    define(parser, _doctor, "doctor")
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from engram_eval.cli.command import DONE, command, positive
+from engram_eval.cli.command import DONE, define, positive
 from engram_eval.errors import UserError
 from engram_eval.tables.text import visible
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "failures", _failures, "list wrong answers with the stage at which what they take was lost",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _failures,
         """failures results/locomo-20260101-120000
 failures results/locomo-20260101-120000 --backend engram --cause stored --category multi-hop""",
     )  # fmt: skip

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, command
+from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, define
 from engram_eval.cli.compare import print_comparison
-from engram_eval.cli.options import add_data, add_models, add_probe, given
+from engram_eval.cli.options import add_settings, given
 from engram_eval.errors import UserError
 from engram_eval.run.lifecycle import print_usage, run_to_completion
 from engram_eval.tables.text import plural
@@ -18,29 +18,26 @@ if TYPE_CHECKING:
     from engram_eval.results.folder import RunFolder
     from engram_eval.run.grading import Grading
 
-_LINE = """a line of ANSWERS.jsonl is a JSON object with question_id and hypothesis (LongMemEval's official form) or answer;
-LoCoMo's questions are called conv-26:q0, by conversation and place in its qa. If they are known, it may have context
-(the text that the answer was made from), prompt_tokens, completion_tokens, cost_usd, retrieval_s and answer_s"""
+_LINE = """Each line of ANSWERS.jsonl is a JSON object with question_id and hypothesis (LongMemEval's official form) or answer.
+The ids of LoCoMo questions are conversation and index in its qa list, such as conv-26:q0. Optional fields: context
+(the text that the answer was made from), prompt_tokens, completion_tokens, cost_usd, retrieval_s and answer_s."""
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "judge", _judge, "grade answers that were made elsewhere, as a run like any other",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _judge,
         """judge answers.jsonl --dataset locomo
 judge hypotheses.jsonl --data longmemeval_s_cleaned.json --judge llm --model gpt-4o-mini --max-cost 5
 judge answers.jsonl --data locomo10.json --categories 1,2,3,4 --name my-memory --out results/my-memory
 judge --resume results/my-memory""",
+        _LINE,
     )  # fmt: skip
-    parser.description = f"{parser.description}\n\n{_LINE}"
     add = parser.add_argument
-    add("answers", nargs="?", type=Path, metavar="ANSWERS.jsonl", help="the answers, one JSON object a line")
-    add_data(parser)
-    add("--name", metavar="LABEL", help="what the answers are called in the tables (the file's name)")
-    add("--seed", type=int, metavar="S", help="of the bootstrap (0)")
-    add("--out", type=Path, metavar="DIR", help="the run's folder (results/DATASET-TIME)")
-    add("--resume", type=Path, metavar="RUN", help="finish an interrupted grading; what errored is judged again")
-    add_probe(parser)
-    add_models(parser, ("judge",))
+    add("answers", nargs="?", type=Path, metavar="ANSWERS.jsonl", help="the answers, one JSON object per line")
+    add("--name", metavar="LABEL", help="the answers' name in the tables (default: the file's name)")
+    add("--out", type=Path, metavar="DIR", help="the run's folder (default: results/DATASET-TIME)")
+    add("--resume", type=Path, metavar="RUN", help="finish an interrupted grading; errored answers are judged again")
+    add_settings(parser, ("data", "judge", "models"), also=("seed",))
 
 
 def _judge(options: argparse.Namespace) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "report", _report, "make finished runs one page to look at: tables, charts and every question",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _report,
         """report results/synthetic-20260101-120000
 report results/a results/b -o report.html""",
     )  # fmt: skip

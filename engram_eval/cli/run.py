@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, command, positive
+from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, define
 from engram_eval.cli.compare import print_comparison
-from engram_eval.cli.options import add_data, add_models, add_probe, given
+from engram_eval.cli.options import add_settings, given
 from engram_eval.errors import UserError
 from engram_eval.run.lifecycle import print_usage, run_to_completion
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "run", _run, "ask a dataset's questions of memories and record all that happens",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _run,
         """run
 run --dataset locomo --data locomo10.json --backend engram --backend full-history
 run --data longmemeval_s_cleaned.json --limit 50 --budget 1200
@@ -28,52 +28,18 @@ run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --published
 run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument
-    add(
-        "experiment",
-        nargs="?",
-        type=Path,
-        metavar="FILE.toml",
-        help="an experiment file, or the manifest.json of a run; flags override it",
-    )
-    add_data(parser)
-    add(
-        "--backend",
-        action="append",
-        dest="backends",
-        metavar="NAME[:PRESET]",
-        help="a memory to measure, or a variant of the experiment file; may be repeated; see 'backends'",
-    )
-    add(
-        "--no-controls",
-        action="store_const",
-        const=False,
-        dest="controls",
-        help="leave out the floor (none) and the ceiling (oracle)",
-    )
-    add("--embedder", metavar="NAME", help="who embeds: static, minilm, or openai:MODEL at an endpoint (static)")
-    add("--encoding", metavar="NAME", help="the tokenizer that counts context tokens (o200k_base)")
-    add("--budget", type=positive, metavar="N", help="context tokens a memory may use (916; LongMemEval 1200)")
-    add("--window", type=positive, metavar="N", help="context tokens that the llm reader takes (126000)")
-    add("--limit", type=positive, metavar="N", help="ask a random sample of N questions (all)")
-    add("--seed", type=int, metavar="S", help="of the sample and of the bootstrap (0)")
-    add(
-        "--set",
-        action="append",
-        dest="options",
-        metavar="NAME.KEY=VALUE",
-        help="a setting of a backend or of the dataset",
-    )
-    add("--out", type=Path, metavar="DIR", help="the run's folder (results/DATASET-TIME)")
-    add("--resume", type=Path, metavar="RUN", help="finish an interrupted run; questions that errored are asked again")
+    add("experiment", nargs="?", type=Path, metavar="FILE.toml",
+        help="an experiment file, or the manifest.json of a run; flags override it")  # fmt: skip
+    add_settings(parser, ("data", "run", "reader", "judge", "router", "embedder", "models"))
+    add("--out", type=Path, metavar="DIR", help="the run's folder (default: results/DATASET-TIME)")
+    add("--resume", type=Path, metavar="RUN", help="finish an interrupted run; errored questions are asked again")
     add("--keep-memories", action="store_true", help="keep the memories' files in the run's folder")
     add(
         "--published",
         action="store_true",
-        help="set the published figures beside the result, as 'compare --published' does",
+        help="show the published figures beside the result, like 'compare --published'",
     )
-    add("--dry-run", action="store_true", help="print the plan and what it would take, and ask nothing")
-    add_probe(parser)
-    add_models(parser, ("reader", "judge", "router", "embedder"))
+    add("--dry-run", action="store_true", help="print the plan and its cost, and run nothing")
 
 
 def _run(options: argparse.Namespace) -> int:

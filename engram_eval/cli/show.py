@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 from engram_eval.errors import UserError
 from engram_eval.tables.text import visible
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from engram_eval.results.record import Record
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "show", _show, "print a question with its answers, verdicts and contexts, the evidence marked",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _show,
         """show results/locomo-20260101-120000 conv-26:q0
 show results/locomo-20260101-120000 conv-26:q0 --backend engram""",
     )  # fmt: skip

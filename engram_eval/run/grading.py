@@ -78,7 +78,7 @@ def make_grading(settings: Settings, answers: Answers, label: str, *, spent_usd:
     judge = roles.judge("longmemeval" if "longmemeval" in dataset.name else "locomo")
     conversations = len(set(chosen.values()))
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
-    who = roles.who("judge") if settings.asks_models() else judge.agreement
+    who = roles.who("judge") if settings.uses_llm() else judge.agreement
     return Grading(
         settings, label, answers, dataset, frozenset(chosen), conversations, missing, judge, roles, tokens,
         why={
@@ -167,7 +167,7 @@ async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> 
         ) as progress,
     ):
         work = _Work(grading, folder, writer, progress, debug)
-        async with Pool(grading.settings.max_in_flight if grading.settings.asks_models() else 1) as pool:
+        async with Pool(grading.settings.max_in_flight if grading.settings.uses_llm() else 1) as pool:
             for sample in grading.dataset.samples():
                 turns = {turn.id: turn for session in sample.conversation.sessions for turn in session.turns}
                 questions = [question for question in sample.questions if question.id in grading.chosen]

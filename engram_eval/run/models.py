@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,18 +39,17 @@ def resolve_defaults(settings: Settings, *, memories_ask: bool = False) -> Setti
     from engram_eval.llm.endpoint import endpoint_url
 
     auto = "llm" if why_models() or settings.base_url else "offline"
-    settings = replace(
-        settings,
+    settings = settings.replace(
         reader=auto if settings.reader == "auto" else settings.reader,
         judge=auto if settings.judge == "auto" else settings.judge,
     )
     if settings.base_url is None and (named := os.environ.get("OPENAI_BASE_URL")):
-        settings = replace(settings, base_url=named)  # a resumed run goes on where it began
+        settings = settings.replace(base_url=named)  # a resumed run goes on where it began
     names = ("base_url", "reader_base_url", "judge_base_url", "router_base_url", "embedder_base_url")
     named_urls: dict[str, Any] = {name: endpoint_url(url) for name in names if (url := getattr(settings, name))}
-    settings = replace(settings, **named_urls)  # none with a password in it
-    if settings.model is None and (settings.asks_models() or (memories_ask and not settings.router_model)):
-        settings = replace(settings, model=_served(settings))
+    settings = settings.replace(**named_urls)  # none with a password in it
+    if settings.model is None and (settings.uses_llm() or (memories_ask and not settings.router_model)):
+        settings = settings.replace(model=_served(settings))
     return settings
 
 

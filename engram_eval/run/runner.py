@@ -74,7 +74,7 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
             plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.headline
         ) as progress,
     ):
-        async with Pool(plan.settings.max_in_flight if plan.settings.asks_models() else 1) as pool:
+        async with Pool(plan.settings.max_in_flight if plan.settings.uses_llm() else 1) as pool:
             for sample in plan.dataset.samples():
                 questions = [question for question in sample.questions if question.id in plan.chosen]
                 for label, backend in plan.backends.items():

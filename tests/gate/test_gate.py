@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import xml.etree.ElementTree as ET
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engram_eval.cli import baseline, check
+from engram_eval.cli.main import parse
 from engram_eval.errors import UserError
 from engram_eval.gate import METRICS, baseline_json, read_baseline, read_rules, scores
 from engram_eval.results.folder import RunFolder
@@ -69,11 +68,7 @@ def _run(records: Iterable[Record] | None = None, name: str = "run", **changes: 
 
 
 def _command(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    check.add(commands)
-    baseline.add(commands)
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
     code: int = options.command(options)
     return code
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
-from engram_eval.cli import agree
+from engram_eval.cli.main import parse
 from engram_eval.errors import UserError
 from engram_eval.judges.agreement import acceptance, agreement, graded
 from engram_eval.judges.grade import grade
@@ -45,9 +44,7 @@ def verdicts(tmp_path: Path) -> Callable[..., Path]:
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    agree.add(parser.add_subparsers())
-    options = parser.parse_args(["agree", *map(str, arguments)])
+    options = parse(["agree", *map(str, arguments)])
     code: int = options.command(options)
     return code
 

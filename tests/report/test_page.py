@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
 import json
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engram_eval.cli import report as command
+from engram_eval.cli.main import parse
 from engram_eval.compare.comparison import compare
 from engram_eval.errors import UserError
 from engram_eval.report.page import write_report
@@ -167,10 +166,8 @@ def test_a_file_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> 
 
 
 def test_the_command_writes_the_file_that_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
     made, to = folder(tmp_path / "mine", run()), tmp_path / "page.html"
-    options = parser.parse_args(["report", str(made.path), "-o", str(to)])
+    options = parse(["report", str(made.path), "-o", str(to)])
     assert options.command(options) == 0
     assert to.exists()
     assert capsys.readouterr().out.startswith(f"{to}: ")

@@ -222,10 +222,10 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("returns", "told"),
     [
-        ("nothing", "recall: TypeError: retrieve returned NoneType, not a Context with a text"),
-        ("text", "recall: TypeError: retrieve returned str, not a Context with a text"),
-        ("unknown", "recall: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
-        ("string", "recall: TypeError: an item of the context is no Item with a tuple of turn ids"),
+        ("nothing", "retrieve: TypeError: retrieve returned NoneType, not a Context with a text"),
+        ("text", "retrieve: TypeError: retrieve returned str, not a Context with a text"),
+        ("unknown", "retrieve: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
+        ("string", "retrieve: TypeError: an item of the context is no Item with a tuple of turn ids"),
     ],
 )
 def test_what_is_no_context_is_refused_and_told(data: Path, tmp_path: Path, returns: str, told: str) -> None:
@@ -380,7 +380,7 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
         (["--set", "engram.k=0"], "k and total must be at least 1"),
         (["--set", "engram.speaker=nan"], "weights must be finite"),
         (["--set", "dataset.conversations=3"], "locomo is read from a file and has no settings"),
-        (["--seed", "-1"], "seed = -1 is too small; it is at least 0"),
+        (["--seed", "-1"], "'seed' is -1, not 0 or more"),
         (["--categories", ","], "categories is empty"),
         (["--backend", "json:dumps"], "cannot be made"),
         (["--backend", "os:getcwd"], "has no method 'open'"),
@@ -421,9 +421,9 @@ def test_an_experiment_file_and_flags_over_it(data: Path, tmp_path: Path) -> Non
     ("text", "sentence"),
     [
         ("budgets = 5", "there is no setting 'budgets'; the settings are dataset, data"),
-        ('budget = "5"', "budget = '5' is not a whole number"),
-        ("budget = 0", "budget = 0 is too small; it is at least 1"),
-        ("budget = true", "budget = True is not a whole number"),
+        ('budget = "5"', "'budget' is '5', not a whole number"),
+        ("budget = 0", "'budget' is 0, not 1 or more"),
+        ("budget = true", "'budget' is true, not a whole number"),
         ("backends = []\ncontrols = false", "backends is empty"),
         ("budget = ", "not TOML"),
     ],

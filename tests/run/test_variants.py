@@ -163,7 +163,7 @@ def test_a_faulty_variant_is_one_sentence_with_file_variant_and_key(
         ('backends = ["engram: x"]\n[variants."engram: x"]\nbackend = "engram"', "is the name of a backend"),
         ('backends = [""]\n[variants.""]\nbackend = "engram"', "variants.'': has no name"),
         ('backends = ["x"]\n[variants]\nx = 1', "variants.'x': is not a table with a backend"),
-        ("variants = 1", "variants = 1 is not a table"),
+        ("variants = 1", "'variants' is 1, not an object"),
         ('reference = "x"', "reference = 'x' is none of the backends; name one of none, engram"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram:nope"', "variant 'x': backend 'engram:nope': there is no preset"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram"\nk = 0', "variant 'x': backend 'engram' cannot be made (k and"),
