@@ -111,7 +111,7 @@ def test_cut_off_refused_and_unparsable_answers_are_kept_and_are_the_same_error_
     schema = {"type": "object"}
     with Server(says("The", finish="length"), says("No", finish="content_filter"), says("prose")) as server:
         for _ in range(2):
-            for i, why in enumerate(("cut off", "refused", "not what was asked")):
+            for i, why in enumerate(("cut off", "refused", "not the JSON that was requested")):
                 with pytest.raises(LLMError, match=why):
                     client.chat(server.url, str(i), schema=schema)
     assert len(server.asked) == 3

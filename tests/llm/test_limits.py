@@ -100,10 +100,10 @@ def test_no_minute_of_the_servers_holds_more_than_allowed(
     async def main() -> None:
         limits = Limits(requests, tokens, time.clock, 5.0)
         for cost, duration, share in calls:
-            admission = await limits.admit(cost)
+            permit = await limits.admit(cost)
             arrivals.append((time.now + share * min(duration, 5.0), cost))
             time.now += duration
-            limits.finish(admission, cost)
+            limits.finish(permit, cost)
 
     asyncio.run(main())
     for start, _ in arrivals:
@@ -119,9 +119,9 @@ def test_tokens_in_the_log_add_up_whatever_is_given_back_and_when(calls: list[tu
     async def main() -> None:
         limits = Limits(None, 100, time.clock, 5.0)
         for cost, gives_back, duration in calls:
-            admission = await limits.admit(cost)
+            permit = await limits.admit(cost)
             time.now += duration
-            limits.finish(admission, 0 if gives_back else cost)
+            limits.finish(permit, 0 if gives_back else cost)
             assert limits._logged_tokens == sum(entry.tokens for entry in limits._log)
         time.now += 100
         await limits.admit(100)

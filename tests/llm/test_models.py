@@ -56,7 +56,7 @@ def test_a_server_without_a_list_has_none(client: Client, step: Step) -> None:
 
 
 def test_a_server_that_hangs_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engram_eval.llm.transport._LOOK_S", 0.2)
+    monkeypatch.setattr("engram_eval.llm.transport._LIST_S", 0.2)
     release = Event()
     with Server(Step(before=lambda: release.wait(5))) as server:
         assert client.run(server.url, lambda llm: llm.models()) == []

@@ -158,15 +158,15 @@ def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(
 
 def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(client: Client) -> None:
     async def main(url: str) -> tuple[int, float, float, str]:
-        ledger = BudgetTracker(10.5 * _WORST, spent_usd=5 * _WORST)
-        before = ledger.spent_usd
-        llm = LLM(LLMSettings(base_url=url), client.folder, ledger=ledger)
+        tracker = BudgetTracker(10.5 * _WORST, spent_usd=5 * _WORST)
+        before = tracker.spent_usd
+        llm = LLM(LLMSettings(base_url=url), client.folder, budget_tracker=tracker)
         answered, _ = await _as_many_as_the_budget_lets(llm, 8)
         with pytest.raises(OverBudget) as caught:
             await chat(llm, "one more", max_tokens=100)
         await llm.close()
         assert llm.usage()["reader"]["spent_usd"] == pytest.approx(answered * _WORST)
-        return answered, before, ledger.spent_usd, str(caught.value)
+        return answered, before, tracker.spent_usd, str(caught.value)
 
     with Server(answer=lambda _: says("x", prompt=0, completion=100)) as server:
         answered, before, spent, sentence = asyncio.run(main(server.url))
@@ -178,8 +178,8 @@ def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(cl
 
 def test_two_clients_may_share_one_budget(client: Client) -> None:
     async def main(first: str, second: str) -> tuple[int, dict[str, dict[str, float]]]:
-        ledger = BudgetTracker(10.5 * _WORST)
-        llms = [LLM(LLMSettings(base_url=url), client.folder, ledger=ledger) for url in (first, second)]
+        tracker = BudgetTracker(10.5 * _WORST)
+        llms = [LLM(LLMSettings(base_url=url), client.folder, budget_tracker=tracker) for url in (first, second)]
         answered = [(await _as_many_as_the_budget_lets(llm, 8))[0] for llm in llms]
         for llm in llms:
             await llm.close()
