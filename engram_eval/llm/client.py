@@ -85,7 +85,9 @@ class LLM:
         cached = response is not None
         if response is None:
             if (calls := self._calls) is None:
-                raise CacheMiss(f"{self._cache.path}: has no answer of {model} at {self.endpoint} for this {role} call")
+                raise CacheMiss(
+                    f"{self._cache.path}: holds no answer of {model} at {self.endpoint} for this {role} call"
+                )
             response, cached = await self._single_flight.join(
                 key, lambda: self._ask(calls, key, model, plain, schema, max_tokens)
             )
