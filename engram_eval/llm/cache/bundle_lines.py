@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Lt
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from engram_eval.llm.cache.response_cache import PUT_RESPONSE, PUT_VECTOR
 
@@ -54,8 +53,8 @@ def _require_encodable(text: str) -> str:
 _Key = Annotated[bytes, PlainValidator(read_key)]
 _Vector = Annotated[bytes, PlainValidator(_read_vector)]
 _Text = Annotated[str, AfterValidator(_require_encodable)]
-_Count = Annotated[int, Ge(0), Lt(_ABSURD)]
-_Seconds = Annotated[float, Ge(0), Lt(_ABSURD)]
+_Count = Annotated[int, Field(ge=0, lt=_ABSURD)]
+_Seconds = Annotated[float, Field(ge=0, lt=_ABSURD)]
 
 
 class FormatVersion(BaseModel):

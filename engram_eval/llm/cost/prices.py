@@ -7,8 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engram_eval.system.files import read_bytes
 from engram_eval.system.validation import validate_toml
@@ -22,9 +21,9 @@ class Price(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False, frozen=True)
 
-    input: Annotated[float, Ge(0)]
-    output: Annotated[float, Ge(0)]
-    cached_input: Annotated[float, Ge(0)] | None = None
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = None
 
     def cost(self, prompt_tokens: float, completion_tokens: float, cached_prompt_tokens: float = 0) -> float:
         cached_input = self.input if self.cached_input is None else self.cached_input
