@@ -199,7 +199,8 @@ class Settings(BaseModel):
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
 
     def to_json(self) -> dict[str, Any]:
-        return self.model_dump()
+        values = self.model_dump().items()
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
 
     def replace(self, **values: Any) -> Self:
         """The same settings with other values, which are not checked again."""

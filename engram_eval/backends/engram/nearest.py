@@ -19,6 +19,7 @@ import numpy as np
 
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import note
+from engram_eval.system.files import replacing
 
 Choice = Literal["auto", "exact", "approximate"]
 
@@ -26,7 +27,7 @@ APPROXIMATE_FROM = 50_000
 """Vectors from which `auto` takes the index: the look-ups of `engram dense` cross at some 25,000 turns, with one and a half
 vectors each; at 100,000 turns it is 8 ms for 22, at a million 46 for 186 (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
-"""Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`found` in benchmarks/perf/scaling.md)."""
+"""Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`index recall` in benchmarks/perf/scaling.md)."""
 
 _FORMAT = 1
 _TRAINED_ON = 16_384
@@ -158,7 +159,6 @@ def _opened(vectors: Vectors, path: Path) -> tuple[Vectors, Any]:
         return _read(path, vectors.shape, key)
     except (OSError, ValueError) as error:
         note(f"{path} cannot be kept ({error}); the index is held in memory")
-        path.with_name(path.name + ".new").unlink(missing_ok=True)
         return vectors.copy(), index
 
 
@@ -192,13 +192,11 @@ def _made(vectors: Vectors) -> Any:
 def _write(path: Path, key: bytes, vectors: Vectors, index: Any) -> None:
     import faiss
 
-    new = path.with_name(path.name + ".new")
     codes = faiss.serialize_index(index).tobytes()
-    with new.open("wb") as file:
+    with replacing(path) as file:
         file.write(key + hashlib.blake2b(codes, digest_size=_DIGEST).digest())
         vectors.tofile(file)
         file.write(codes)
-    new.replace(path)
 
 
 def _read(path: Path, shape: tuple[int, ...], key: bytes) -> tuple[Vectors, Any]:
