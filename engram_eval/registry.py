@@ -39,6 +39,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "longmemeval_s": "engram_eval.datasets.longmemeval:LONGMEMEVAL_S",
         "longmemeval_oracle": "engram_eval.datasets.longmemeval:LONGMEMEVAL_ORACLE",
         "longmemeval_m": "engram_eval.datasets.longmemeval:LONGMEMEVAL_M",
+        "dialogues": "engram_eval.datasets.dialogues:DIALOGUES",
         "synthetic": "engram_eval.datasets.synthetic.dataset:SYNTHETIC",
         "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:SYNTHETIC_LONGMEMEVAL",
     },

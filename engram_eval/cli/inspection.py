@@ -1,80 +1,16 @@
-"""What is here: the `datasets`, `backends` and `doctor` commands."""
+"""The `backends` and `doctor` commands."""
 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from engram_eval import registry
 from engram_eval.datasets import catalogue
-from engram_eval.datasets.dataset import Notes
 from engram_eval.errors import UserError
-from engram_eval.run.plan import open_dataset
 from engram_eval.run.settings import Settings
 from engram_eval.system.network import require_network
 from engram_eval.system.paths import cache_folder
-
-# --- datasets ---------------------------------------------------------------------------------------------------
-
-
-def list_datasets() -> None:
-    for name in registry.names("datasets"):
-        try:
-            print(f"{name:22} {catalogue.benchmark(name).summary}")
-        except UserError as error:  # one broken package must not hide the others
-            print(f"{name:22} not usable: {error}")
-
-
-def check_dataset(settings: Settings, *, examples: int) -> bool:
-    """Reads every record and prints what is there and what was repaired. False if published facts do not hold."""
-    dataset, why = open_dataset(settings)
-    notes = Notes()
-    questions: Counter[str] = Counter()
-    conversations = []
-    sessions = turns = evidence = 0
-    for sample in dataset.samples(notes):
-        conversations.append(sample.conversation.id)
-        sessions += len(sample.conversation.sessions)
-        turns += sum(len(session.turns) for session in sample.conversation.sessions)
-        questions.update(question.category for question in sample.questions)
-        evidence += sum(len(question.evidence) for question in sample.questions)
-    print(f"{dataset.benchmark.name}: {why}\nsha256 {dataset.sha256}")
-    print(f"{len(conversations):,} conversations, {sessions:,} sessions, {turns:,} turns")
-    print(f"{questions.total():,} questions, {evidence:,} evidence turns")
-    for category in dataset.benchmark.categories:
-        print(f"  {category:26} {questions[category]:>6,}")
-    if notes.places:
-        print("Oddities, and what was done:")
-        for rule, places in sorted(notes.places.items(), key=lambda item: -len(item[1])):
-            more = f" and {len(places) - examples:,} more" if len(places) > examples else ""
-            print(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]")
-    differences = dataset.differences(dict(questions), frozenset(conversations))
-    for difference in differences:
-        print(f"Differs from the published file: {difference}")
-    if dataset.published_sha256:
-        same = dataset.sha256 == dataset.published_sha256
-        print("This is the published file." if same else "This is not the published file: its sha256 is another.")
-    return not differences
-
-
-def generate(style: str, out: Path | None, seed: int, conversations: int | None) -> None:
-    """Writes synthetic dialogues in a benchmark's official file format."""
-    from engram_eval.datasets.synthetic import write_json_array
-
-    if out is None:
-        raise UserError("datasets generate: no file to write; name one with --out FILE")
-    generators = {g.style: g for name in registry.names("datasets") if (g := catalogue.benchmark(name).generator)}
-    if style not in generators:
-        raise UserError(f"--style {style}: there is no such style; name one of {', '.join(generators)}")
-    generator = generators[style]
-    try:
-        write_json_array(generator.records(conversations or generator.conversations, seed), out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); name another file with --out") from None
-    print(f"{out}: written; run it with: engram-eval run --data {out}")
-
 
 # --- backends ---------------------------------------------------------------------------------------------------
 

@@ -118,6 +118,20 @@ def _open(settings: Settings, label: str) -> MemoryBackend:
     return opened
 
 
+def named_benchmark(settings: Settings) -> tuple[Benchmark | None, Path | None]:
+    """The benchmark that the settings name or that the file they name belongs to, and the file.
+
+    Without `data`, the file is the one that ENGRAM_EVAL_DATA names. None for what neither names.
+    """
+    data = Path(settings.data).expanduser() if settings.data else None
+    if settings.dataset != "auto":
+        return catalogue.benchmark(settings.dataset), data
+    variable = os.environ.get("ENGRAM_EVAL_DATA")
+    if data is None and variable and Path(variable).expanduser().is_file():
+        data = Path(variable).expanduser()
+    return (catalogue.recognise(data), data) if data else (None, None)
+
+
 def open_dataset(settings: Settings) -> tuple[Dataset, str]:
     """The dataset and why it is this one.
 
@@ -125,21 +139,16 @@ def open_dataset(settings: Settings) -> tuple[Dataset, str]:
     if LoCoMo is not available, the synthetic dialogues, unless ENGRAM_EVAL_DATA is set: then UserError says why.
     """
     options = settings.options_of("dataset")
-    variable = os.environ.get("ENGRAM_EVAL_DATA")
-    if settings.dataset != "auto":
-        data = Path(settings.data).expanduser() if settings.data else None
-        return _opened(catalogue.benchmark(settings.dataset), data, options)
-    named = settings.data or (variable if variable and Path(variable).expanduser().is_file() else None)
-    if named:
-        data = Path(named).expanduser()
-        return _opened(catalogue.recognise(data), data, options)
+    benchmark, data = named_benchmark(settings)
+    if benchmark:
+        return _opened(benchmark, data, options)
     if options:
         dataset, why = _opened(catalogue.benchmark("synthetic"), None, options)
         return dataset, f"{why}, because --set dataset.… is for data that is made"
     try:
         return _opened(catalogue.benchmark("locomo"), None, options)
     except UserError as missing:
-        if variable:
+        if os.environ.get("ENGRAM_EVAL_DATA"):
             raise
         dataset, why = _opened(catalogue.benchmark("synthetic"), None, options)
         return dataset, f"{why}, because the real LoCoMo is not here: {missing}"

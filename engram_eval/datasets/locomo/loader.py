@@ -28,6 +28,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from engram_eval.datasets import source
 from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.source import Remote
 from engram_eval.errors import UserError
@@ -238,11 +239,10 @@ def differences(counts: Mapping[str, int], conversations: frozenset[str]) -> lis
 
 
 def sha256_of(path: Path) -> str:
-    """Of the file; of all files' names and contents in order, for a folder."""
+    """Of the file; for a folder, of all files' names and contents in order."""
+    if not path.is_dir():
+        return source.sha256_of(path)
     try:
-        if not path.is_dir():
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
         for member in sorted(path.glob("*.json")):
             digest.update(member.name.encode() + b"\0" + member.read_bytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 from engram_eval.datasets.benchmark import SESSIONS_TABLE, Benchmark, JudgeRules
 from engram_eval.datasets.dataset import Dataset, refuse_options
 from engram_eval.datasets.longmemeval import loader
-from engram_eval.datasets.source import Remote, find_data
+from engram_eval.datasets.source import Remote, find_data, sha256_of
 from engram_eval.errors import UserError
 from engram_eval.language.prompt import read_prompt
 from engram_eval.metrics.f1 import answerable_f1
@@ -44,7 +44,7 @@ def _open(benchmark: Benchmark, file: str, data: Path | None, options: Mapping[s
     return Dataset(
         benchmark=benchmark,
         origin=origin,
-        sha256=loader.sha256_of(path),
+        sha256=sha256_of(path),
         read=lambda notes: loader.read_samples(path, notes),
         differences=lambda counts, _conversations: loader.differences(path, file, counts),
     )

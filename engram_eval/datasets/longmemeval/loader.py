@@ -22,7 +22,7 @@ from pathlib import Path
 
 from engram_eval.datasets.dataset import Notes
 from engram_eval.errors import UserError
-from engram_eval.system.json_input import Node, stream_array, unreadable
+from engram_eval.system.json_input import Node, stream_array
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
 CATEGORIES = (
@@ -129,11 +129,3 @@ def differences(path: Path, official_name: str, counts: Mapping[str, int]) -> li
     if path.name != official_name or total == _OFFICIAL_QUESTIONS:
         return []
     return [f"{total} questions, {_OFFICIAL_QUESTIONS} in the official file"]
-
-
-def sha256_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from None
