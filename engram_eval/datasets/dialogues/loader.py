@@ -119,7 +119,7 @@ def _sessions(record: ConversationRecord, where: str) -> tuple[Session, ...]:
         )
         sessions.append(Session(session_id, parse_date(session.date) if session.date else None, turns))
     _refuse_repeated_ids([session.id for session in sessions], f"{where}: 'sessions[{{}}].id'")
-    places = {}
+    places: dict[str, str] = {}
     for i, one in enumerate(sessions):
         for j, turn in enumerate(one.turns):
             if turn.id in places:
