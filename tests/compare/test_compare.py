@@ -73,7 +73,7 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
 
 
 def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> None:
-    labelled = {**manifest()["dataset"], "name": "longmemeval_s"}
+    labelled = {**manifest()["dataset"], "tables": ["sessions"]}
     result = compare([_folder(tmp_path / "labelled", dataset=labelled)])
     table = next(table for table in result.tables if table.title.startswith("Sessions"))
     assert [[shown for shown, _ in line] for line in table.cells()] == [
