@@ -10,7 +10,9 @@ Rules for what a line leaves open:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -70,6 +72,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _record(line: bytes, where: str) -> ConversationRecord:
+    if b"\\ud" in line.lower():  # JSON can spell half of a surrogate pair, which UTF-8 cannot
+        with suppress(ValueError, RecursionError):
+            line = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
     return validate_json(ConversationRecord, line, where=where, fix=_FIX)
 
 
@@ -88,7 +93,7 @@ def _refuse_repeated(sample: Sample, seen: dict[str, int], number: int, where: s
 def _sample(record: ConversationRecord, notes: Notes, where: str) -> Sample:
     sessions = _sessions(record, where)
     ordered = _in_time_order(sessions)
-    conversation_id = _clean(record.id)
+    conversation_id = record.id
     if ordered != sessions:
         notes.add("sessions out of time order: put in time order", conversation_id)
     for session in ordered:
@@ -112,9 +117,9 @@ def _sessions(record: ConversationRecord, where: str) -> tuple[Session, ...]:
     """In the order of the file."""
     sessions = []
     for number, session in enumerate(record.sessions, start=1):
-        session_id = _clean(session.id or f"S{number}")
+        session_id = session.id or f"S{number}"
         turns = tuple(
-            Turn(_clean(turn.id or f"{session_id}:{place}"), _clean(turn.speaker), _clean(turn.text))
+            Turn(turn.id or f"{session_id}:{place}", turn.speaker, turn.text)
             for place, turn in enumerate(session.turns, start=1)
         )
         sessions.append(Session(session_id, parse_date(session.date) if session.date else None, turns))
@@ -158,10 +163,10 @@ def _question(
     else:
         sessions = _known_ids(record.evidence_sessions, session_of.values(), f"{where}.evidence_sessions", "session")
     return Question(
-        id=_clean(record.id or f"{conversation_id}:q{number}"),
+        id=record.id or f"{conversation_id}:q{number}",
         conversation_id=conversation_id,
-        text=_clean(record.question),
-        gold=_clean(str(NOT_MENTIONED if record.answer is None else record.answer)),
+        text=record.question,
+        gold=str(NOT_MENTIONED if record.answer is None else record.answer),
         category=category_of(record),
         asked_at=parse_date(record.date) if record.date else None,
         evidence=evidence,
@@ -172,21 +177,15 @@ def _question(
 
 def _known_ids(names: tuple[str, ...], known: Iterable[str], where: str, what: str) -> tuple[str, ...]:
     """The names without repetitions. Raises UserError for one that is not among the known."""
-    clean = [_clean(name) for name in names]
     choices = list(dict.fromkeys(known))
-    for place, name in enumerate(clean):
+    for place, name in enumerate(names):
         if name not in choices:
             raise UserError(
                 f"{where}[{place}]' is {name!r}, which is no {what} of the conversation; "
                 f"use the {what}s' ids, such as {choices[0]!r}"
             )
-    return tuple(dict.fromkeys(clean))
+    return tuple(dict.fromkeys(names))
 
 
 def category_of(record: QuestionRecord) -> str:
-    return _clean(record.category or (UNANSWERABLE if record.unanswerable else UNCATEGORISED))
-
-
-def _clean(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return record.category or (UNANSWERABLE if record.unanswerable else UNCATEGORISED)
