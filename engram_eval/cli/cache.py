@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engram_eval.cli.command import DONE, define
+from engram_eval.cli.command import DONE, add_action, define
 from engram_eval.cli.terminal import print_tables
 from engram_eval.system.paths import cache_folder
 
@@ -27,13 +27,11 @@ cache import locomo-gpt-4o-mini.jsonl.gz""",
     )  # fmt: skip
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
-    stats = _action(actions, "stats", "show what the cache holds, by endpoint and model")
-    define(stats, _stats, "cache stats")
+    stats = add_action(actions, "stats", _stats, "show what the cache holds, by endpoint and model", "cache stats")
     stats.add_argument("--prices", type=Path, metavar="FILE", help="TOML with prices that override the packaged ones")
 
-    export = _action(actions, "export", "write answers and embeddings to one file, so that others can replay a run")
-    define(
-        export, _export,
+    export = add_action(
+        actions, "export", _export, "write answers and embeddings to one file, so that others can replay a run",
         """cache export everything.jsonl.gz
 cache export mine.jsonl.gz --run results/a --run results/b""",
     )  # fmt: skip
@@ -46,19 +44,11 @@ cache export mine.jsonl.gz --run results/a --run results/b""",
         help="a run's folder: only what this run used; can be repeated",
     )
 
-    import_ = _action(actions, "import", "add a bundle's answers and embeddings to the cache; existing entries stay")
-    define(import_, _import, "cache import mine.jsonl.gz")
+    import_ = add_action(
+        actions, "import", _import, "add a bundle's answers and embeddings to the cache; existing entries stay",
+        "cache import mine.jsonl.gz",
+    )  # fmt: skip
     import_.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file that 'cache export' wrote")
-
-
-def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser
 
 
 def _stats(options: argparse.Namespace) -> int:

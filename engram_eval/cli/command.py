@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 DONE, GATE_FAILED, BAD_INPUT, SOME_ERRORED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -20,6 +21,20 @@ def define(
     parser.epilog = "examples:\n" + "\n".join(f"  engram-eval {line}" for line in examples.strip().splitlines())
     parser.set_defaults(command=function)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def add_action(
+    actions: Any, name: str, function: Callable[[argparse.Namespace], int], summary: str, examples: str
+) -> argparse.ArgumentParser:
+    """Adds a command of a command, such as `cache export`."""
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    define(parser, function, examples)
+    return parser
 
 
 def positive(text: str) -> int:

@@ -29,7 +29,7 @@ COMMANDS = {
     "judge": "grade answers that were made elsewhere, as a run like any other",
     "agree": "measure how well a judge agrees with recorded verdicts",
     "cache": "show the cache of model answers, export it to a file, or import one",
-    "datasets": "list the datasets, check a file (exit 1 if it differs from the published counts), or generate dialogues",
+    "datasets": "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",
     "backends": "list the memory backends with their presets and settings",
     "doctor": "check what is installed and what can be reached",
 }
