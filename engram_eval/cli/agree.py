@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import DONE, SOME_ERRORED, define
 from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.terminal import print_tables
-from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
-    from engram_eval.judges.verdict_file import Graded, Recorded
+    from engram_eval.judges.verdict_file import Graded
 
 _LINE = """Each line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
 recorded verdict), and optionally conversation_id, category, system, benchmark (whose rules the judge uses: a name of
@@ -39,20 +38,34 @@ agree verdicts.jsonl --judge llm:strict --model gpt-4o-mini --max-cost 2 --out s
 
 
 def _agree(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from engram_eval.judges import agreement, agreement_tables, verdict_file
-    from engram_eval.run.models import resolve_defaults
+    from engram_eval.run.agree import prepare_agreement
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
     wrong = agreement.on_purpose(recorded, options.wrong)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
-    settings = resolve_defaults(_settings(options))
-    answers = asyncio.run(_grade(recorded, settings))
+    prepared = prepare_agreement(recorded, given(options))
+    print(f"judge     {prepared.why}", file=sys.stderr)
+    form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
+    with tqdm(total=len(recorded), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
+        answers = prepared.grade(bar.update)
+    for role, usage in prepared.usage.items():
+        print(
+            f"{role}: {usage['calls']:,.0f} calls, {usage['cached']:,.0f} from the cache, ${usage['cost_usd']:.4f}",
+            file=sys.stderr,
+        )
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
-    found = agreement_tables.tables(answers, wrong, settings.judge)
-    print_tables(found, notes=agreement_tables.notes(found, settings.judge, sha256, wrong=bool(wrong)))
-    errors = [answer for answer in answers if answer.error]
+    judge = prepared.settings.judge
+    tables = agreement_tables.tables(answers, wrong, judge)
+    print_tables(tables, notes=agreement_tables.notes(tables, judge, sha256, wrong=bool(wrong)))
+    return _report_errors([answer for answer in answers if answer.error])
+
+
+def _report_errors(errors: Sequence[Graded]) -> int:
     if not errors:
         return DONE
     print(
@@ -62,36 +75,3 @@ def _agree(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return SOME_ERRORED
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """Nobody reads here, and the judge is the offline one unless another is named: a look at a file must cost nothing."""
-    return from_mapping({"judge": "offline", **given(options), "reader": "offline"}, "command line")
-
-
-async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
-    from tqdm import tqdm
-
-    from engram_eval.judges import agreement
-    from engram_eval.judges.grade import grade
-    from engram_eval.run.models import ModelClients
-
-    roles = ModelClients(settings)
-    try:
-        benchmarks = {answer.benchmark.name: answer.benchmark for answer in recorded}
-        judges = {name: roles.judge(benchmark) for name, benchmark in benchmarks.items()}
-        who = roles.who("judge") if settings.uses_llm() else next(iter(judges.values())).agreement
-        print(f"judge     {settings.judge}{f': {who}' if who else ''}", file=sys.stderr)
-        todo = [(judges[answer.benchmark.name], answer.question, answer.answer) for answer in recorded]
-        limit = settings.max_in_flight if settings.uses_llm() else 1
-        form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
-        with tqdm(total=len(todo), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
-            verdicts = await grade(todo, limit, bar.update)
-        for role, used in roles.usage().items():
-            print(
-                f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, ${used['cost_usd']:.4f}",
-                file=sys.stderr,
-            )
-        return agreement.graded(recorded, verdicts)
-    finally:
-        await roles.close()

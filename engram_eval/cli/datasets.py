@@ -104,7 +104,7 @@ def _list(_options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     """Reads every record and prints what the dataset holds and how its oddities are treated."""
     from engram_eval.datasets.contents import read_contents
-    from engram_eval.run.plan import named_benchmark, open_dataset
+    from engram_eval.run.questions import named_benchmark, open_dataset
 
     settings = _settings(options)
     benchmark, data = named_benchmark(settings)
@@ -150,7 +150,7 @@ def _print_contents(contents: Contents, examples: int) -> None:
 
 def _convert(options: argparse.Namespace) -> int:
     from engram_eval.datasets.dialogues.convert import write_dialogues
-    from engram_eval.run.plan import named_benchmark, open_dataset
+    from engram_eval.run.questions import named_benchmark, open_dataset
 
     if options.out is None:
         raise UserError("datasets convert: names no file to write; name one with --out FILE.jsonl")

@@ -12,6 +12,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(_options: argparse.Namespace) -> int:
-    from engram_eval.cli import inspection
+    from engram_eval.run.doctor import checks
 
-    return DONE if inspection.doctor() else BAD_INPUT
+    code = DONE
+    for check in checks():
+        state = "ok" if check.ok else "MISSING" if check.needed else "absent"
+        print(f"{state:8} {check.name}: {check.text}")
+        if check.needed and not check.ok:
+            code = BAD_INPUT
+    return code

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from engram_eval.tables.table import Column, Table
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
+    from engram_eval.compare.comparison import Comparison
     from engram_eval.datasets.benchmark import Benchmark
 
 _ENDPOINT = "api.openai.com"  # where the published models answer
@@ -86,6 +87,12 @@ class _OurFigure:
         """Its place among the backends that correspond to the system."""
         backends = self.entry.backends
         return backends.index(self.label) if self.label in backends else len(backends)
+
+
+def with_published(comparison: Comparison) -> Comparison:
+    """The comparison with the published figures' tables and notes."""
+    tables, notes = published_tables(comparison.manifests, comparison.summaries)
+    return replace(comparison, tables=[*comparison.tables, *tables], notes=[*comparison.notes, *notes])
 
 
 def published_tables(

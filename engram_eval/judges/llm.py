@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 
 from engram_eval.datasets.benchmark import JudgeRules
+from engram_eval.errors import UserError
 from engram_eval.language.prompt import Prompt, read_prompt
-from engram_eval.llm import LLM
 from engram_eval.metrics.cost import sum_or_none
+from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Question, Verdict
 
 _MAX_TOKENS = 2048
@@ -33,7 +34,9 @@ class LLMJudge:
 
     agreement = ""
 
-    def __init__(self, llm: LLM, model: str, *, rules: JudgeRules, variant: str | None = None, votes: int = 1) -> None:
+    def __init__(
+        self, llm: RoleModel, model: str, *, rules: JudgeRules, variant: str | None = None, votes: int = 1
+    ) -> None:
         self.name = f"llm:{variant}" if variant else "llm"
         self.model = model
         self._llm = llm
@@ -47,14 +50,7 @@ class LLMJudge:
         messages = self.messages(question, answer)
         votes, reasons, seconds, dollars = [], [], 0.0, list[float | None]()
         for repeat in range(self.votes):
-            completion = await self._llm.chat(
-                role="judge",
-                model=self.model,
-                messages=messages,
-                schema=SCHEMA,
-                max_tokens=_MAX_TOKENS,
-                repeat=repeat,
-            )
+            completion = await self._llm.chat(messages=messages, schema=SCHEMA, max_tokens=_MAX_TOKENS, repeat=repeat)
             reply: dict[str, str] = completion.data or {}
             votes.append(reply["verdict"] == "CORRECT")
             reasons.append(reply["reason"])
@@ -72,3 +68,15 @@ class LLMJudge:
             {"role": "system", "content": f"{rule.text}\n\n{DATA.text}"},
             {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
         ]
+
+
+def make_llm_judge(services: RoleServices, variant: str = "") -> LLMJudge:
+    """The judge of the run's benchmark: `llm`, or `llm:VARIANT`. Raises UserError for a variant that it does not have."""
+    rules = services.benchmark.judge_rules
+    if variant == "standard":  # the default rule's own name
+        variant = ""
+    if variant and variant not in rules.variants:
+        known = " or ".join(["llm", *(f"llm:{known}" for known in rules.variants)])
+        raise UserError(f"--judge llm:{variant}: {services.benchmark.name} has no judge {variant!r}; name {known}")
+    llm = services.llm
+    return LLMJudge(llm, llm.model, rules=rules, variant=variant or None, votes=services.votes)

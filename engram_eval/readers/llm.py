@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from engram_eval.language.prompt import Prompt
-from engram_eval.llm import LLM
+from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Answer, Context
 
 # Enough for a model that reasons before it answers; a brief answer takes a few dozen tokens.
@@ -17,7 +17,7 @@ class LLMReader:
 
     name = "llm"
 
-    def __init__(self, llm: LLM, model: str, *, prompt: Prompt, window: int) -> None:
+    def __init__(self, llm: RoleModel, model: str, *, prompt: Prompt, window: int) -> None:
         self.model = model
         self.window = window
         self.prompts: tuple[Prompt, ...] = (prompt,)
@@ -25,8 +25,6 @@ class LLMReader:
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
         completion = await self._llm.chat(
-            role="reader",
-            model=self.model,
             messages=self.messages(question, asked_at=asked_at, context=context),
             max_tokens=_MAX_TOKENS,
         )
@@ -47,3 +45,9 @@ class LLMReader:
             {"role": "system", "content": self.prompts[0].text},
             {"role": "user", "content": f"Memories:\n{memories}\n\nQuestion: {asked}{question}"},
         ]
+
+
+def make_llm_reader(services: RoleServices) -> LLMReader:
+    """The reader with the prompt of the run's benchmark."""
+    llm = services.llm
+    return LLMReader(llm, llm.model, prompt=services.benchmark.reader_prompt, window=services.window)

@@ -9,7 +9,12 @@ from engram_eval.types import Answer, Context
 
 
 class Reader(Protocol):
-    """Answers from the context alone. Sees neither gold answer nor category, so it cannot be tuned to either."""
+    """Answers from the context alone. It sees neither gold answer nor category, so it cannot be tuned to either.
+
+    A run makes its reader with `MyReader(services)`, where `services` are `RoleServices`: a model whose calls are cached and
+    budgeted, an embedder, the token counter, the benchmark. Further parameters with a type and a default are its settings:
+    `--set NAME.KEY=VALUE`. A reader that calls `services.llm` sets the class attribute `asks_model = True`.
+    """
 
     name: str
     model: str

@@ -127,8 +127,8 @@ class Settings(BaseModel):
     judge_votes: Annotated[Positive, Setting("judge", "verdicts per answer; the majority counts (default: 1)", "N")] = 1
     judge_probe: Annotated[
         bool,
-        Setting("judge", "do not measure the llm judge by answers with a known verdict", flag="--no-probe"),
-    ] = True
+        Setting("judge", "measure the llm judge by answers with a known verdict: up to 36 more calls", flag="--probe"),
+    ] = False
     embedder: Annotated[
         str,
         Setting("embedder", "static, minilm, or openai:MODEL at an endpoint (default: static)", "NAME"),
@@ -191,8 +191,11 @@ class Settings(BaseModel):
         return str(variant["backend"]) if variant else label
 
     def uses_llm(self) -> bool:
-        """Whether reader or judge is a model."""
-        return self.reader == "llm" or self.judge.partition(":")[0] == "llm"
+        """Whether the reader or the judge is `llm`."""
+        return self.reader == "llm" or self.judge_is_llm()
+
+    def judge_is_llm(self) -> bool:
+        return self.judge.partition(":")[0] == "llm"
 
     def options_of(self, name: str) -> dict[str, str]:
         """The settings that `--set` gives to one backend, or to the dataset."""

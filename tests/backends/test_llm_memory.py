@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def _run(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:paper") -> int:
-    llm = ["--model", "gpt-4o-mini", "--base-url", server.url, "--no-probe", "--no-controls"]
+    llm = ["--model", "gpt-4o-mini", "--base-url", server.url, "--no-controls"]
     return main(["run", "--data", str(data), "--backend", backend, "--out", str(out), *llm, *arguments])
 
 
@@ -214,7 +214,7 @@ def test_a_key_or_an_endpoint_in_the_environment_means_a_model(
 
     with Server(answer=served) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        command = ["run", "--data", str(data), "--backend", "bm25", "--no-controls", "--no-probe"]
+        command = ["run", "--data", str(data), "--backend", "bm25", "--no-controls"]
         assert main([*command, "--out", str(tmp_path / "run")]) == 0
         err = capsys.readouterr().err
         assert f"llm: the-one at {server.url}, because OPENAI_API_KEY and OPENAI_BASE_URL are set" in err

@@ -138,7 +138,7 @@ def test_a_third_benchmark_is_run_judged_and_compared(
 ) -> None:
     run, graded, answers = tmp_path / "run", tmp_path / "graded", tmp_path / "answers.jsonl"
     with Server(answer=plays()) as server:
-        model = ["--judge", "llm:wise", "--model", "m", "--base-url", server.url, "--no-probe"]
+        model = ["--judge", "llm:wise", "--model", "m", "--base-url", server.url]
         assert (
             main(["run", "--data", str(riddles), "--backend", "bm25", "--reader", "llm", *model, "--out", str(run)])
             == 0

@@ -299,7 +299,7 @@ def _model(body: dict[str, Any], prompt: int = 50) -> Step:
 
 
 def _by_model(answers: Path, data: Path, out: Path, server: Server, *arguments: str) -> int:
-    llm = ["--judge", "llm", "--model", "gpt-4o-mini", "--base-url", server.url, "--no-probe"]
+    llm = ["--judge", "llm", "--model", "gpt-4o-mini", "--base-url", server.url]
     return _judge(answers, data, out, *llm, *arguments)
 
 
@@ -378,7 +378,6 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
             "gpt-4o-mini",
             "--base-url",
             server.url,
-            "--no-probe",
             "--max-in-flight",
             "3",
         ]

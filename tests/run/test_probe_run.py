@@ -63,7 +63,7 @@ def test_a_judge_that_looks_for_the_gold_rejects_what_is_put_otherwise(data: Pat
 
 def test_it_can_be_left_out_and_the_offline_judge_has_none(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays()) as server:
-        assert _run(data, tmp_path / "run", server, "--no-probe") == 0
+        assert _run(data, tmp_path / "run", server) == 0
         assert len(server.asked) <= 40
         assert _run(data, tmp_path / "offline", server, "--judge", "offline") == 0
     for name in ("run", "offline"):

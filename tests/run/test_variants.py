@@ -15,7 +15,7 @@ from engram_eval.compare.comparison import compare
 from engram_eval.errors import UserError
 from engram_eval.registry import open_backend, settings_of
 from engram_eval.results.folder import RunFolder
-from engram_eval.run.plan import make_plan
+from engram_eval.run.plan import plan_run
 from engram_eval.run.resume import new_settings
 from tests.datasets.test_locomo import _RECORD
 from tests.records import backend, manifest_json, record, run
@@ -115,13 +115,14 @@ def test_a_variant_has_the_traits_of_its_settings(tmp_path: Path, data: Path) ->
         '[variants.all]\nbackend = "full-history"\n'
     )
     given = {"data": str(data), "options": {"engram.total": "9"}, "model": "m", "base_url": "http://localhost:9/v1"}
-    plan = make_plan(new_settings(_file(tmp_path, text), {**given, "reader": "offline", "judge": "offline"}), dry=True)
-    by_model, worse, everything = (plan.backends[label] for label in ("by model", "worse", "all"))
-    assert plan.memory_llm is not None
+    plan = plan_run(new_settings(_file(tmp_path, text), {**given, "reader": "offline", "judge": "offline"}), dry=True)
+    assert plan.memories is not None
+    by_model, worse, everything = (plan.memories.backends[label] for label in ("by model", "worse", "all"))
+    assert plan.memories.llm is not None
     assert settings_of(by_model)["total"] == 9
     assert (settings_of(worse)["k"], settings_of(worse)["total"]) == (3, 9)  # engram's settings are degraded's
     assert type(everything).__name__ == "FullHistoryBackend"
-    assert "all by the reader's window" in plan.why["budget"]
+    assert "all is limited only by the reader's window" in plan.why["budget"]
 
 
 @pytest.mark.parametrize(

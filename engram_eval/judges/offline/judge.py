@@ -19,6 +19,7 @@ from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.offline.features import compare
 from engram_eval.judges.offline.polarity import polarity
 from engram_eval.language.words import words
+from engram_eval.services import RoleServices
 from engram_eval.types import Question, Verdict
 
 PARAMETERS = Path(__file__).with_name("parameters.json")
@@ -72,3 +73,8 @@ def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
 def _parameters() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(PARAMETERS.read_text(encoding="utf-8"))
     return found
+
+
+def make_offline_judge(_services: RoleServices) -> OfflineJudge:
+    """It needs no services."""
+    return OfflineJudge()

@@ -17,6 +17,7 @@ from engram_eval.readers.offline.extraction import extract
 from engram_eval.readers.offline.matching import Match, Weights, match
 from engram_eval.readers.offline.passages import CACHED_CONTEXTS, ROLES, read_passages
 from engram_eval.readers.offline.question import Asked, analyse
+from engram_eval.services import RoleServices
 from engram_eval.types import Answer, Context
 
 NOT_MENTIONED = "Not mentioned in the conversation."
@@ -85,3 +86,7 @@ def _of_another(asked: Asked, found: Match) -> bool:
         return False
     theirs = found.cover[found.about >= WEIGHTS.to_you].max(initial=0.0)
     return bool(theirs < SAME_PERSON * found.cover.max())
+
+
+def make_offline_reader(services: RoleServices) -> OfflineReader:
+    return OfflineReader(services.tokens.count)
