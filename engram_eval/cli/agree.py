@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from engram_eval.judges.verdict_file import Graded, Recorded
 
 _LINE = """a line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
-recorded verdict), and if there are any conversation_id, category, system, benchmark (locomo or longmemeval) and
-unanswerable (true or false)"""
+recorded verdict), and if there are any conversation_id, category, system, benchmark (whose rules the judge uses: a name
+of 'datasets list'; locomo) and unanswerable (true or false)"""
 
 
 def add(commands: Any) -> None:
@@ -78,10 +78,11 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
 
     roles = ModelClients(settings)
     try:
-        judges = {family: roles.judge(family) for family in {answer.family for answer in recorded}}
+        benchmarks = {answer.benchmark.name: answer.benchmark for answer in recorded}
+        judges = {name: roles.judge(benchmark) for name, benchmark in benchmarks.items()}
         who = roles.who("judge") if settings.asks_models() else next(iter(judges.values())).agreement
         print(f"judge     {settings.judge}{f': {who}' if who else ''}", file=sys.stderr)
-        todo = [(judges[answer.family], answer.question, answer.answer) for answer in recorded]
+        todo = [(judges[answer.benchmark.name], answer.question, answer.answer) for answer in recorded]
         limit = settings.max_in_flight if settings.asks_models() else 1
         form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
         with tqdm(total=len(todo), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engram_eval.datasets.dataset import Family
+from engram_eval.datasets import catalogue
+from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.errors import UserError
 from engram_eval.system.files import check_writable, read_bytes, write_file, writing
 from engram_eval.system.json_input import Node, parse_line
@@ -18,7 +19,8 @@ from engram_eval.types import Question, Verdict
 
 _FORM = "what 'engram-eval agree --help' says of a line"
 _OTHER_FILE = "name another file with --out"
-_INDEX = re.compile(r":q\d+$")  # of a LoCoMo question in its conversation
+_INDEX = re.compile(r":q\d+$")  # of a question in its conversation, as "conv-26:q0"
+_DEFAULT_BENCHMARK = "locomo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Recorded:
     answer: str
     correct: bool
     system: str
-    family: Family
+    benchmark: Benchmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,16 @@ def _recorded(line: Node) -> Recorded:
         answer=line.get("answer").text(),
         correct=_boolean(line.get("correct")),
         system=_optional(line, "system"),
-        family="longmemeval" if "longmemeval" in _optional(line, "benchmark").lower() else "locomo",
+        benchmark=_benchmark(line),
     )
+
+
+def _benchmark(line: Node) -> Benchmark:
+    """The benchmark whose rules grade the answer. Raises UserError if the line names one that does not exist."""
+    try:
+        return catalogue.benchmark_like(_optional(line, "benchmark") or _DEFAULT_BENCHMARK)
+    except UserError as error:
+        raise line.get("benchmark").fault(str(error).partition(";")[0]) from None
 
 
 def _optional(line: Node, name: str) -> str:

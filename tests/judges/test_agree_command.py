@@ -18,6 +18,8 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 
 from engram_eval.cli import agree
+from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.errors import UserError
 from engram_eval.judges.agreement import acceptance, agreement, graded
 from engram_eval.judges.grade import grade
@@ -56,7 +58,7 @@ def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[Graded]:
     """(recorded verdict, this judge's or None for an error, conversation)."""
     return [
         Graded(
-            Recorded(Question("q", str(c), "?", "g", "", None, (), (), False), "a", before, "", "locomo"),
+            Recorded(Question("q", str(c), "?", "g", "", None, (), (), False), "a", before, "", LOCOMO),
             None if now is None else Verdict(now, (now,), ""),
             "Error: no" if now is None else None,
         )
@@ -110,8 +112,20 @@ def test_a_line_needs_five_fields_and_may_hold_more(verdicts: Callable[..., Path
         line(question_id="e47", benchmark="longmemeval_s", category="knowledge-update", unanswerable=True, system="x"),
     )
     (one, two), _ = read_verdicts(path)
-    assert (one.question.conversation_id, one.question.gold, one.family, one.system) == ("conv-9", "7", "locomo", "")
-    assert (two.question.conversation_id, two.family, two.question.unanswerable) == ("e47", "longmemeval", True)
+    assert (one.question.conversation_id, one.question.gold, one.benchmark, one.system) == ("conv-9", "7", LOCOMO, "")
+    assert (two.question.conversation_id, two.benchmark, two.question.unanswerable) == ("e47", LONGMEMEVAL_S, True)
+
+
+@pytest.mark.parametrize("name", ["LongMemEval", "longmemeval-s", "longmemeval_s"])
+def test_a_benchmark_is_named_by_its_dataset_or_the_beginning_of_it(verdicts: Callable[..., Path], name: str) -> None:
+    (recorded,), _ = read_verdicts(verdicts(line(benchmark=name)))
+    assert recorded.benchmark is LONGMEMEVAL_S
+
+
+@pytest.mark.parametrize("name", ["trivia", "engram_eval.datasets.locomo:LOCOMO"])
+def test_a_benchmark_that_does_not_exist_is_named_with_its_line(verdicts: Callable[..., Path], name: str) -> None:
+    with pytest.raises(UserError, match=f"line 1.benchmark: there is no dataset '{name}'; compare it with"):
+        read_verdicts(verdicts(line(benchmark=name)))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +240,11 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
     verdicts: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = verdicts(line())
-    for out, told in ((tmp_path / "no" / "f", "cannot be written"), (tmp_path, "this is a folder"), (path, "the file that is")):
+    for out, told in (
+        (tmp_path / "no" / "f", "cannot be written"),
+        (tmp_path, "this is a folder"),
+        (path, "the file that is"),
+    ):
         with Server() as server, pytest.raises(UserError, match=told):
             run(path, "--judge", "llm", "--model", "m", "--base-url", server.url, "--out", out)
         assert not server.asked
@@ -287,7 +305,7 @@ def test_each_benchmark_has_its_own_rule(verdicts: Callable[..., Path]) -> None:
         assert run(verdicts(*lines), "--judge", "llm", "--model", "m", "--base-url", server.url) == 0
         rules = [asked.body["messages"][0]["content"] for asked in server.asked]
     assert sum("Grade generously" in rule for rule in rules) == sum("latest state" in rule for rule in rules) == 1
-    with pytest.raises(UserError, match="there is no judge 'strict'"):
+    with pytest.raises(UserError, match="longmemeval_s has no judge 'strict'; name llm"):
         run(verdicts(line(benchmark="longmemeval")), "--judge", "llm:strict", "--model", "m", "--base-url", server.url)
 
 
@@ -308,7 +326,7 @@ def test_verdicts_keep_their_order_however_the_calls_end(numbers: list[int], lim
 
     questions = [Question(str(i), "c", "?", "g", "", None, (), (), False) for i in range(len(numbers))]
     todo = [(Late(), question, str(number)) for question, number in zip(questions, numbers, strict=True)]
-    recorded = [Recorded(question, str(n), True, "", "locomo") for question, n in zip(questions, numbers, strict=True)]
+    recorded = [Recorded(question, str(n), True, "", LOCOMO) for question, n in zip(questions, numbers, strict=True)]
     found = graded(recorded, asyncio.run(grade(todo, limit)))
     assert [x.verdict.reason if x.verdict else x.error for x in found] == [
         "ValueError: five" if n == 5 else str(n) for n in numbers
