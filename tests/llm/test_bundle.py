@@ -165,7 +165,9 @@ def test_a_line_that_is_no_key_is_told_with_its_place(tmp_path: Path, content: b
 
 def test_a_run_without_keys_and_a_cache_that_is_none_are_told(tmp_path: Path) -> None:
     cache, bundle = _small(tmp_path / "cache.sqlite"), tmp_path / "run.jsonl.gz"
-    with pytest.raises(UserError, match=r"cache_keys\.txt: No such file or directory; is .* the folder of a run"):
+    with pytest.raises(
+        UserError, match=r"cache_keys\.txt: cannot be read \(there is no such file\); name the folder of a run"
+    ):
         export_bundle(cache, bundle, [tmp_path / "absent"])
     with pytest.raises(UserError, match="there is no response cache to export"):
         export_bundle(tmp_path / "absent.sqlite", bundle)
@@ -179,16 +181,16 @@ def test_a_bundle_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, m
     (tmp_path / "cache").mkdir()
     cache, bundle = _small(tmp_path / "cache" / "cache.sqlite"), tmp_path / "run.jsonl.gz"
     bundle.write_bytes(b"before")
-    with pytest.raises(UserError, match=r"absent.run.gz: cannot be written \(No such file"):
+    with pytest.raises(UserError, match=r"absent.run.gz: cannot be written \(there is no such folder"):
         export_bundle(cache, tmp_path / "absent" / "run.gz")
-    with pytest.raises(UserError, match="is not a file"):
+    with pytest.raises(UserError, match="this is a folder"):
         export_bundle(cache, tmp_path)
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(UserError, match="no space left"):
         export_bundle(cache, bundle)
     assert bundle.read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "run.jsonl.gz"]
@@ -254,27 +256,27 @@ def test_a_whole_bundle_is_taken(whole: bytes) -> None:
 
 def test_a_bundle_cut_off_anywhere_is_refused(whole: bytes) -> None:
     assert all(_refused(whole[:end]) for end in range(0, len(whole), 7))
-    assert _refused(whole[:-1]) == "is cut off; fetch or export it anew"
+    assert _refused(whole[:-1]) == "is cut off; fetch or export it again"
 
 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "is not a bundle made with"),
-        (b'{"engram_eval_cache": 1, "answers": 0, "embeddings": 0}\n', "is damaged, or not a bundle"),
-        (_gz(b"hello"), "is not a bundle made with"),
-        (_gz(b"[" * 100_000 + b"\n"), "is not a bundle made with"),
-        (_zipped([]), "is not a bundle made with"),
-        (_zipped({"answers": 0, "embeddings": 0}), "is not a bundle made with"),
-        (_zipped({"engram_eval_cache": True, "answers": 0, "embeddings": 0}), "is not a bundle made with"),
-        (_zipped({"engram_eval_cache": 1, "answers": -1, "embeddings": 0}), "is not a bundle made with"),
+        (b"", "name a bundle made with"),
+        (b'{"engram_eval_cache": 1, "answers": 0, "embeddings": 0}\n', "is damaged, or not a gzip file"),
+        (_gz(b"hello"), "name a bundle made with"),
+        (_gz(b"[" * 100_000 + b"\n"), "name a bundle made with"),
+        (_zipped([]), "name a bundle made with"),
+        (_zipped({"answers": 0, "embeddings": 0}), "name a bundle made with"),
+        (_zipped({"engram_eval_cache": True, "answers": 0, "embeddings": 0}), "name a bundle made with"),
+        (_zipped({"engram_eval_cache": 1, "answers": -1, "embeddings": 0}), "name a bundle made with"),
         (_zipped({"engram_eval_cache": 2}), "is of version 2, and this engram-eval reads version 1"),
         (_zipped({"engram_eval_cache": 1, "answers": 1, "embeddings": 0}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 10**11}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 0}, {}), "more entries"),
         (
             _zipped({"engram_eval_cache": 1, "answers": 1, "embeddings": 0}, {}),
-            "line 2 is not an entry with the fields",
+            "line 2: 'key' is missing",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "bundle",
@@ -284,9 +286,9 @@ def test_what_is_no_bundle_is_told_in_one_sentence(content: bytes, what: str) ->
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent: cannot be read \(No such file or directory\)"):
+    with pytest.raises(UserError, match=r"absent: cannot be read \(there is no such file\)"):
         import_bundle(tmp_path / "absent", tmp_path / "cache.sqlite")
-    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(UserError, match=r"cannot be read \(this is a folder\)"):
         import_bundle(tmp_path, tmp_path / "cache.sqlite")
     assert not (tmp_path / "cache.sqlite").exists()
 
@@ -294,7 +296,10 @@ def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path) -> None:
 def test_a_line_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engram_eval.llm.cache.bundle._LONGEST_LINE", 1000)
     header = b'{"engram_eval_cache":1,"answers":1,"embeddings":0}\n'
-    assert _refused(_gz(header + b" " * 1_000_000)) == "line 2 is not JSON; fetch or export it anew"
+    assert (
+        _refused(_gz(header + b" " * 1_000_000))
+        == "line 2: is cut off, or longer than 1,000 bytes; fetch or export it again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,7 +318,7 @@ def test_a_line_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPa
 def test_an_entry_that_is_none_is_told_with_its_line(whole: bytes, line: int, field: str, value: Any) -> None:
     lines = _lines(whole)
     lines[line][field] = value
-    assert f"line {line + 1} " in _refused(_zipped(*lines))
+    assert f"line {line + 1}: '{field}' is" in _refused(_zipped(*lines))
 
 
 @pytest.mark.parametrize("order", [[0, 2, 1, 3, 4], [0, 1, 1, 3, 4], [0, 1, 3, 2, 4], [0, 3, 4, 1, 2]])
