@@ -31,7 +31,7 @@ from engram_eval.backends.backend import Services
 from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Weights
 from engram_eval.backends.engram.store import Store
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.language.tokens import token_counter
 from engram_eval.types import Sample
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--embedder", action="append", help="may be repeated (default: static and minilm)")
     arguments = parser.parse_args()
-    samples = list(open_locomo(arguments.data, {}).samples())
+    samples = list(LOCOMO.open(arguments.data, {}).samples())
     names = [sample.conversation.id for sample in samples]
     embedders = [Remembering(registry.make("embedders", name)) for name in arguments.embedder or ("static", "minilm")]
     with TemporaryDirectory() as folder:

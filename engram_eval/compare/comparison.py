@@ -162,9 +162,9 @@ def _data(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _ranks_sessions(summary: Mapping[str, Any]) -> bool:
-    """Are the sessions worth a table of their own? LongMemEval labels them; LoCoMo's are but those of the labelled turns."""
+    """Whether the benchmark has a table of session retrieval (`Benchmark.tables`) and some backend has figures for it."""
     found = (facts["session_recall@5"] for facts in summary["backends"].values())
-    return "longmemeval" in summary["dataset"]["name"] and any(share is not None for share in found)
+    return "sessions" in summary["dataset"].get("tables", ()) and any(share is not None for share in found)
 
 
 def _notes(summaries: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:

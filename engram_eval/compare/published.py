@@ -1,7 +1,7 @@
 """Our figures beside the published ones, and in words what of our runs is not as theirs was.
 
-The published figures stand in published.toml, with all that is known of how they were measured. A figure of ours is set
-off against one of theirs only where both are an LLM judge's verdicts on a model's answers.
+The published figures are in a TOML file of the benchmark (`Benchmark.published`), with all that is known of how they were
+measured. A figure of ours is compared with one of theirs only where both are an LLM judge's verdicts on a model's answers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from engram_eval import registry
 from engram_eval.compare.mismatches import run_names
+from engram_eval.errors import UserError
 from engram_eval.results.manifest import is_grading
 from engram_eval.tables.table import Column, Row, Table
 from engram_eval.tables.text import plural
 
-_FILE = Path(__file__).with_name("published.toml")
+if TYPE_CHECKING:
+    from engram_eval.datasets.benchmark import Benchmark
+
 _ENDPOINT = "api.openai.com"  # where gpt-4o-mini answers
 
 
@@ -27,7 +31,6 @@ _ENDPOINT = "api.openai.com"  # where gpt-4o-mini answers
 class Published:
     """A published figure. Score in %, `tokens` the lowest and highest that are told; None, or empty, for what is not known."""
 
-    benchmark: str
     name: str
     backends: tuple[str, ...]
     source: str
@@ -48,10 +51,10 @@ class Published:
 
 
 @cache
-def published() -> tuple[Published, ...]:
-    """All entries of published.toml in its order."""
+def published(file: Path) -> tuple[Published, ...]:
+    """All entries of a benchmark's file, in its order."""
     out = []
-    for group in tomllib.loads(_FILE.read_text(encoding="utf-8"))["measured"]:
+    for group in tomllib.loads(file.read_text(encoding="utf-8"))["measured"]:
         for system in group.pop("system"):
             entry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in {**group, **system}.items()}
             out.append(Published(**entry))
@@ -89,9 +92,10 @@ def paper_tables(
     names = run_names(list(manifests))
     for benchmark in dict.fromkeys(manifest["dataset"]["name"] for manifest in manifests.values()):
         runs = {path: m for path, m in manifests.items() if m["dataset"]["name"] == benchmark}
-        entries = [entry for entry in published() if entry.benchmark == benchmark]
+        declared = _declared(benchmark)
+        entries = published(declared.published) if declared and declared.published else ()
         if not entries:
-            made = " Its dialogues are made by this project." if benchmark.startswith("synthetic") else ""
+            made = " Its dialogues are made by this project." if declared and declared.generator else ""
             notes.append(f"{benchmark}: there is nothing published to compare with.{made}")
             continue
         ours = [
@@ -107,6 +111,15 @@ def paper_tables(
             notes += [run + note for note in _notes_of_run(manifest, of_run, entries)]
         notes += _unchecked(entries, ours)
     return tables, notes
+
+
+def _declared(name: str) -> Benchmark | None:
+    """The benchmark of that name; None where it is not installed, as for a run made elsewhere."""
+    try:
+        benchmark: Benchmark = registry.resolve("datasets", name)
+    except UserError:
+        return None
+    return benchmark
 
 
 def _entry_of(label: str, entries: Sequence[Published]) -> Published | None:

@@ -25,7 +25,6 @@ from engram_eval.backends.backend import Memory, MemoryBackend, Services, backen
 from engram_eval.errors import UserError
 from engram_eval.llm.cost.metering import Meter
 from engram_eval.metrics.cost import sum_or_none
-from engram_eval.metrics.f1 import question_f1
 from engram_eval.metrics.retrieval import answer_in_context, contains_turn, evidence_found
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.results.folder import RecordWriter, RunFolder
@@ -71,7 +70,7 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
     with (
         folder.appending() as writer,
         Progress(
-            plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.headline
+            plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.benchmark.headline
         ) as progress,
     ):
         async with Pool(plan.settings.max_in_flight if plan.settings.asks_models() else 1) as pool:
@@ -214,7 +213,7 @@ class _ConversationRun:
             answer=answer.text,
             correct=verdict.correct,
             judge={"name": plan.judge.name, **said},
-            f1=question_f1(question, answer.text),
+            f1=plan.dataset.benchmark.f1(question, answer.text),
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,

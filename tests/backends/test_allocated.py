@@ -11,7 +11,7 @@ import pytest
 
 from engram_eval.backends.backend import Memory, Services
 from engram_eval.backends.engram import EngramBackend
-from engram_eval.datasets.synthetic.dataset import open_synthetic
+from engram_eval.datasets.synthetic.dataset import SYNTHETIC
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.language.tokens import token_counter
 from engram_eval.registry import open_backend
@@ -20,7 +20,7 @@ from engram_eval.types import Context, Conversation, Sample
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    (made,) = open_synthetic(None, {"conversations": "1", "turns": "200"}).samples()
+    (made,) = SYNTHETIC.open(None, {"conversations": "1", "turns": "200"}).samples()
     return made
 
 

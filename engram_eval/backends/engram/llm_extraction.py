@@ -13,20 +13,22 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from engram_eval.backends.backend import ExpectedCall
 from engram_eval.backends.engram.extractor import MemoryRecord, extract_turn
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.language.dates import DateSpan, format_span
+from engram_eval.language.prompt import Prompt, read_prompt
 from engram_eval.llm.cost.metering import ChatModel
-from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Session, Turn
 
 if TYPE_CHECKING:
     from engram_eval.llm import LLMError
 
-ROUTER, EXTRACTOR = prompt("engram_router_v1"), prompt("engram_extractor_v1")
+_PROMPTS = Path(__file__).parent / "prompts"
+ROUTER, EXTRACTOR = read_prompt(_PROMPTS, "engram_router_v1"), read_prompt(_PROMPTS, "engram_extractor_v1")
 
 _BATCH_TURNS = 40
 _BATCH_CHARACTERS = 16_000

@@ -19,8 +19,8 @@ from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.embedders.embedder import Vectors
+from engram_eval.language.prompt import Prompt
 from engram_eval.llm.cost.metering import ChatModel
-from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
 
 if TYPE_CHECKING:
