@@ -1,4 +1,4 @@
-"""Arithmetic with spans of days: weeks, weekends, months and seasons around a day. Both ends of a span are included."""
+"""Arithmetic with spans of days: weeks, weekends, months and seasons around a day. A span includes both its ends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import date, timedelta
 CalendarSpan = tuple[date, date]
 
 ONE_DAY = timedelta(days=1)
-SEASONS = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}  # the first of three months
-LAST_SEASON = date(9999, 12, 1)  # the one winter that does not end
+SEASONS = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}  # the first month of three
+LAST_SEASON = date(9999, 12, 1)  # the one winter whose end a `date` cannot hold
 
 
 def unit_from(unit: str, step: int, said_on: date) -> CalendarSpan:
-    """Last (-1), this (0) or next (1) week, weekend, month, year or season."""
+    """The last (-1), this (0) or the next (1) week, weekend, month, year or season, seen from the day `said_on`."""
     if unit == "week":
         if step == 0:
             monday = said_on - timedelta(days=said_on.weekday())
@@ -21,9 +21,10 @@ def unit_from(unit: str, step: int, said_on: date) -> CalendarSpan:
         start = said_on - timedelta(days=7) if step < 0 else said_on + ONE_DAY
         return start, start + timedelta(days=6)
     if unit == "weekend":
-        # Said on a Saturday or Sunday, "this weekend" is the one it is and "last weekend" the one before.
-        back = said_on.weekday() - 5
-        saturday = said_on - timedelta(days=back) if back >= 0 else weekday_after(said_on, 5)
+        # On a Saturday or Sunday, "this weekend" is the current one and "last weekend" the one before.
+        days_since_saturday = said_on.weekday() - 5
+        in_weekend = days_since_saturday >= 0
+        saturday = said_on - timedelta(days=days_since_saturday) if in_weekend else weekday_after(said_on, 5)
         saturday += timedelta(days=7 * step)
         return saturday, saturday + ONE_DAY
     if unit == "month":
@@ -40,7 +41,7 @@ def unit_from(unit: str, step: int, said_on: date) -> CalendarSpan:
 
 
 def week_of(month: CalendarSpan, ordinal: int, part: str) -> CalendarSpan:
-    """The first (1), second … or last (-1) week or weekend of a month; its weeks are counted from its first day."""
+    """The first (1), second … or last (-1) week or weekend of a month. Weeks are counted from the first of the month."""
     first, last = month
     if part == "weekend":
         saturdays = [first + timedelta(days=i) for i in range(last.day) if (first + timedelta(days=i)).weekday() == 5]
@@ -52,27 +53,28 @@ def week_of(month: CalendarSpan, ordinal: int, part: str) -> CalendarSpan:
 
 
 def third_of(month: CalendarSpan, third: int) -> CalendarSpan:
-    """Early (0), mid (1) or late (2): the first ten days, the second ten, the rest."""
+    """Early (0), mid (1) or late (2) in a month: the first ten days, the second ten, the rest."""
     first, last = month
     return first.replace(day=10 * third + 1), last if third == 2 else first.replace(day=10 * third + 10)
 
 
 def third_of_year(year: int, third: int) -> CalendarSpan:
-    """The same of a year: four months each."""
+    """Early (0), mid (1) or late (2) in a year: four months each."""
     return date(year, 4 * third + 1, 1), month_end(date(year, 4 * third + 4, 1))
 
 
 def season(first: date) -> CalendarSpan:
-    """The three months from `first` on."""
+    """The three months that begin on `first`."""
     return first, month_end(months_from(first, 2))
 
 
 def weekday_before(day: date, weekday: int) -> date:
-    """The nearest day before, and not on, `day` that is this weekday (0 Monday to 6 Sunday)."""
+    """The last day before `day` (never `day` itself) that is this weekday, 0 Monday to 6 Sunday."""
     return day - timedelta(days=(day.weekday() - weekday - 1) % 7 + 1)
 
 
 def weekday_after(day: date, weekday: int) -> date:
+    """The first day after `day` (never `day` itself) that is this weekday, 0 Monday to 6 Sunday."""
     return day + timedelta(days=(weekday - day.weekday() - 1) % 7 + 1)
 
 
@@ -81,7 +83,7 @@ def month_start(day: date) -> date:
 
 
 def months_from(day: date, months: int) -> date:
-    """The first of the month so many months on."""
+    """The first of the month that is `months` months later (negative: earlier)."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
 

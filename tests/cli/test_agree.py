@@ -1,4 +1,4 @@
-"""`agree`: a judge against recorded verdicts, from the file to the tables and the file of its own verdicts."""
+"""`agree`: compares a judge with recorded verdicts, from the file to the tables and the file of its own verdicts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from engram_eval.cli import agree
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.errors import UserError
-from engram_eval.judges.agreement import acceptance, agreement, graded
+from engram_eval.judges.agreement import agreement, pair_verdicts, wrong_answers_accepted
 from engram_eval.judges.grade import grade
 from engram_eval.judges.offline.judge import OfflineJudge
-from engram_eval.judges.verdict_file import Graded, Recorded, read_verdicts
+from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict, read_verdicts
 from engram_eval.types import Question, Verdict
 from tests.llm.server import Server, Step, refuses, says, together
 
@@ -54,11 +54,11 @@ def run(*arguments: object) -> int:
     return code
 
 
-def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[Graded]:
+def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[GradedAnswer]:
     """(recorded verdict, this judge's or None for an error, conversation)."""
     return [
-        Graded(
-            Recorded(Question("q", str(c), "?", "g", "", None, (), (), False), "a", before, "", LOCOMO),
+        GradedAnswer(
+            RecordedVerdict(Question("q", str(c), "?", "g", "", None, (), (), False), "a", before, "", LOCOMO),
             None if now is None else Verdict(now, (now,), ""),
             "Error: no" if now is None else None,
         )
@@ -73,47 +73,56 @@ def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[Graded]:
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None]), st.integers(0, 3)), min_size=1, max_size=50)
 )
-def test_the_figures_are_those_of_scipy_and_sklearn(pairs: list[tuple[bool, bool | None, int]]) -> None:
-    found = agreement(answers(pairs))
+def test_the_figures_equal_those_of_scipy_and_sklearn(pairs: list[tuple[bool, bool | None, int]]) -> None:
+    result = agreement(answers(pairs))
     both = [(before, now) for before, now, _ in pairs if now is not None]
-    assert (found.n, found.errors) == (len(both), len(pairs) - len(both))
+    assert (result.n, result.errors) == (len(both), len(pairs) - len(both))
     if not both:
-        assert [found.kappa, found.recorded, found.alike.rate, found.kappa_ci] == [None] * 4
+        assert [result.kappa, result.recorded, result.same.rate, result.kappa_ci] == [None] * 4
         return
-    theirs, ours = [x for x, _ in both], [x for _, x in both]
-    assert found.alike.rate == sum(x == y for x, y in both) / len(both)
-    if len({*theirs, *ours}) == 2:
-        assert found.kappa == pytest.approx(cohen_kappa_score(theirs, ours))
+    recorded, judged = [x for x, _ in both], [x for _, x in both]
+    assert result.same.rate == sum(x == y for x, y in both) / len(both)
+    if len({*recorded, *judged}) == 2:
+        assert result.kappa == pytest.approx(cohen_kappa_score(recorded, judged))
     else:
-        assert found.kappa is None and found.kappa_ci is None
+        assert result.kappa is None and result.kappa_ci is None
     wrong = [now for before, now in both if not before]
     right = [not now for before, now in both if before]
-    for share, members in ((found.false_accepts, wrong), (found.false_rejects, right)):
-        assert (share.count, share.n) == (sum(members), len(members))
+    for proportion, members in ((result.false_accepts, wrong), (result.false_rejects, right)):
+        assert (proportion.count, proportion.n) == (sum(members), len(members))
         if members:
             reference = scipy_stats.binomtest(sum(members), len(members)).proportion_ci(method="wilson")
-            assert share.ci == pytest.approx((reference.low, reference.high), abs=1e-9)
+            assert proportion.ci == pytest.approx((reference.low, reference.high), abs=1e-9)
         else:
-            assert share.rate is None and share.ci is None
+            assert proportion.rate is None and proportion.ci is None
 
 
 def test_an_error_is_neither_right_nor_wrong() -> None:
-    found = acceptance(answers([(True, True, 0), (True, None, 0), (False, False, 1)]))
-    assert (found.errors, found.judged.count, found.recorded.count, found.judged.n) == (1, 1, 1, 2)
+    result = wrong_answers_accepted(answers([(True, True, 0), (True, None, 0), (False, False, 1)]))
+    assert (result.errors, result.judged.count, result.recorded.count, result.judged.n) == (1, 1, 1, 2)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------
 
 
-def test_a_line_needs_five_fields_and_may_hold_more(verdicts: Callable[..., Path]) -> None:
+def test_a_line_needs_five_keys_and_may_have_more(verdicts: Callable[..., Path]) -> None:
     path = verdicts(
         line(question_id="conv-9:q3", gold=7),
         "",
         line(question_id="e47", benchmark="longmemeval_s", category="knowledge-update", unanswerable=True, system="x"),
     )
-    (one, two), _ = read_verdicts(path)
-    assert (one.question.conversation_id, one.question.gold, one.benchmark, one.system) == ("conv-9", "7", LOCOMO, "")
-    assert (two.question.conversation_id, two.benchmark, two.question.unanswerable) == ("e47", LONGMEMEVAL_S, True)
+    (first, second), _ = read_verdicts(path)
+    assert (first.question.conversation_id, first.question.gold, first.benchmark, first.system) == (
+        "conv-9",
+        "7",
+        LOCOMO,
+        "",
+    )
+    assert (second.question.conversation_id, second.benchmark, second.question.unanswerable) == (
+        "e47",
+        LONGMEMEVAL_S,
+        True,
+    )
 
 
 @pytest.mark.parametrize("name", ["LongMemEval", "longmemeval-s", "longmemeval_s"])
@@ -124,39 +133,44 @@ def test_a_benchmark_is_named_by_its_dataset_or_the_beginning_of_it(verdicts: Ca
 
 @pytest.mark.parametrize("name", ["trivia", "engram_eval.datasets.locomo:LOCOMO"])
 def test_a_benchmark_that_does_not_exist_is_named_with_its_line(verdicts: Callable[..., Path], name: str) -> None:
-    with pytest.raises(UserError, match=f"line 1.benchmark: there is no dataset '{name}'; compare it with"):
+    with pytest.raises(UserError, match=f"line 1: 'benchmark': there is no dataset '{name}'; see"):
         read_verdicts(verdicts(line(benchmark=name)))
 
 
 @pytest.mark.parametrize(
-    ("second", "told"),
+    ("second", "fault"),
     [
-        ("nonsense", "line 2, column 1: not JSON"),
-        ("[]", "line 2: expected an object, found a list"),
-        ("{}", "line 2: 'question_id' is missing"),
-        (json.dumps({**line(), "gold": ["a"]}), "line 2.gold: expected text or a number"),
-        (json.dumps({**line(), "answer": 3}), "line 2.answer: expected text"),
-        (json.dumps({**line(), "correct": "yes"}), 'line 2.correct: expected true or false, found "yes"'),
-        (json.dumps({**line(), "correct": None}), "line 2: 'correct' is missing"),
-        (json.dumps({**line(), "unanswerable": 1}), "line 2.unanswerable: expected true or false, found 1"),
-        ("[" * 100_000, "line 2: not usable JSON"),
-        ("9" * 5_000, "line 2: not usable JSON"),
+        ("nonsense", "column 1: not JSON"),
+        ("[]", "the value is a list, not an object"),
+        ("{}", "'question_id' is missing"),
+        (json.dumps({**line(), "gold": ["a"]}), "'gold' is a list, not text"),
+        (json.dumps({**line(), "answer": 3}), "'answer' is 3, not text"),
+        (json.dumps({**line(), "correct": "yes"}), "'correct' is 'yes', not true or false"),
+        (json.dumps({**line(), "correct": None}), "'correct' is null, not true or false"),
+        (json.dumps({**line(), "unanswerable": 1}), "'unanswerable' is 1, not true or false"),
+        ("[" * 100_000, "not usable JSON"),
+        ("9" * 5_000, "not usable JSON"),
     ],
 )
-def test_a_bad_line_is_told_in_one_sentence(verdicts: Callable[..., Path], second: str, told: str) -> None:
+def test_a_bad_line_is_reported_in_one_sentence(verdicts: Callable[..., Path], second: str, fault: str) -> None:
     path = verdicts(line(), second)
-    with pytest.raises(UserError, match=re.escape(f"{path}: {told}")) as error:
+    with pytest.raises(UserError, match=re.escape(f"{path}: line 2: {fault}")) as error:
         read_verdicts(path)
     assert "\n" not in str(error.value) and ";" in str(error.value)
 
 
-def test_a_bad_file_is_told_in_one_sentence(tmp_path: Path) -> None:
-    for content, told in ((b"", "line 1: holds no verdict"), (b"\n \n", "no verdict"), (b"{}\n\xff\n", "question_id")):
+def test_half_of_a_surrogate_pair_becomes_a_question_mark(verdicts: Callable[..., Path]) -> None:
+    (recorded,), _ = read_verdicts(verdicts(json.dumps(line(answer="\ud800Sweden"))))
+    assert recorded.answer == "?Sweden"
+
+
+def test_a_bad_file_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    for content, fault in ((b"", "line 1: no verdict"), (b"\n \n", "no verdict"), (b"{}\n\xff\n", "question_id")):
         (tmp_path / "f").write_bytes(content)
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=fault):
             read_verdicts(tmp_path / "f")
     (tmp_path / "f").write_bytes(json.dumps(line()).encode() + b"\n\xff\n")
-    with pytest.raises(UserError, match="line 2, byte 1: not UTF-8"):
+    with pytest.raises(UserError, match="line 2: byte 1 is not UTF-8"):
         read_verdicts(tmp_path / "f")
     with pytest.raises(UserError, match="is a folder"):
         read_verdicts(tmp_path)
@@ -176,7 +190,7 @@ _VALUES = (
         st.sampled_from([*line(), "conversation_id", "category", "system", "benchmark", "unanswerable"]), _VALUES
     ).map(lambda change: json.dumps({**line(), **change}).encode())
 )
-def test_whatever_the_file_holds_it_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
+def test_any_file_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "f"
     path.write_bytes(json.dumps(line()).encode() + b"\n" + content)
     try:
@@ -198,7 +212,9 @@ _MIXED = [
 ]
 
 
-def test_the_tables(verdicts: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_show_agreement_mistakes_and_wrong_answers(
+    verdicts: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(verdicts(*_MIXED), "--wrong", "adversarial*") == 0
     out = capsys.readouterr().out
     assert re.search(r"overall +3 +33\.3 +66\.7 +\+33\.3 +66\.7 +\S+–\S+ +0\.40 +\S+ to \S+", out)
@@ -209,12 +225,12 @@ def test_the_tables(verdicts: Callable[..., Path], capsys: pytest.CaptureFixture
     assert "overall +4" not in out and "Wrong on purpose" in out and "fitted to this very file" not in out
 
 
-def test_kappa_that_is_undefined_is_a_dash(verdicts: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_undefined_kappa_is_a_dash(verdicts: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(verdicts(line(), line())) == 0
     assert re.search(r"overall +2 +100\.0 +100\.0 +\+0\.0 +100\.0 +\S+ +– +–\n", capsys.readouterr().out)
 
 
-def test_a_file_of_answers_that_are_wrong_on_purpose_alone(
+def test_a_file_with_only_wrong_answers_has_one_table(
     verdicts: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(verdicts(_MIXED[3]), "--wrong", "adversarial vague") == 0
@@ -222,12 +238,12 @@ def test_a_file_of_answers_that_are_wrong_on_purpose_alone(
     assert "overall" not in out and "Cohen" not in out and "0 of 1" in out
 
 
-def test_a_system_that_is_not_there_is_refused(verdicts: Callable[..., Path]) -> None:
+def test_a_pattern_that_matches_no_system_is_refused(verdicts: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="'no\\*': names no system; the systems are 'adversarial vague', 'honest'"):
         run(verdicts(*_MIXED), "--wrong", "no*")
 
 
-def test_the_verdicts_are_written_in_order(verdicts: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_verdicts_are_written_in_file_order(verdicts: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert run(verdicts(*_MIXED), "--out", out) == 0
     lines = [json.loads(text) for text in out.read_text("utf-8").splitlines()]
@@ -236,16 +252,14 @@ def test_the_verdicts_are_written_in_order(verdicts: Callable[..., Path], tmp_pa
     assert all(x["reason"] and x["error"] is None for x in lines)
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
-    verdicts: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_an_unwritable_out_file_is_refused_before_any_call(verdicts: Callable[..., Path], tmp_path: Path) -> None:
     path = verdicts(line())
-    for out, told in (
+    for out, fault in (
         (tmp_path / "no" / "f", "cannot be written"),
         (tmp_path, "this is a folder"),
         (path, "the file that is"),
     ):
-        with Server() as server, pytest.raises(UserError, match=told):
+        with Server() as server, pytest.raises(UserError, match=fault):
             run(path, "--judge", "llm", "--model", "m", "--base-url", server.url, "--out", out)
         assert not server.asked
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["verdicts.jsonl"]
@@ -255,7 +269,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
 
 
 def _model(body: dict[str, Any]) -> Step:
-    """Accepts answers with an even number in them; has nothing to say of those with a 7."""
+    """Accepts answers with an even number; gives no verdict on an answer with a 7."""
     number = int(re.findall(r"\d+", json.loads(body["messages"][1]["content"])["answer to grade"])[0])
     if number == 7:
         return says("I would rather not")
@@ -265,7 +279,7 @@ def _model(body: dict[str, Any]) -> Step:
 _NUMBERED = [line(question_id=f"c{i % 3}:q{i}", answer=f"answer {i}", correct=i % 4 == 0) for i in range(12)]
 
 
-def test_calls_overlap_and_a_failed_one_is_an_error_in_its_place(
+def test_calls_overlap_and_a_failed_call_is_an_error_in_its_place(
     verdicts: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.jsonl"
@@ -288,7 +302,7 @@ def test_calls_overlap_and_a_failed_one_is_an_error_in_its_place(
     assert "1 answer could not be graded, the first (c1:q7): LLMError" in captured.err
 
 
-def test_a_refused_key_stops_it_and_nothing_is_written(verdicts: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_refused_key_stops_the_command_and_nothing_is_written(verdicts: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("as it was")
     with Server(answer=lambda body: refuses(401) if len(server.asked) > 5 else _model(body)) as server:
@@ -326,9 +340,11 @@ def test_verdicts_keep_their_order_however_the_calls_end(numbers: list[int], lim
 
     questions = [Question(str(i), "c", "?", "g", "", None, (), (), False) for i in range(len(numbers))]
     todo = [(Late(), question, str(number)) for question, number in zip(questions, numbers, strict=True)]
-    recorded = [Recorded(question, str(n), True, "", LOCOMO) for question, n in zip(questions, numbers, strict=True)]
-    found = graded(recorded, asyncio.run(grade(todo, limit)))
-    assert [x.verdict.reason if x.verdict else x.error for x in found] == [
+    recorded = [
+        RecordedVerdict(question, str(n), True, "", LOCOMO) for question, n in zip(questions, numbers, strict=True)
+    ]
+    answers = pair_verdicts(recorded, asyncio.run(grade(todo, limit)))
+    assert [x.verdict.reason if x.verdict else x.error for x in answers] == [
         "ValueError: five" if n == 5 else str(n) for n in numbers
     ]
 
@@ -339,8 +355,8 @@ def test_verdicts_keep_their_order_however_the_calls_end(numbers: list[int], lim
 def test_the_offline_judge_on_real_verdicts(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = real_data / "locomo_verdicts_dev.jsonl"
     if not path.is_file():
-        pytest.skip(f"there is no {path.name} in the folder that ENGRAM_EVAL_DATA names")
+        pytest.skip(f"no {path.name} in the folder in ENGRAM_EVAL_DATA")
     assert run(path, "--wrong", "wrong on purpose*") == 0
     out = capsys.readouterr().out
-    found = re.search(r"overall +3,048 +\S+ +\S+ +\S+ +(\d+\.\d) +\S+ +(0\.\d+) ", out)
-    assert found and float(found[1]) >= 90 and float(found[2]) >= 0.65
+    match = re.search(r"overall +3,048 +\S+ +\S+ +\S+ +(\d+\.\d) +\S+ +(0\.\d+) ", out)
+    assert match and float(match[1]) >= 90 and float(match[2]) >= 0.65

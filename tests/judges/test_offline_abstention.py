@@ -1,4 +1,4 @@
-"""What counts as saying that one does not know, and what does not."""
+"""Which answers abstain, and which do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.judges.offline.features import abstains, refuses
+from engram_eval.judges.offline.abstention import abstains, contains_abstention
 
 ABSTAINS = [
     "Not mentioned",
@@ -71,13 +71,13 @@ ASSERTS = [
 
 
 @pytest.mark.parametrize("answer", ABSTAINS)
-def test_a_refusal_abstains(answer: str) -> None:
-    assert refuses(answer)
+def test_an_answer_that_says_it_does_not_know_abstains(answer: str) -> None:
+    assert contains_abstention(answer)
     assert abstains(answer)
 
 
 @pytest.mark.parametrize("answer", ASSERTS)
-def test_an_assertion_does_not_abstain_even_beside_a_refusal(answer: str) -> None:
+def test_an_assertion_does_not_abstain_even_beside_an_abstention(answer: str) -> None:
     assert not abstains(answer)
 
 
@@ -85,11 +85,11 @@ def test_an_assertion_does_not_abstain_even_beside_a_refusal(answer: str) -> Non
     st.sampled_from(ABSTAINS),
     st.sampled_from(["Rome.", "It was Rome.", "Most likely Rome.", "She moved there in 2019."]),
 )
-def test_no_refusal_survives_an_answer_behind_it(refusal: str, answer: str) -> None:
-    assert not abstains(f"{refusal.rstrip('.')}. {answer}")
+def test_an_abstention_followed_by_an_answer_does_not_abstain(abstention: str, answer: str) -> None:
+    assert not abstains(f"{abstention.rstrip('.')}. {answer}")
 
 
 @given(st.text(max_size=300))
-def test_any_text_can_be_asked(text: str) -> None:
+def test_any_text_can_be_checked(text: str) -> None:
     assert abstains(text) in (True, False)
-    assert not abstains(text) or refuses(text)
+    assert not abstains(text) or contains_abstention(text)

@@ -1,4 +1,4 @@
-"""The offline judge on hand-made cases and on anything at all."""
+"""The offline judge on hand-made cases and on arbitrary text."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "gold", "answer"), RIGHT)
-def test_right(text: str, gold: str, answer: str) -> None:
+def test_right_answers_are_accepted(text: str, gold: str, answer: str) -> None:
     verdict = judge(text, gold, answer)
     assert verdict.correct, verdict.reason
 
 
 @pytest.mark.parametrize(("text", "gold", "answer"), WRONG)
-def test_wrong(text: str, gold: str, answer: str) -> None:
+def test_wrong_answers_are_rejected(text: str, gold: str, answer: str) -> None:
     verdict = judge(text, gold, answer)
     assert not verdict.correct, verdict.reason
 
@@ -115,7 +115,7 @@ def test_wrong(text: str, gold: str, answer: str) -> None:
         ("", False),
     ],
 )
-def test_the_right_answer_to_an_unanswerable_question_is_to_abstain(answer: str, correct: bool) -> None:
+def test_only_abstaining_answers_an_unanswerable_question(answer: str, correct: bool) -> None:
     assert judge("Where did Ana's sister move?", "", answer, unanswerable=True).correct is correct
 
 
@@ -129,7 +129,7 @@ def test_the_reason_names_what_decided() -> None:
     assert judge("What did Ana paint?", "a sunset", "I don't know").reason.startswith("abstains")
 
 
-def test_the_agreement_is_told_in_one_sentence() -> None:
+def test_the_agreement_is_one_sentence() -> None:
     agreement = OfflineJudge().agreement
     assert "κ" in agreement and "%" in agreement and "\n" not in agreement
 
@@ -144,7 +144,7 @@ GOLDS = [gold for _, gold, _ in RIGHT] + [
 
 
 @given(st.sampled_from(GOLDS), st.sampled_from(["{}", "{}.", "  {} ", "It was {}.", "\x00{}\x07"]))
-def test_the_gold_itself_is_right(gold: str, frame: str) -> None:
+def test_the_gold_itself_is_accepted(gold: str, frame: str) -> None:
     verdict = judge("What does Ana's file say?", gold, frame.format(gold))
     assert verdict.correct, verdict.reason
 
@@ -173,7 +173,7 @@ def test_any_text_gets_the_same_verdict_twice(text: str, gold: str, answer: str,
 @pytest.mark.parametrize(
     "filler", ["a", "sunset ", "not ", "no information ", "7 May 2023 ", ", ", "\n", "((((", "1", "Ana's. "]
 )
-def test_a_huge_answer_takes_no_longer_than_a_long_one(filler: str) -> None:
+def test_a_huge_answer_is_judged_within_a_second(filler: str) -> None:
     started = time.perf_counter()
     judge("What did Ana paint?", "a sunset", filler * (2_000_000 // len(filler)))
     assert time.perf_counter() - started < 1

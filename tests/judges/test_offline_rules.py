@@ -1,4 +1,4 @@
-"""What the offline judge sees: each kind of evidence on small cases of its own."""
+"""The offline judge's rules: the features of each kind of gold answer, on small cases."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engram_eval.judges.offline.cleaning import MAX_CHARACTERS, clean
 from engram_eval.judges.offline.features import Comparison, Kind, compare
-from engram_eval.judges.offline.parsed_text import MAX_CHARACTERS, clean, share, spelled_out, view
+from engram_eval.judges.offline.parsed_text import acronyms_in, parse_text, share_found
 from engram_eval.language.words import words
 
 
-def evidence(question: str, gold: str, answer: str) -> dict[str, float]:
-    """The features without the name of their kind."""
-    found = compare(question, gold, answer).features
-    return {name.partition(".")[2]: value for name, value in found.items() if "." in name}
+def features(question: str, gold: str, answer: str) -> dict[str, float]:
+    """The features, without the name of the kind."""
+    named = compare(question, gold, answer).features
+    return {name.partition(".")[2]: value for name, value in named.items() if "." in name}
 
 
 WHEN = "When did Ana go to the fair?"
@@ -38,7 +39,7 @@ WHEN = "When did Ana go to the fair?"
         ("What did Ana say?", "You mentioned that Ana had painted two sunsets by May 2023.", "text"),
     ],
 )
-def test_the_gold_tells_the_kind(question: str, gold: str, kind: Kind) -> None:
+def test_the_gold_determines_the_kind(question: str, gold: str, kind: Kind) -> None:
     assert compare(question, gold, gold).kind == kind
 
 
@@ -48,15 +49,15 @@ def test_the_gold_tells_the_kind(question: str, gold: str, kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        ("7 May 2023", "On May 7th."),  # of no year: the one that is meant
+        ("7 May 2023", "On May 7th."),  # without a year: the nearest such day
         ("The week before 9 June 2023", "Last week before 9 June 2023"),
         ("The Sunday before 25 May 2023", "the previous Sunday before 25 May 2023"),
         ("22August, 2022", "22 August 2022"),
         ("9 September 2024", "Septmber 9, 2024"),
     ],
 )
-def test_the_same_days_in_other_words_match(gold: str, answer: str) -> None:
-    assert evidence(WHEN, gold, answer)["overlap"] == 1
+def test_the_same_days_in_other_words_overlap(gold: str, answer: str) -> None:
+    assert features(WHEN, gold, answer)["overlap"] == 1
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,8 @@ def test_the_same_days_in_other_words_match(gold: str, answer: str) -> None:
         ),
     ],
 )
-def test_a_date_that_is_coarser_than_the_gold_is_seen(gold: str, answer: str, coarser: int) -> None:
-    assert evidence(WHEN, gold, answer)["coarser"] == coarser
+def test_a_date_coarser_than_the_gold_is_detected(gold: str, answer: str, coarser: int) -> None:
+    assert features(WHEN, gold, answer)["coarser"] == coarser
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ def test_a_date_that_is_coarser_than_the_gold_is_seen(gold: str, answer: str, co
         ("7 May 2023", "Around 7 May 2023", 0),
     ],
 )
-def test_a_date_that_is_told_roughly_is_seen(gold: str, answer: str, rough: int) -> None:
-    assert evidence(WHEN, gold, answer)["rough"] == rough
+def test_an_approximate_date_is_detected(gold: str, answer: str, rough: int) -> None:
+    assert features(WHEN, gold, answer)["rough"] == rough
 
 
 @pytest.mark.parametrize(
@@ -99,44 +100,44 @@ def test_a_date_that_is_told_roughly_is_seen(gold: str, answer: str, rough: int)
     [
         ("The week before 9 June 2023", "9 June 2023", 1),
         ("The Sunday before 25 May 2023", "The Saturday before 25 May 2023", 1),
-        ("The week before 9 June 2023", "The week before 16 June 2023", 0),  # says itself that it is another week
+        ("The week before 9 June 2023", "The week before 16 June 2023", 0),  # explicitly another week
         ("The week before 9 June 2023", "20 June 2023", 0),
-        ("9 June 2023", "10 June 2023", 0),  # an exact day is a day
+        ("9 June 2023", "10 June 2023", 0),  # an exact gold has no neighbourhood
     ],
 )
-def test_days_beside_a_relative_gold_are_near(gold: str, answer: str, near: int) -> None:
-    assert evidence(WHEN, gold, answer)["near"] == near
+def test_days_close_to_a_relative_gold_are_near(gold: str, answer: str, near: int) -> None:
+    assert features(WHEN, gold, answer)["near"] == near
 
 
 @given(st.dates(), st.dates())
-def test_dates_match_exactly_if_they_are_the_same_day(one: object, other: object) -> None:
-    gold, answer = str(one), str(other)
-    found = compare(WHEN, gold, answer)
-    if found.kind == "date" and "date.overlap" in found.features:
-        assert found.features["date.overlap"] == (one == other)
+def test_dates_overlap_exactly_if_they_are_the_same_day(first: object, second: object) -> None:
+    gold, answer = str(first), str(second)
+    comparison = compare(WHEN, gold, answer)
+    if comparison.kind == "date" and "date.overlap" in comparison.features:
+        assert comparison.features["date.overlap"] == (first == second)
 
 
-# --- numbers and sides ------------------------------------------------------------------------------------------
+# --- numbers, yes and no ------------------------------------------------------------------------------------------
 
 
 def test_a_number_per_month_is_not_one_per_year() -> None:
-    asked = "How often does Ana swim?"
-    assert evidence(asked, "once a year", "About once a month")["other_unit"] == 1
-    assert evidence(asked, "once a year", "One time every year")["other_unit"] == 0
+    question = "How often does Ana swim?"
+    assert features(question, "once a year", "About once a month")["other_unit"] == 1
+    assert features(question, "once a year", "One time every year")["other_unit"] == 0
 
 
 def test_the_count_in_a_relative_date_is_a_number() -> None:
-    found = evidence("How long ago was the wedding?", "10 years ago", "It was ten years before 27 June 2023.")
-    assert found["first"] == 1
+    answer = "It was ten years before 27 June 2023."
+    assert features("How long ago was the wedding?", "10 years ago", answer)["first"] == 1
 
 
 @pytest.mark.parametrize(
     ("answer", "side"),
     [("Yes", 1), ("Definitely, she does", 1), ("Of course.", 1), ("No", -1), ("Not really", -1), ("Unlikely", -1)],
 )
-def test_the_first_word_takes_a_side(answer: str, side: int) -> None:
-    assert evidence("Does Ana like opera?", "Yes", answer)["side"] == side
-    assert evidence("Does Ana like opera?", "No", answer)["side"] == -side
+def test_an_answer_that_begins_with_yes_or_no_has_that_polarity(answer: str, side: int) -> None:
+    assert features("Does Ana like opera?", "Yes", answer)["side"] == side
+    assert features("Does Ana like opera?", "No", answer)["side"] == -side
 
 
 # --- texts ------------------------------------------------------------------------------------------------------
@@ -144,32 +145,31 @@ def test_the_first_word_takes_a_side(answer: str, side: int) -> None:
 WHERE = "Where does Ana live?"
 
 
-def test_what_the_question_tells_already_need_not_be_said() -> None:
-    found = evidence("What kind of cake did Ana bake?", "a lemon cake", "Lemon")
-    assert found["missing"] == 0
-    assert evidence("What kind of cake did Ana bake?", "a lemon cake", "A cake")["missing"] > 0
+def test_words_of_the_question_do_not_have_to_be_in_the_answer() -> None:
+    assert features("What kind of cake did Ana bake?", "a lemon cake", "Lemon")["missing"] == 0
+    assert features("What kind of cake did Ana bake?", "a lemon cake", "A cake")["missing"] > 0
 
 
 def test_missing_and_foreign_words_are_counted() -> None:
-    right, half, other = (evidence("Who came?", "Paul and Rita", answer) for answer in ("Rita and Paul", "Paul", "Tom"))
+    right, half, other = (features("Who came?", "Paul and Rita", answer) for answer in ("Rita and Paul", "Paul", "Tom"))
     assert right["missing"] < half["missing"] < other["missing"]
     assert right["short_foreign"] == half["short_foreign"] == 0 < other["short_foreign"]
 
 
 def test_vague_words_are_counted_unless_the_gold_or_the_question_is_as_vague() -> None:
-    assert evidence("What did Ana do?", "painted a sunset", "Some kind of creative activity")["vague"] > 0.3
-    assert evidence("What did Ana do?", "painted a sunset", "Painted a sunset")["vague"] == 0
-    assert evidence("What kind of event was it?", "a fair", "An event of a kind")["vague"] == 0
-    assert evidence("Where was it?", "some quiet place", "In some quiet place")["vague"] == 0
+    assert features("What did Ana do?", "painted a sunset", "Some kind of creative activity")["vague"] > 0.3
+    assert features("What did Ana do?", "painted a sunset", "Painted a sunset")["vague"] == 0
+    assert features("What kind of event was it?", "a fair", "An event of a kind")["vague"] == 0
+    assert features("Where was it?", "some quiet place", "In some quiet place")["vague"] == 0
 
 
 @pytest.mark.parametrize(("gold", "answer"), [("UK", "The United Kingdom"), ("United Kingdom", "She lives in the UK.")])
-def test_initials_stand_for_a_name(gold: str, answer: str) -> None:
-    assert evidence(WHERE, gold, answer)["missing"] == 0
+def test_an_acronym_matches_its_name(gold: str, answer: str) -> None:
+    assert features(WHERE, gold, answer)["missing"] == 0
 
 
 @pytest.mark.parametrize(
-    ("wanted", "text"),
+    ("word", "text"),
     [
         ("icecream", "ice cream"),
         ("fiveparrots", "parrots"),
@@ -179,24 +179,24 @@ def test_initials_stand_for_a_name(gold: str, answer: str) -> None:
         ("東京", "東京です"),
     ],
 )
-def test_slips_of_the_pen_are_found(wanted: str, text: str) -> None:
-    assert share(view(wanted).content, view(text)) == 1
+def test_glued_and_misspelled_words_are_found(word: str, text: str) -> None:
+    assert share_found(parse_text(word).content, parse_text(text)) == 1
 
 
-@pytest.mark.parametrize(("wanted", "text"), [("cat", "concatenate"), ("Maria", "Marie"), ("piano", "pianist")])
-def test_other_words_are_not(wanted: str, text: str) -> None:
-    assert share(view(wanted).content, view(text)) == 0
+@pytest.mark.parametrize(("word", "text"), [("cat", "concatenate"), ("Maria", "Marie"), ("piano", "pianist")])
+def test_similar_but_different_words_are_not_found(word: str, text: str) -> None:
+    assert share_found(parse_text(word).content, parse_text(text)) == 0
 
 
-def test_initials_leave_articles_out() -> None:
-    assert spelled_out("The United Kingdom") == {"uk": ("unit", "kingdom")}
+def test_acronyms_leave_out_articles() -> None:
+    assert acronyms_in("The United Kingdom") == {"uk": ("unit", "kingdom")}
 
 
-# --- remarks ----------------------------------------------------------------------------------------------------
+# --- reasons ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("question", "gold", "answer", "remark"),
+    ("question", "gold", "answer", "reason"),
     [
         (WHEN, "7 May 2023", "Sometime in May 2023", "but is coarser, told roughly"),
         (WHEN, "7 May 2023", "8 May 2023", "1 day from"),
@@ -206,8 +206,8 @@ def test_initials_leave_articles_out() -> None:
         ("Does Ana like opera?", "No", "Yes", "says yes, the gold no"),
     ],
 )
-def test_the_remark_says_in_words_what_was_seen(question: str, gold: str, answer: str, remark: str) -> None:
-    assert remark in compare(question, gold, answer).remark
+def test_the_reason_says_in_words_what_was_compared(question: str, gold: str, answer: str, reason: str) -> None:
+    assert reason in compare(question, gold, answer).reason
 
 
 # --- anything at all --------------------------------------------------------------------------------------------
@@ -220,10 +220,10 @@ anything = st.one_of(
 
 @given(anything, anything, anything)
 def test_features_are_finite_and_the_same_twice(question: str, gold: str, answer: str) -> None:
-    found: Comparison = compare(question, gold, answer)
-    assert found == compare(question, gold, answer)
-    assert all(abs(value) < 100 for value in found.features.values())
-    assert found.remark
+    comparison: Comparison = compare(question, gold, answer)
+    assert comparison == compare(question, gold, answer)
+    assert all(abs(value) < 100 for value in comparison.features.values())
+    assert comparison.reason
 
 
 @given(
@@ -231,14 +231,14 @@ def test_features_are_finite_and_the_same_twice(question: str, gold: str, answer
         st.sampled_from(["Paul", "Rita", "lake", "painted", "sunset", "garden", "violin"]), min_size=1, unique=True
     )
 )
-def test_more_of_the_gold_is_never_seen_as_less(items: list[str]) -> None:
+def test_more_of_the_gold_never_counts_as_less(items: list[str]) -> None:
     gold = "Paul, Rita, lake, painted, sunset, garden, violin"
-    missing = [evidence("What?", gold, ", ".join(items[:n]))["missing"] for n in range(1, len(items) + 1)]
+    missing = [features("What?", gold, ", ".join(items[:n]))["missing"] for n in range(1, len(items) + 1)]
     assert missing == sorted(missing, reverse=True)
 
 
 @given(anything)
-def test_cleaning_twice_changes_nothing_more(text: str) -> None:
+def test_cleaning_again_changes_nothing(text: str) -> None:
     assert words(clean(clean(text))) == words(clean(text))
 
 
