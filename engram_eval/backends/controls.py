@@ -1,4 +1,4 @@
-"""Controls: the lower and the upper reference point of every table. They are not memories to choose.
+"""Controls: the floor and the ceiling of every table. They are reference points, not memories to choose.
 
 `none` remembers nothing: the reader can only guess what it gets right. `oracle` is shown the evidence turns and returns only
 these: a wrong answer is due to the reader, the judge or the answer key. A third control, `degraded`, is `engram` with half of
@@ -18,7 +18,7 @@ from engram_eval.types import Context, ConversationInfo, Session
 
 @dataclass(frozen=True)
 class NoneBackend:
-    """Control, the lower reference point: remembers nothing."""
+    """Control, the floor: remembers nothing."""
 
     control: ClassVar[bool] = True
 
@@ -39,7 +39,7 @@ class NoneMemory:
 
 @dataclass(frozen=True)
 class OracleBackend:
-    """Control, the upper reference point: only the evidence turns, with dates. No budget applies."""
+    """Control, the ceiling: only the evidence turns, with dates. No budget applies."""
 
     context_limit: ClassVar[ContextLimit] = "none"
     control: ClassVar[bool] = True
