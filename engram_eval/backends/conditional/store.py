@@ -21,7 +21,7 @@ import numpy.typing as npt
 from engram_eval.backends.conditional.checksums import DamagedFileError, Words, checksums
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import UserError
-from engram_eval.system.sqlite import open_file, transaction
+from engram_eval.system.sqlite import open_or_recreate, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 3
@@ -54,7 +54,7 @@ class Store:
         self._row = np.dtype([_SUM, ("vector", "<f2", (dimensions + dimensions % 2,))])  # whole 32-bit words
         self._vectors = _File(folder / "turns.vectors", self._row)
         identity = f"conditional {_FORMAT} {embedder} {dimensions}"
-        self._db = open_file(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
+        self._db = open_or_recreate(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
         self.turns: int = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
         self._sessions: int = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
         self.speakers: list[str] = [name for (name,) in self._db.execute("SELECT name FROM speakers ORDER BY number")]
