@@ -21,7 +21,7 @@ import numpy.typing as npt
 from engram_eval.backends.conditional.checksums import DamagedFileError, Words, checksums
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import UserError
-from engram_eval.system.sqlite import open_or_recreate, transaction
+from engram_eval.system.sqlite import open_or_recreate, select_by_keys, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 3
@@ -32,7 +32,6 @@ CREATE TABLE turns (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, session INTEGER NOT NULL, speaker TEXT NOT NULL, text TEXT NOT NULL
 );
 """
-_VARIABLES = 500  # per statement; SQLite's oldest limit is 999
 _SUM = ("sum", "<u4")
 _FACTS = np.dtype([_SUM, ("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
 _READ_TOGETHER = 512  # bytes: rows at most this far apart are read with one call
@@ -134,24 +133,19 @@ class Store:
 
     def sessions_with(self, numbers: Sequence[int]) -> list[Session]:
         """The sessions of these turns, in time order, each with only these turns."""
-        rows = self._select(
-            "SELECT number, session, id, speaker, text FROM turns WHERE number IN ({})", sorted(numbers)
+        rows = select_by_keys(
+            self._db, "SELECT number, session, id, speaker, text FROM turns WHERE number IN ({})", sorted(numbers)
         )
         by_session: dict[int, list[Turn]] = {}
         for _, session, *rest in sorted(rows):
             by_session.setdefault(session, []).append(Turn(*rest))
-        sessions = self._select("SELECT number, id, started_at FROM sessions WHERE number IN ({})", list(by_session))
+        sessions = select_by_keys(
+            self._db, "SELECT number, id, started_at FROM sessions WHERE number IN ({})", list(by_session)
+        )
         return [
             Session(session_id, datetime.fromisoformat(started_at) if started_at else None, tuple(by_session[number]))
             for number, session_id, started_at in sorted(sessions)
         ]
-
-    def _select(self, query: str, keys: Sequence[int]) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
-        for start in range(0, len(keys), _VARIABLES):
-            batch = keys[start : start + _VARIABLES]
-            rows += self._db.execute(query.format(",".join("?" * len(batch))), batch).fetchall()
-        return rows
 
     def close(self) -> None:
         self._facts.close()

@@ -16,6 +16,7 @@ import numpy as np
 
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import note
+from engram_eval.system.files import replacing
 
 _FORMAT = 1
 _TRAINED_ON = 16_384  # vectors
@@ -41,7 +42,6 @@ def open_index(vectors: Vectors, path: Path) -> tuple[Vectors, Any]:
         return _read(path, vectors.shape, key)
     except (OSError, ValueError) as error:
         note(f"{path}: the index cannot be saved ({error}) and is kept in memory")
-        path.with_name(path.name + ".new").unlink(missing_ok=True)
         return vectors.copy(), index
 
 
@@ -75,13 +75,11 @@ def _build(vectors: Vectors) -> Any:
 def _write(path: Path, key: bytes, vectors: Vectors, index: Any) -> None:
     import faiss
 
-    new = path.with_name(path.name + ".new")
     serialized = faiss.serialize_index(index).tobytes()
-    with new.open("wb") as file:
+    with replacing(path) as file:
         file.write(key + hashlib.blake2b(serialized, digest_size=_DIGEST).digest())
         vectors.tofile(file)
         file.write(serialized)
-    new.replace(path)
 
 
 def _read(path: Path, shape: tuple[int, ...], key: bytes) -> tuple[Vectors, Any]:
