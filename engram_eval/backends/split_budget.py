@@ -1,7 +1,12 @@
 """Two memories share the token budget: `conditional` fills its part, `engram` fills the rest.
 
+<<<<<<< HEAD
 This is the memory analogue of the sparsity allocation of DeepSeek's Engram (arXiv 2601.07372), which splits a model's
 parameters between experts and look-up tables and finds a U-shaped loss. Results for memories: benchmarks/allocation.md.
+=======
+The memory analogue of the sparsity allocation of DeepSeek's Engram (arXiv 2601.07372), which splits a model's parameters
+between experts and look-up tables and finds a loss that is U-shaped in the split. What is found here: benchmarks/split_budget.md.
+>>>>>>> main
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def test_an_empty_memory_has_no_similarities(tmp_path: Path) -> None:
 
 
 def _choose(mode: SearchMode, folder: Path, vectors: Vectors) -> object:
-    return VectorSearches(mode, folder, wanted=1).whole("turns", vectors)
+    return VectorSearches(mode, folder, max_records=1).whole("turns", vectors)
 
 
 @needs_faiss
@@ -157,7 +157,7 @@ def test_without_faiss_auto_is_exact_and_says_so(
     monkeypatch.setattr(vector_search, "APPROXIMATE_FROM", 100)
     monkeypatch.setattr(vector_search, "faiss_installed", lambda: False)
     vectors, query = _vectors(0, 100, 8), _vectors(1, 1, 8)[0]
-    chosen = VectorSearches("auto", tmp_path, wanted=1).whole("turns", vectors)
+    chosen = VectorSearches("auto", tmp_path, max_records=1).whole("turns", vectors)
     np.testing.assert_array_equal(chosen.similarities(query), vectors @ query)
     assert "pip install 'engram_eval[index]'" in capsys.readouterr().err
     _choose("auto", tmp_path, vectors[:99])

@@ -132,14 +132,22 @@ class Store:
             first += at_a_time
 
     def sessions_with(self, numbers: Sequence[int]) -> list[Session]:
+<<<<<<< HEAD
         """The sessions of these turns, in time order, each with only these turns."""
+=======
+        """The sessions of turns, in time order, each with these turns alone."""
+>>>>>>> main
         rows = select_by_keys(
             self._db, "SELECT number, session, id, speaker, text FROM turns WHERE number IN ({})", sorted(numbers)
         )
         by_session: dict[int, list[Turn]] = {}
         for _, session, *rest in sorted(rows):
             by_session.setdefault(session, []).append(Turn(*rest))
+<<<<<<< HEAD
         sessions = select_by_keys(
+=======
+        heads = select_by_keys(
+>>>>>>> main
             self._db, "SELECT number, id, started_at FROM sessions WHERE number IN ({})", list(by_session)
         )
         return [

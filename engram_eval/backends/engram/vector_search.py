@@ -102,7 +102,7 @@ class VectorSearches:
 
     mode: SearchMode
     folder: Path
-    wanted: int
+    max_records: int
     """How many records a retrieval takes at most."""
 
     def whole(self, name: str, vectors: Vectors) -> VectorSearch:
@@ -132,7 +132,7 @@ class VectorSearches:
         return True
 
     def _with_index(self, name: str, vectors: Vectors) -> VectorSearch:
-        nearest = max(NEAREST, 4 * self.wanted)  # a turn may have three records, of which retrieval keeps one
+        nearest = max(NEAREST, 4 * self.max_records)  # a turn may have three records, of which retrieval keeps one
         if len(vectors) <= nearest:  # the index would save nothing: all vectors would be compared exactly
             return ExactSearch(vectors.copy())
         return ApproximateSearch(vectors, self.folder / f"engram.{name}.index", nearest)
