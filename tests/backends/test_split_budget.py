@@ -1,4 +1,4 @@
-"""The budget shared between two memories: at its ends these alone, between them no turn twice and no token too many."""
+"""The split budget: a share of 0 or 1 is one memory alone; in between, no turn appears twice and the budget holds."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from engram_eval.types import Context, Conversation, Sample
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    (made,) = SYNTHETIC.open(None, {"conversations": "1", "turns": "200"}).samples()
-    return made
+    (sample,) = SYNTHETIC.open(None, {"conversations": "1", "turns": "200"}).samples()
+    return sample
 
 
 @pytest.fixture(scope="module")
@@ -33,99 +33,99 @@ async def _opened(label: str, overrides: dict[str, str], conversation: Conversat
     memory: Memory = await open_backend(label, overrides).open(conversation.info, services)
     for session in conversation.sessions:
         await memory.ingest(session)
-    await memory.ready()
     return memory
 
 
-def _recalled(
+def _retrieved(
     label: str, overrides: dict[str, str], sample: Sample, state: Services, budgets: Sequence[int]
 ) -> Iterator[tuple[str, int, Context]]:
-    async def ask() -> list[tuple[str, int, Context]]:
+    async def retrieve_all() -> list[tuple[str, int, Context]]:
         folder: Path = state.folder / "-".join([label, *overrides.values()])
         folder.mkdir(exist_ok=True)
         memory = await _opened(label, overrides, sample.conversation, replace(state, folder=folder))
-        found = [
+        contexts = [
             (question.text, budget, await memory.retrieve(question.text, asked_at=None, budget=budget))
             for question in sample.questions[:25]
             for budget in budgets
         ]
         await memory.close()
-        return found
+        return contexts
 
-    yield from asyncio.run(ask())
+    yield from asyncio.run(retrieve_all())
 
 
 _BUDGETS = (0, 1, 30, 150, 916)
 
 
 @pytest.mark.parametrize(("share", "alone"), [("0", "engram"), ("1", "conditional")])
-def test_at_its_ends_it_is_one_of_the_two(share: str, alone: str, sample: Sample, state: Services) -> None:
-    mine = list(_recalled("split-budget", {"share": share}, sample, state, _BUDGETS))
-    assert mine == list(_recalled(alone, {}, sample, state, _BUDGETS))
-    assert any(context.text for _, _, context in mine)
+def test_a_share_of_0_or_1_is_one_memory_alone(share: str, alone: str, sample: Sample, state: Services) -> None:
+    split = list(_retrieved("split-budget", {"share": share}, sample, state, _BUDGETS))
+    assert split == list(_retrieved(alone, {}, sample, state, _BUDGETS))
+    assert any(context.text for _, _, context in split)
 
 
 @pytest.mark.parametrize("share", ["0.1", "0.5", "0.9", "0.999"])
-def test_between_them_both_have_their_part(share: str, sample: Sample, state: Services) -> None:
+def test_between_0_and_1_both_memories_have_their_part(share: str, sample: Sample, state: Services) -> None:
     tokens = state.tokens
     conditional = dict[tuple[str, int], Context]()
-    for query, budget, context in _recalled(
+    for query, budget, context in _retrieved(
         "conditional", {}, sample, state, [round(float(share) * budget) for budget in _BUDGETS]
     ):
         conditional[query, budget] = context
     both = 0
-    for query, budget, context in _recalled("split-budget", {"share": share}, sample, state, _BUDGETS):
+    for query, budget, context in _retrieved("split-budget", {"share": share}, sample, state, _BUDGETS):
         assert tokens.count(context.text) <= budget
         first = conditional[query, round(float(share) * budget)]
         assert context.text.startswith(first.text)
         rest = context.text.removeprefix(first.text)
-        theirs = {item.turn_ids for item in first.items}
-        ours = [item for item in context.items if item.turn_ids not in theirs]
-        assert len(theirs) + len(ours) == len(context.items) == len({item.turn_ids for item in context.items})
-        assert bool(rest) == bool(ours)
+        by_conditional = {item.turn_ids for item in first.items}
+        by_engram = [item for item in context.items if item.turn_ids not in by_conditional]
+        distinct = {item.turn_ids for item in context.items}
+        assert len(by_conditional) + len(by_engram) == len(context.items) == len(distinct)
+        assert bool(rest) == bool(by_engram)
         assert not first.text or not rest or rest.startswith("\n# ")
-        standing = {turn_id for item in context.items for turn_id in item.turn_ids}
-        assert standing.isdisjoint(context.left_out)
+        included = {turn_id for item in context.items for turn_id in item.turn_ids}
+        assert included.isdisjoint(context.left_out)
         assert len(context.left_out) == len(set(context.left_out))
         scores = [item.score for item in context.items]
         assert scores == sorted(scores, reverse=True)
-        both += bool(theirs) and bool(ours)
+        both += bool(by_conditional) and bool(by_engram)
     assert both >= 20 or share == "0.999"
 
 
-def test_the_rankings_are_interleaved_by_rank_the_look_ups_first(sample: Sample, state: Services) -> None:
-    of_half = {q: c for q, _, c in _recalled("conditional", {}, sample, state, [200])}
-    for query, _, context in _recalled("split-budget", {"share": "0.5"}, sample, state, [400]):
-        first = [item.turn_ids for item in of_half[query].items]
-        mixed = [item.turn_ids for item in context.items]
-        second = [ids for ids in mixed if ids not in first]
-        assert [ids for ids in mixed if ids in first] == first
+def test_the_two_rankings_are_interleaved_starting_with_conditionals(sample: Sample, state: Services) -> None:
+    by_conditional = {q: c for q, _, c in _retrieved("conditional", {}, sample, state, [200])}
+    for query, _, context in _retrieved("split-budget", {"share": "0.5"}, sample, state, [400]):
+        first = [item.turn_ids for item in by_conditional[query].items]
+        interleaved = [item.turn_ids for item in context.items]
+        second = [ids for ids in interleaved if ids not in first]
+        assert [ids for ids in interleaved if ids in first] == first
         shorter = min(len(first), len(second))
-        assert mixed[: 2 * shorter : 2] == first[:shorter]
-        assert mixed[1 : 2 * shorter : 2] == second[:shorter]
+        assert interleaved[: 2 * shorter : 2] == first[:shorter]
+        assert interleaved[1 : 2 * shorter : 2] == second[:shorter]
 
 
-def test_without_turns_engram_takes_the_next_and_nothing_else_changes(sample: Sample, state: Services) -> None:
-    async def ask() -> None:
-        folder = state.folder / "without"
+def test_engram_skips_excluded_turns_and_takes_the_next(sample: Sample, state: Services) -> None:
+    async def run() -> None:
+        folder = state.folder / "excluded"
         folder.mkdir()
         memory = await EngramBackend(k=1000, total=1000).open(sample.conversation.info, replace(state, folder=folder))
         for session in sample.conversation.sessions:
             await memory.ingest(session)
         for question in sample.questions[:25]:
             whole = await memory.retrieve(question.text, asked_at=None, budget=None)
-            assert whole == await memory.retrieve(question.text, asked_at=None, budget=None, without=["no such turn"])
-            stands = [turn_id for item in whole.items[:5] for turn_id in item.turn_ids]
-            rest = await memory.retrieve(question.text, asked_at=None, budget=None, without=stands)
+            assert whole == await memory.retrieve(question.text, asked_at=None, budget=None, exclude=["no such turn"])
+            best = [turn_id for item in whole.items[:5] for turn_id in item.turn_ids]
+            rest = await memory.retrieve(question.text, asked_at=None, budget=None, exclude=best)
             assert rest.items == whole.items[5:]
         everything = {turn.id for session in sample.conversation.sessions for turn in session.turns}
-        assert await memory.retrieve("Anything?", asked_at=None, budget=None, without=everything) == Context("")
+        assert await memory.retrieve("Anything?", asked_at=None, budget=None, exclude=everything) == Context("")
         await memory.close()
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_each_keeps_its_state_apart_and_a_share_out_of_range_is_refused(sample: Sample, state: Services) -> None:
+def test_each_memory_has_its_own_folder_and_an_impossible_share_is_refused(sample: Sample, state: Services) -> None:
     folder = state.folder / "apart"
     folder.mkdir()
 
