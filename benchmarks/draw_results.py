@@ -43,7 +43,9 @@ def measure(data: Path, runs: Path) -> list[Path]:
         command += ["--reader", "offline", "--judge", "offline", "--embedder", "static", "--budget", str(budget)]
         command += [argument for name in backends for argument in ("--backend", name)]
         print(f"budget {budget:,}", flush=True)
-        subprocess.run(command if published else [*command, "--no-controls"], check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command if published else [*command, "--no-controls"], stdout=subprocess.DEVNULL)
+        if done.returncode:  # the command has already printed the reason
+            raise SystemExit(done.returncode)
         folders.append(folder)
     return folders
 

@@ -96,3 +96,12 @@ def _fetch(remote: Remote, target: Path) -> Path:
     fetched.replace(target)  # whole or absent, whenever the process is killed
     shutil.rmtree(downloads)
     return target
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's content. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from None

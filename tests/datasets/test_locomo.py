@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram_eval.datasets.dataset import Notes
-from engram_eval.datasets.locomo.loader import NOT_MENTIONED, open_locomo
+from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.locomo.loader import NOT_MENTIONED
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
 
@@ -49,7 +50,7 @@ def _write(tmp_path: Path, content: Any) -> Path:
 
 def _read(path: Path) -> tuple[list[Sample], Notes]:
     notes = Notes()
-    return list(open_locomo(path, {}).samples(notes)), notes
+    return list(LOCOMO.open(path, {}).samples(notes)), notes
 
 
 def test_turns_sessions_and_dates(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_faults_of_the_file_itself(tmp_path: Path) -> None:
     latin.write_bytes('[{"sample_id": "é"}]'.encode("latin-1"))
     with pytest.raises(UserError, match="byte 16: not UTF-8; save it as UTF-8"):
         _read(latin)
-    with pytest.raises(UserError, match="there is no such file; check the path"):
+    with pytest.raises(UserError, match=r"there is no such file\); check the path"):
         _read(tmp_path / "absent.json")
     with pytest.raises(UserError, match=r"the folder holds no \.json file"):
         _read(empty)
@@ -200,7 +201,7 @@ def test_files_of_the_first_release_in_folders_of_a_zip(tmp_path: Path) -> None:
 
 def test_a_dataset_that_is_read_has_no_settings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--set dataset\.conversations=3: locomo is read from a file"):
-        open_locomo(_write(tmp_path, [_RECORD]), {"conversations": "3"})
+        LOCOMO.open(_write(tmp_path, [_RECORD]), {"conversations": "3"})
 
 
 _JSON = st.recursive(
@@ -246,9 +247,9 @@ def test_the_real_half_of_locomo(real_data: Path) -> None:
 
 def test_a_file_of_the_ten_conversations_is_held_against_the_published_counts(tmp_path: Path) -> None:
     records = [{**_RECORD, "sample_id": f"conv-{n}"} for n in (26, 30, 41, 42, 43, 44, 47, 48, 49, 50)]
-    dataset = open_locomo(_write(tmp_path, records), {})
+    dataset = LOCOMO.open(_write(tmp_path, records), {})
     ids = frozenset(sample.conversation.id for sample in dataset.samples())
-    assert "multi-hop: 10 questions, 282 in the official file" in dataset.pinned({"multi-hop": 10}, ids)
+    assert "multi-hop: 10 questions, 282 in the official file" in dataset.differences({"multi-hop": 10}, ids)
     counts = {"multi-hop": 282, "temporal": 321, "open-domain": 96, "single-hop": 841, "adversarial": 446}
-    assert dataset.pinned(counts, ids) == []
-    assert dataset.pinned({}, frozenset(str(i) for i in range(10))) == []  # somebody's own ten conversations
+    assert dataset.differences(counts, ids) == []
+    assert dataset.differences({}, frozenset(str(i) for i in range(10))) == []  # somebody's own ten conversations

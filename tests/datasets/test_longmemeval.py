@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram_eval.datasets.dataset import Notes
-from engram_eval.datasets.longmemeval.loader import open_oracle, open_s
+from engram_eval.datasets.longmemeval import LONGMEMEVAL_ORACLE, LONGMEMEVAL_S
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
 
@@ -45,7 +45,7 @@ def _write(tmp_path: Path, content: Any) -> Path:
 
 def _read(path: Path) -> tuple[list[Sample], Notes]:
     notes = Notes()
-    return list(open_s(path, {}).samples(notes)), notes
+    return list(LONGMEMEVAL_S.open(path, {}).samples(notes)), notes
 
 
 def test_sessions_are_in_time_order_and_evidence_follows_them(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_real_instances(real_data: Path) -> None:
     assert sum(len(session.turns) for session in sample.conversation.sessions) == 550
     assert sample.questions[0].evidence == ("S52:5", "S52:6")
     assert "answer_" not in repr(sample.conversation.sessions[51].id)
-    (oracle,) = open_oracle(real_data / "longmemeval_oracle_one.json", {}).samples()
+    (oracle,) = LONGMEMEVAL_ORACLE.open(real_data / "longmemeval_oracle_one.json", {}).samples()
     dates = [session.started_at for session in oracle.conversation.sessions]
     assert dates == sorted(dates, key=str)
 
@@ -94,7 +94,7 @@ def test_one_history_is_in_memory_at_a_time(tmp_path: Path) -> None:
         for i in range(100):  # 20 MB
             file.write(("," if i else "") + json.dumps({**history, "question_id": f"q{i}"}))
         file.write("]")
-    dataset = open_s(path, {})
+    dataset = LONGMEMEVAL_S.open(path, {})
     tracemalloc.start()
     assert sum(1 for _ in dataset.samples()) == 100
     peak = tracemalloc.get_traced_memory()[1]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from engram_eval.cli import main as cli
 from engram_eval.compare.comparison import compare
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.errors import UserError
 from engram_eval.results.folder import RunFolder
 from engram_eval.run.answer_file import read_answers
@@ -100,7 +100,7 @@ def test_it_stands_beside_other_runs(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="reader"):
         compare(folders)
     result = compare(folders, allow_different=True)
-    assert [row["backend"] for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
+    assert [row.name for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
 
 
 def test_a_question_without_an_answer_is_an_error_and_not_wrong(
@@ -279,7 +279,7 @@ def test_a_run_of_memories_is_not_resumed_as_a_grading(
 
 def test_gold_answers_of_real_questions_are_right(real_data: Path, tmp_path: Path) -> None:
     file = real_data / "locomo5_dev.json"
-    questions = [q for sample in open_locomo(file, {}).samples() for q in sample.questions]
+    questions = [q for sample in LOCOMO.open(file, {}).samples() for q in sample.questions]
     answers = _answers(tmp_path, *({"question_id": q.id, "answer": q.gold} for q in questions))
     assert _judge(answers, file, tmp_path / "run", "--judge", "offline") == 0
     scores = json.loads((tmp_path / "run" / "summary.json").read_text())["backends"]["answers"]
@@ -369,9 +369,7 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
     def answer(body: dict[str, Any]) -> Step:
         return Step(body=_model(body).body, before=lambda: interrupted.wait(20))
 
-    program = (
-        "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
-    )
+    program = "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
     with Server(answer=answer) as server:
         llm = [
             "--judge",

@@ -28,13 +28,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
-from engram_eval.datasets.source import Remote, find_data
+from engram_eval.datasets import source
+from engram_eval.datasets.dataset import Notes
+from engram_eval.datasets.source import Remote
 from engram_eval.errors import UserError
 from engram_eval.system.json_input import Node, parse_json, read_json, unreadable
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+ADVERSARIAL = 5
 NOT_MENTIONED = "not mentioned in the conversation"
 OFFICIAL = Remote(
     url="https://raw.githubusercontent.com/snap-research/locomo/main/data/locomo10.json",
@@ -50,22 +52,7 @@ _SESSION_DATE = re.compile(r"session_(\d{1,9})_date_time")
 _EVIDENCE_ID = re.compile(r"D\s*:?\s*(\d{1,9})\s*:\s*(\d{1,9})(?!\d)", re.IGNORECASE)
 
 
-def open_locomo(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    refuse_options("locomo", options)
-    path, origin = find_data(data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=OFFICIAL)
-    return Dataset(
-        name="locomo",
-        origin=origin,
-        sha256=_sha256(path),
-        categories=tuple(CATEGORIES.values()),
-        headline=tuple(name for number, name in CATEGORIES.items() if number != 5),
-        read=lambda notes: _read(path, notes),
-        published_sha256=OFFICIAL.sha256,
-        pinned=_pinned,
-    )
-
-
-def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids = set()
     for record, fallback_id in _records(path):
         sample = sample_from_record(record, notes, fallback_id)
@@ -198,7 +185,7 @@ def _question(
     number = node.get("category").value
     if not isinstance(number, int) or isinstance(number, bool) or number not in CATEGORIES:
         raise node.fault(f"category {str(number)[:20]!r} is not a number from 1 to 5")
-    unanswerable = number == 5
+    unanswerable = number == ADVERSARIAL
     if unanswerable:
         gold = NOT_MENTIONED
         notes.add("category 5: unanswerable, scored as abstention", question_id)
@@ -240,7 +227,7 @@ def _evidence(node: Node, question_id: str, session_of: Mapping[str, str], notes
     return tuple(dict.fromkeys(found))
 
 
-def _pinned(counts: dict[str, int], conversations: frozenset[str]) -> list[str]:
+def differences(counts: Mapping[str, int], conversations: frozenset[str]) -> list[str]:
     """What differs from the published file, if this claims to be it: the ten conversations with the known ids."""
     if conversations != _OFFICIAL_IDS:
         return []
@@ -251,12 +238,11 @@ def _pinned(counts: dict[str, int], conversations: frozenset[str]) -> list[str]:
     ]
 
 
-def _sha256(path: Path) -> str:
-    """Of the file; of all files' names and contents in order, for a folder."""
+def sha256_of(path: Path) -> str:
+    """Of the file; for a folder, of all files' names and contents in order."""
+    if not path.is_dir():
+        return source.sha256_of(path)
     try:
-        if not path.is_dir():
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
         for member in sorted(path.glob("*.json")):
             digest.update(member.name.encode() + b"\0" + member.read_bytes())

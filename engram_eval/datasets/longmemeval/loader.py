@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
-from engram_eval.datasets.source import Remote, find_data
+from engram_eval.datasets.dataset import Notes
 from engram_eval.errors import UserError
-from engram_eval.system.json_input import Node, stream_array, unreadable
+from engram_eval.system.json_input import Node, stream_array
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
 CATEGORIES = (
@@ -34,46 +33,12 @@ CATEGORIES = (
     "knowledge-update",
     "temporal-reasoning",
 )
-_HUB = "hf://datasets/xiaowu0162/longmemeval-cleaned"
-_FILES = {
-    "longmemeval_s": ("longmemeval_s_cleaned.json", ("longmemeval_s*.json",)),
-    "longmemeval_oracle": ("longmemeval_oracle.json", ("longmemeval_oracle*.json",)),
-    "longmemeval_m": ("longmemeval_m_cleaned.json", ("longmemeval_m*.json",)),
-}
 _OFFICIAL_QUESTIONS = 500
 _FORM = "the official longmemeval_s_cleaned.json"
 _DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1,2}):(\d{2}))?")
 
 
-def opener(name: str) -> Callable[[Path | None, Mapping[str, str]], Dataset]:
-    """The function that opens one of the three files."""
-    file, patterns = _FILES[name]
-
-    def open_longmemeval(data: Path | None, options: Mapping[str, str]) -> Dataset:
-        refuse_options(name, options)
-        remote = Remote(f"{_HUB}/{file}", file, sha256=None)
-        path, origin = find_data(data, patterns=(file, *patterns), remote=remote)
-        if path.is_dir():
-            raise UserError(f"{path}: this is a folder; name the data file in it, such as {file}")
-        try:
-            with path.open("rb") as opened:
-                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise unreadable(path, error) from None
-        return Dataset(
-            name=name,
-            origin=origin,
-            sha256=sha256,
-            categories=CATEGORIES,
-            headline=CATEGORIES,
-            read=lambda notes: _read(path, notes),
-            pinned=lambda counts, _conversations: _pinned(path, file, counts),
-        )
-
-    return open_longmemeval
-
-
-def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids: set[str] = set()
     for record in stream_array(path, _FORM):
         sample = sample_from_record(record, notes)
@@ -159,11 +124,8 @@ def _datetime(node: Node) -> datetime:
     raise node.fault(f"{text[:40]!r} is not a date like '2023/05/20 (Sat) 02:21'")
 
 
-def _pinned(path: Path, official_name: str, counts: dict[str, int]) -> list[str]:
+def differences(path: Path, official_name: str, counts: Mapping[str, int]) -> list[str]:
     total = sum(counts.values())
     if path.name != official_name or total == _OFFICIAL_QUESTIONS:
         return []
     return [f"{total} questions, {_OFFICIAL_QUESTIONS} in the official file"]
-
-
-open_s, open_oracle, open_m = opener("longmemeval_s"), opener("longmemeval_oracle"), opener("longmemeval_m")
