@@ -37,6 +37,9 @@ def measure(data: Path, runs: Path) -> list[Path]:
     folders = []
     for budget in BUDGETS:
         folder = runs / str(budget)
+        folders.append(folder)
+        if _is_finished(folder):
+            continue
         published = budget == PUBLISHED_BUDGET
         backends = [*BACKENDS, "full-history"] if published else BACKENDS
         command = [sys.executable, "-m", "engram_eval", "run", "--data", str(data), "--out", str(folder)]
@@ -46,8 +49,12 @@ def measure(data: Path, runs: Path) -> list[Path]:
         done = subprocess.run(command if published else [*command, "--no-controls"], stdout=subprocess.DEVNULL)
         if done.returncode:  # the command has already printed the reason
             raise SystemExit(done.returncode)
-        folders.append(folder)
     return folders
+
+
+def _is_finished(run: Path) -> bool:
+    summary = run / "summary.json"
+    return summary.is_file() and bool(json.loads(summary.read_text(encoding="utf-8"))["complete"])
 
 
 def collect(runs: Sequence[Path]) -> Results:
