@@ -26,7 +26,7 @@ APPROXIMATE_FROM = 50_000
 """`auto` uses the index from this many vectors on. For `engram:dense` the index becomes faster at about 25,000 turns (1.5
 vectors each): 8 ms instead of 22 at 100,000 turns, 46 instead of 186 at a million (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
-"""Vectors compared exactly: enough to miss hardly any of the 40 nearest (`found` in benchmarks/perf/scaling.md)."""
+"""Vectors compared exactly: enough to miss hardly any of the 40 nearest (see "index recall" in benchmarks/perf/scaling.md)."""
 INSTALL = "pip install 'engram_eval[index]'"
 
 _SAMPLE = 4096
