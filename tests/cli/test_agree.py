@@ -360,3 +360,18 @@ def test_the_offline_judge_on_real_verdicts(real_data: Path, capsys: pytest.Capt
     out = capsys.readouterr().out
     match = re.search(r"overall +3,048 +\S+ +\S+ +\S+ +(\d+\.\d) +\S+ +(0\.\d+) ", out)
     assert match and float(match[1]) >= 90 and float(match[2]) >= 0.65
+
+
+# --- a judge of your own --------------------------------------------------------------------------------------------
+
+
+def test_the_judge_in_the_docs_runs(
+    verdicts: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(# my_judge\.py\n.*?)```", page, re.DOTALL)
+    (tmp_path / "my_judge.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    lines = [line(answer="sweden"), line(answer="Norway", correct=False)]
+    assert run(verdicts(*lines), "--judge", "my_judge:ExactMatch") == 0
+    assert re.search(r"overall +2 +50\.0 +50\.0 +\+0\.0 +100\.0 ", capsys.readouterr().out)
