@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engram_eval.backends.backend import Services
-from engram_eval.metrics.retrieval import evidence_found
+from engram_eval.metrics.evidence import evidence_found
 from engram_eval.registry import open_backend
 from engram_eval.types import Sample
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engram_eval.judges.agreement import Agreement, Share, acceptance, agreement
 from engram_eval.judges.offline.judge import PARAMETERS
 from engram_eval.judges.verdict_file import Graded
-from engram_eval.tables.table import Column, Row, Table
+from engram_eval.tables.table import Column, Table
+
+Row = dict[str, Any]
 
 
-def tables(answers: Sequence[Graded], wrong: frozenset[str], judge: str) -> list[Table]:
+def tables(answers: Sequence[Graded], wrong: frozenset[str], judge: str) -> list[Table[Row]]:
     """Agreement and mistakes on the honest answers; who accepts what of the answers that are wrong on purpose."""
     honest = [answer for answer in answers if answer.recorded.system not in wrong]
     made_up = [answer for answer in answers if answer.recorded.system in wrong]
@@ -44,7 +47,7 @@ def _systems(answers: Sequence[Graded]) -> list[tuple[str, list[Graded]]]:
     ]
 
 
-def _agreement_table(rows: list[Row], judge: str) -> Table:
+def _agreement_table(rows: list[Row], judge: str) -> Table[Row]:
     columns = [
         _LABEL,
         Column("n", lambda row: row["is"].n, _whole),
@@ -57,29 +60,29 @@ def _agreement_table(rows: list[Row], judge: str) -> Table:
         Column("Cohen's κ", lambda row: row["is"].kappa, "{:.2f}".format),
         Column("95 % interval", lambda row: row["is"].kappa_ci, lambda ci: f"{ci[0]:.2f} to {ci[1]:.2f}"),
     ]
-    return Table(f"Answers accepted by the recorded judge and by {judge}, in %", columns, rows, _nobody)
+    return Table(f"Answers accepted by the recorded judge and by {judge}, in %", columns, rows)
 
 
-def _mistakes_table(rows: list[Row]) -> Table:
+def _mistakes_table(rows: list[Row]) -> Table[Row]:
     columns = [
         _LABEL,
         *_share("false accepts", lambda row: row["is"].false_accepts),
         *_share("false rejects", lambda row: row["is"].false_rejects),
     ]
-    return Table("Where they differ, in %", columns, rows, _nobody)
+    return Table("Where they differ, in %", columns, rows)
 
 
-def _acceptance_table(rows: list[Row], judge: str) -> Table:
+def _acceptance_table(rows: list[Row], judge: str) -> Table[Row]:
     columns = [
         _LABEL,
         *_errors(rows),
         *_share(f"accepted by {judge}", lambda row: row["is"].judged),
         *_share("by the recorded judge", lambda row: row["is"].recorded),
     ]
-    return Table("Answers that are wrong on purpose, in %", columns, rows, _nobody)
+    return Table("Answers that are wrong on purpose, in %", columns, rows)
 
 
-def _share(name: str, of: Callable[[Row], Share]) -> list[Column]:
+def _share(name: str, of: Callable[[Row], Share]) -> list[Column[Row]]:
     return [
         Column(name, lambda row: of(row).rate, _percent),
         Column("95 % interval", lambda row: of(row).ci, _percents),
@@ -87,7 +90,7 @@ def _share(name: str, of: Callable[[Row], Share]) -> list[Column]:
     ]
 
 
-def _errors(rows: list[Row]) -> list[Column]:
+def _errors(rows: list[Row]) -> list[Column[Row]]:
     """The column, if there is anything to show in it."""
     return [Column("errors", lambda row: row["is"].errors or None, _whole)] if any(r["is"].errors for r in rows) else []
 
@@ -96,10 +99,6 @@ def _difference(row: Row) -> float | None:
     """In points of a percentage."""
     found: Agreement = row["is"]
     return None if found.judged is None or found.recorded is None else 100 * (found.judged - found.recorded)
-
-
-def _nobody(_row: Row) -> bool:
-    return False
 
 
 def _percent(value: float) -> str:
@@ -114,10 +113,10 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
-_LABEL = Column("answers", lambda row: row["answers"], str)
+_LABEL: Column[Row] = Column("answers", lambda row: row["answers"], str)
 
 
-def notes(found: Sequence[Table], judge: str, sha256: str, *, wrong: bool) -> list[str]:
+def notes(found: Sequence[Table[Row]], judge: str, sha256: str, *, wrong: bool) -> list[str]:
     """What the figures mean, a line each."""
     lines = []
     if len(found) > int(wrong):

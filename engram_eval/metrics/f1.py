@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engram_eval.language.porter import porter_stem
+from engram_eval.metrics.measure import Measure
+from engram_eval.tables.numbers import percent
 from engram_eval.types import Question
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -55,3 +57,8 @@ def question_f1(question: Question, answer: str) -> float | None:
     if question.unanswerable and question.category != "adversarial":
         return None
     return official_f1(answer, question.gold, question.category)
+
+
+F1 = Measure(
+    "f1", "F1", lambda record: record.f1 if record.status == "ok" else None, percent, "high", "mean", "answers"
+)

@@ -100,7 +100,7 @@ def test_it_stands_beside_other_runs(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="reader"):
         compare(folders)
     result = compare(folders, allow_different=True)
-    assert [row["backend"] for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
+    assert [row.name for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
 
 
 def test_a_question_without_an_answer_is_an_error_and_not_wrong(
@@ -369,9 +369,7 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
     def answer(body: dict[str, Any]) -> Step:
         return Step(body=_model(body).body, before=lambda: interrupted.wait(20))
 
-    program = (
-        "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
-    )
+    program = "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
     with Server(answer=answer) as server:
         llm = [
             "--judge",
