@@ -35,9 +35,8 @@ def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -
         except OSError as error:
             raise unreadable(data, error) from None
         return data, f"{data} (named with --data)"
-    if named := os.environ.get("ENGRAM_EVAL_DATA"):
-        if file := _in_data_folder(Path(named), patterns):
-            return file, f"{file} (found through ENGRAM_EVAL_DATA)"
+    if (named := os.environ.get("ENGRAM_EVAL_DATA")) and (file := _in_data_folder(Path(named), patterns)):
+        return file, f"{file} (found through ENGRAM_EVAL_DATA)"
     cached = cache_folder() / "data" / remote.file
     if cached.is_file():
         return cached, f"{cached} (cached)"

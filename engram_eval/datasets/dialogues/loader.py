@@ -13,10 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Notes
+from engram_eval.datasets.dataset import Notes, in_time_order
 from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, SessionRecord, parse_date
 from engram_eval.errors import UserError
 from engram_eval.system.files import read_lines
@@ -92,7 +91,7 @@ def _refuse_repeated(sample: Sample, seen: dict[str, int], number: int, where: s
 
 def _sample(record: ConversationRecord, notes: Notes, where: str) -> Sample:
     sessions = _sessions(record, where)
-    ordered = _in_time_order(sessions)
+    ordered = in_time_order(sessions)
     speakers = tuple(dict.fromkeys(turn.speaker for session in ordered for turn in session.turns))
     session_of = {turn.id: session.id for session in ordered for turn in session.turns}
     questions = tuple(
@@ -141,15 +140,6 @@ def _refuse_repeated_ids(ids: Mapping[str, str], where: str) -> None:
         if name in paths:
             raise UserError(f"{where}: '{path}' is {name!r}, as '{paths[name]}' is; give each its own id")
         paths[name] = path
-
-
-def _in_time_order(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
-    """By date where there is one; an undated session stays behind the session before it."""
-    latest, keyed = datetime.min, []
-    for session in sessions:
-        latest = session.started_at or latest
-        keyed.append((latest, session))
-    return tuple(session for _, session in sorted(keyed, key=lambda pair: pair[0]))
 
 
 def _question(
