@@ -326,7 +326,7 @@ def test_schema_and_loader_accept_the_same(tmp_path: Path, record: Any) -> None:
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | st.integers(0, 600).map(lambda end: json.dumps(_RECORD).encode()[:end]) | _any_json.map(
     lambda value: json.dumps(value).encode()))  # fmt: skip
-def test_whatever_the_bytes_there_is_no_traceback(tmp_path: Path, content: bytes) -> None:
+def test_no_bytes_cause_a_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.jsonl"
     path.write_bytes(content)
     try:
