@@ -2,7 +2,7 @@
 
 A name is one that is built in; or an entry point that an installed package declares,
 
-    [project.entry-points."engram_eval.backends.backend"]
+    [project.entry-points."engram_eval.backends"]
     mine = "my_package.memory:MyBackend"
 
 or `package.module:Object` itself. Nothing is imported before it is named.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import json
+from dataclasses import asdict
 from typing import Any
 
 from engram_eval.backends.backend import BackendInfo
-from engram_eval.results.record import Record
+from engram_eval.results.manifest import Manifest
+from engram_eval.results.record import JudgeDecision, Record
+from engram_eval.results.stored import FORMAT, encodable
 
 
 def record(**values: Any) -> Record:
@@ -36,6 +39,7 @@ def record(**values: Any) -> Record:
         "ingest_warnings": 0,
         "cached": False,
         "retrieved": ["D1:1"],
+        "ranked": True,
         "evidence": ["D1:1"],
         "evidence_recall": 1.0,
         "evidence_all": True,
@@ -50,7 +54,16 @@ def record(**values: Any) -> Record:
         "retrieved_sessions": ["D1"],
         "evidence_sessions": ["D1"],
     }
-    return Record(**{**defaults, **values})
+    fields: dict[str, Any] = {**defaults, **values}
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    if isinstance(judge := fields["judge"], dict):
+        fields["judge"] = JudgeDecision(**{**judge, "votes": tuple(judge.get("votes", ()))})
+    return Record(format=FORMAT, **fields)
+
+
+def changed(item: Record, **values: Any) -> Record:
+    """The record with other values."""
+    return record(**{**{name: getattr(item, name) for name in Record.model_fields if name != "format"}, **values})
 
 
 def failed(**values: Any) -> Record:
@@ -69,8 +82,26 @@ def backend(**traits: Any) -> dict[str, Any]:
     return {**asdict(BackendInfo()), **traits, "settings": {}}
 
 
-def manifest(**values: Any) -> dict[str, Any]:
+def manifest(**values: Any) -> Manifest:
+    content = json.dumps(_encodable(manifest_json(**values))).encode()
+    return Manifest.read(content, "the test's manifest", "fix the test")
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return encodable(value)
+
+
+def manifest_json(**values: Any) -> dict[str, Any]:
+    """As it is on disk."""
+    if "judge" in values:
+        values["judge"] = {"model": values["judge"]["name"], **values["judge"]}
     return {
+        "format": FORMAT,
+        "engram_eval": "0.1.0",
         "settings": {},
         "seed": 0,
         "dataset": {
@@ -89,7 +120,7 @@ def manifest(**values: Any) -> dict[str, Any]:
             "oracle": backend(context_limit="none", control=True, sees_evidence=True),
         },
         "reader": {"name": "offline", "model": "offline", "window": 128_000},
-        "judge": {"name": "offline", "agreement": "agrees with a judge in 9 of 10"},
+        "judge": {"name": "offline", "model": "offline", "agreement": "agrees with a judge in 9 of 10"},
         "embedder": {"name": "static", "dimensions": 384},
         "token_encoding": "o200k_base",
         "budget": 916,
@@ -128,6 +159,7 @@ def run() -> list[Record]:
                     evidence_all=found,
                     answer_in_context=found,
                     retrieved=["D1:1"] if found else ["D9:9"] if tokens else [],
+                    ranked=backend in ("engram", "bm25"),
                     retrieved_sessions=["D1"] if found else ["D9"] if tokens else [],
                     ingest_s=2.0,
                 )
@@ -147,5 +179,5 @@ def priced_run() -> list[Record]:
                 second = item.conversation_id == "b" and label == "engram"
                 judge = {"name": "llm", "votes": [True, True, item.correct], "reason": "same", "cost_usd": 0.01}
                 cost = each - 0.2 if second else each
-                records.append(replace(item, backend=label, ingest_cost_usd=once, cost_usd=cost, judge=judge))
+                records.append(changed(item, backend=label, ingest_cost_usd=once, cost_usd=cost, judge=judge))
     return records

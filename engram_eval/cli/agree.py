@@ -15,7 +15,7 @@ from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
-    from engram_eval.judges.verdict_file import Graded, Recorded
+    from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 
 _LINE = """a line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
 recorded verdict), and if there are any conversation_id, category, system, benchmark (whose rules the judge uses: a name
@@ -43,15 +43,16 @@ def _agree(options: argparse.Namespace) -> int:
     from engram_eval.run.models import resolve_defaults
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
-    wrong = agreement.on_purpose(recorded, options.wrong)
+    wrong = agreement.matching_systems(recorded, options.wrong)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
     settings = resolve_defaults(_settings(options))
     answers = asyncio.run(_grade(recorded, settings))
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
-    found = agreement_tables.tables(answers, wrong, settings.judge)
-    print_tables(found, notes=agreement_tables.notes(found, settings.judge, sha256, wrong=bool(wrong)))
+    tables = agreement_tables.make_tables(answers, wrong, settings.judge)
+    notes = agreement_tables.make_notes(tables, settings.judge, sha256, wrong=bool(wrong))
+    print_tables(tables, notes=notes)
     errors = [answer for answer in answers if answer.error]
     if not errors:
         return DONE
@@ -69,7 +70,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return from_mapping({"judge": "offline", **given(options), "reader": "offline"}, "command line")
 
 
-async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
+async def _grade(recorded: list[RecordedVerdict], settings: Settings) -> list[GradedAnswer]:
     from tqdm import tqdm
 
     from engram_eval.judges import agreement
@@ -92,6 +93,6 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
                 f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, ${used['cost_usd']:.4f}",
                 file=sys.stderr,
             )
-        return agreement.graded(recorded, verdicts)
+        return agreement.pair_verdicts(recorded, verdicts)
     finally:
         await roles.close()

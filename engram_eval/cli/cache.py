@@ -90,7 +90,7 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
         Column("oldest, newest", lambda row: (row["kept"].oldest, row["kept"].newest), _dates),
     ]
     tables = [
-        Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in of_endpoint], ranked=lambda _: False)
+        Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in of_endpoint])
         for endpoint, of_endpoint in groupby(contents, lambda kept: kept.endpoint)
     ]
     print_tables(tables)

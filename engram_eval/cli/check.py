@@ -43,7 +43,7 @@ def _check(options: argparse.Namespace) -> int:
         before = gate.read_baseline(options.baseline)
         rules = gate.read_rules(options.rules) if options.rules else gate.default_rules(before)
         now = gate.scores(RunFolder(options.run), controls=True, latency=True)
-        findings = gate.check_rules(now, before, rules, names, seed=RunFolder(options.run).manifest()["seed"])
+        findings = gate.check_rules(now, before, rules, names, seed=RunFolder(options.run).manifest().seed)
     except UserError as error:  # a CI server and a pull request are told as well
         _write(options, junit([], title, str(error)), markdown([], [], title, str(error)))
         raise

@@ -69,25 +69,21 @@ def print_comparison(
 ) -> None:
     from engram_eval.compare.comparison import compare
     from engram_eval.metrics.failure_stage import read_label_errors
-    from engram_eval.tables.render import escaped, to_csv, to_markdown
-    from engram_eval.tables.text import visible
 
     label_errors = read_label_errors(known_errors) if known_errors else None
     result = compare(
         folders, allow_different=allow_different, all_pairs=all_pairs, against=against, label_errors=label_errors
     )
     if published:
-        from engram_eval.compare.published import paper_tables
+        from engram_eval.compare.published import published_tables
 
-        tables, notes = paper_tables({str(folder.path): folder.manifest() for folder in folders}, result.summaries)
+        tables, notes = published_tables(result.manifests, result.summaries)
         result = replace(result, tables=[*result.tables, *tables], notes=[*result.notes, *notes])
     if form == "json":
         print(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
     elif form == "csv":
-        print(to_csv(result.rows), end="")
+        print(result.to_csv(), end="")
     elif form == "markdown":
-        print(visible("\n".join(result.data)) + "\n")
-        print(to_markdown(result.tables))
-        print("\n".join(f"- {escaped(note)}" for note in result.notes))
+        print(result.to_markdown(), end="")
     else:
-        print_tables(result.tables, before=result.data, notes=result.notes)
+        print_tables(result.tables, before=result.data_lines, notes=[note.text for note in result.notes])

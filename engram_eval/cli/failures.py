@@ -32,17 +32,19 @@ def _failures(options: argparse.Namespace) -> int:
     from engram_eval.results.folder import RunFolder
 
     folder = RunFolder(options.run)
-    facts = folder.manifest()["backends"]
-    if options.backend and options.backend not in facts:
-        raise UserError(f"{options.run}: has no backend {options.backend!r}; it has {', '.join(facts)}")
+    backends = folder.manifest().backends
+    if options.backend and options.backend not in backends:
+        raise UserError(f"{options.run}: has no backend {options.backend!r}; it has {', '.join(backends)}")
     wanted = [cause for cause in FailureStage if cause.startswith(options.cause or "")]
     if not wanted:
         raise UserError(f"--cause {options.cause!r}: is none of {', '.join(FailureStage)}")
-    dataset = folder.manifest()["dataset"]
-    if options.category and options.category not in dataset["categories"]:
-        raise UserError(f"--category {options.category!r}: is none of {', '.join(dataset['categories'])}")
-    categories = [options.category] if options.category else dataset["headline"]
-    labels = [options.backend] if options.backend else [label for label, of in facts.items() if not of["control"]]
+    dataset = folder.manifest().dataset
+    if options.category and options.category not in dataset.categories:
+        raise UserError(f"--category {options.category!r}: is none of {', '.join(dataset.categories)}")
+    categories = [options.category] if options.category else dataset.headline
+    labels = (
+        [options.backend] if options.backend else [label for label, backend in backends.items() if not backend.control]
+    )
     known = read_label_errors(options.known_errors) if options.known_errors else LabelErrors()
     found = [
         (record, cause)

@@ -44,8 +44,9 @@ judge --resume results/my-memory""",
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from engram_eval.results.folder import RunFolder
-    from engram_eval.results.manifest import default_folder, provenance
+    from engram_eval.results.folder import RunFolder, default_folder
+    from engram_eval.results.manifest import Manifest
+    from engram_eval.results.provenance import provenance
     from engram_eval.run import resume as manifests
     from engram_eval.run.answer_file import read_answers
     from engram_eval.run.grading import describe, grade, make_grading
@@ -62,7 +63,7 @@ def _judge(options: argparse.Namespace) -> int:
         settings = manifests.new_settings(None, {"backends": [label], "controls": False, **_given(options)})
         grading = make_grading(settings, read_answers(options.answers), label)
         folder = RunFolder(options.out or default_folder(grading.dataset.benchmark.name))
-        folder.create({**provenance(), **describe(grading), "finished": None})
+        folder.create(Manifest.of(describe(grading), **provenance()))
     for name, text in {**grading.why, "run": str(folder.path)}.items():
         print(f"{name:9} {text}", file=sys.stderr)
     work = grade(grading, folder, debug=options.debug)
@@ -71,11 +72,10 @@ def _judge(options: argparse.Namespace) -> int:
         return INTERRUPTED
     print_comparison([folder], "table")
     print_usage(folder)
-    return _tell_errors(grading, folder, summary["backends"][grading.label]["errors"])
+    return _tell_errors(grading, folder, summary.backends[grading.label].errors)
 
 
 def _resumed(options: argparse.Namespace, folder: RunFolder) -> Grading:
-    from engram_eval.results.manifest import is_grading
     from engram_eval.run import resume as manifests
     from engram_eval.run.answer_file import read_answers
     from engram_eval.run.grading import describe, make_grading
@@ -83,16 +83,14 @@ def _resumed(options: argparse.Namespace, folder: RunFolder) -> Grading:
     if options.out:
         raise UserError("--resume goes on in the folder in which it was begun: leave --out out")
     stored = folder.manifest()
-    if not is_grading(stored):
+    if not stored.has_recorded_answers:
         raise UserError(
             f"{folder.path}: holds no graded answers but a run of memories; "
             f"finish it with 'engram-eval run --resume {folder.path}'"
         )
     settings = manifests.resumed_settings(stored, options.resume, _given(options))
-    answers = read_answers(options.answers or Path(stored["reader"]["origin"]))
-    grading = make_grading(
-        settings, answers, options.name or next(iter(stored["backends"])), spent_usd=folder.spent_usd()
-    )
+    answers = read_answers(options.answers or Path(stored.reader.origin or ""))
+    grading = make_grading(settings, answers, options.name or next(iter(stored.backends)), spent_usd=folder.spent_usd())
     manifests.refuse_other_run(stored, describe(grading), options.resume)
     return grading
 

@@ -77,8 +77,9 @@ run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-ur
 
 
 def _run(options: argparse.Namespace) -> int:
-    from engram_eval.results.folder import RunFolder
-    from engram_eval.results.manifest import default_folder, is_grading, provenance
+    from engram_eval.results.folder import RunFolder, default_folder
+    from engram_eval.results.manifest import Manifest
+    from engram_eval.results.provenance import provenance
     from engram_eval.run import resume as manifests
     from engram_eval.run.estimate import estimate
     from engram_eval.run.plan import describe, make_plan
@@ -89,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
             raise UserError("--resume goes on with a run as it was begun: leave --out and the experiment file out")
         folder = RunFolder(options.resume)
         stored = folder.manifest()
-        if is_grading(stored):
+        if stored.has_recorded_answers:
             raise UserError(
                 f"{options.resume}: holds graded answers; finish it with 'engram-eval judge --resume {options.resume}'"
             )
@@ -106,14 +107,14 @@ def _run(options: argparse.Namespace) -> int:
     if plan.roles.described() and not plan.settings.replay and not options.resume:
         print(f"cost      {_cost(plan, asyncio.run(estimate(plan)))}", file=sys.stderr)
     if not options.resume:
-        folder.create({**provenance(), **describe(plan), "finished": None})
+        folder.create(Manifest.of(describe(plan), **provenance()))
     work = execute(plan, folder, debug=options.debug, keep_memories=options.keep_memories)
     summary = run_to_completion(work, folder, plan.roles, command="run")
     if summary is None:
         return INTERRUPTED
     print_comparison([folder], "table", published=options.published)
     print_usage(folder)
-    errors = sum(facts["errors"] for facts in summary["backends"].values())
+    errors = sum(backend.errors for backend in summary.backends.values())
     if errors:
         first = next(record for record in folder.records() if record.status == "error")
         print(

@@ -35,7 +35,7 @@ def _show(options: argparse.Namespace) -> int:
     from engram_eval.results.folder import RunFolder
 
     folder = RunFolder(options.run)
-    labels = list(folder.manifest()["backends"])
+    labels = list(folder.manifest().backends)
     for name in options.backend or ():
         if name not in labels:
             raise UserError(f"{options.run}: has no backend {name!r}; it has {', '.join(labels)}")
@@ -70,19 +70,20 @@ def _print_answer(record: Record, context: str | None, evidence: list[str], know
     if record.status == "error":
         console.print(visible(f"error     {record.error}"), markup=False)
         return
-    judge = record.judge or {}
     console.print(visible(f"answer    {record.answer}"), markup=False)
-    votes = "".join("+" if vote else "-" for vote in judge.get("votes", ()))
-    said = f" ({judge.get('name')}{f' {votes}' if len(votes) > 1 else ''}): {judge.get('reason')}"
-    console.print(visible(f"verdict   {'right' if record.correct else 'wrong'}{said}"), markup=False)
+    judge = ""
+    if record.judge:
+        votes = "".join("+" if vote else "-" for vote in record.votes)
+        judge = f" ({record.judge.name}{f' {votes}' if len(votes) > 1 else ''}): {record.judge.reason}"
+    console.print(visible(f"verdict   {'right' if record.correct else 'wrong'}{judge}"), markup=False)
     if cause := failure_stage(record, known):
         console.print(visible(f"cause     {cause}"), markup=False)
     f1 = "–" if record.f1 is None else f"{record.f1:.2f}"
     console.print(visible(f"F1        {f1}; {record.context_tokens or 0:,} context tokens"), markup=False)
     states = {
         "in the context": record.evidence_found,
-        "recalled, no room": record.evidence_truncated,
-        "not recalled": [
+        "retrieved, cut by the budget": record.evidence_truncated,
+        "not retrieved": [
             t for t in record.evidence_stored if t not in (*record.evidence_found, *record.evidence_truncated)
         ],
         "not stored": [t for t in record.evidence if t not in record.evidence_stored],
@@ -100,7 +101,7 @@ def _print_answer(record: Record, context: str | None, evidence: list[str], know
 
 def _is_evidence(line: str, evidence: list[str]) -> bool:
     """Whether a line holds an evidence turn, whole or nearly so."""
-    from engram_eval.metrics.retrieval import contains_turn
+    from engram_eval.metrics.evidence import contains_turn
     from engram_eval.types import Turn
 
     return any(contains_turn(Turn("", "", turn), line) for turn in evidence)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engram_eval.tables.table import Table
 
 
-def print_tables(tables: Sequence[Table], *, before: Iterable[str] = (), notes: Iterable[str] = ()) -> None:
+def print_tables(tables: Sequence[Table[Any]], *, before: Iterable[str] = (), notes: Iterable[str] = ()) -> None:
     """On a terminal as wide as it is, but not so narrow that columns vanish; in a file or a CI log wide enough that nothing
     wraps. As one text: rich would end the process itself if the reader of our output went away."""
     from rich.console import Console
 
-    from engram_eval.tables.render import print_rich
+    from engram_eval.tables.terminal import print_rich
     from engram_eval.tables.text import visible
 
     console = Console(highlight=False, emoji=False)

@@ -1,1 +1,1 @@
-"""Finished runs on one table, and tests of their differences."""
+"""Finished runs side by side: pairing, paired tests, result tables, notes, and published figures."""

@@ -1,4 +1,4 @@
-"""Pairs: two backends on the same questions, what they differ by, how sure that is, and the word for it."""
+"""Pairs: two backends on the same questions, how much they differ, how certain that is, and the word for it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,49 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from engram_eval.metrics.stats import bootstrap_mean, detectable_difference, holm, mcnemar, newcombe, t_interval
+from engram_eval.compare.notes import NoteKind
+from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.metrics.cost import COST_USD
+from engram_eval.metrics.evidence import EVIDENCE_RECALL
+from engram_eval.metrics.latency import LATENCY_S
+from engram_eval.metrics.measure import Measure
+from engram_eval.metrics.stats import (
+    bootstrap_mean,
+    detectable_difference,
+    holm,
+    mcnemar,
+    newcombe,
+    t_interval,
+)
 from engram_eval.results.record import Record
+from engram_eval.tables.note import Note
 
-FEW = 5
-"""Of fewer conversations than this a bootstrap says little: questions are drawn instead, and it is said."""
+FEW_CONVERSATIONS = 5
+"""With fewer conversations a bootstrap over conversations says little: questions are resampled instead, and a note says so."""
 
-EQUAL = 0.03
-"""The widest interval, either side of nothing, that is still called no difference: three points."""
+EQUIVALENCE_MARGIN = 0.03
+"""The widest interval around zero that still counts as no difference: three points."""
+
+PAIRED: tuple[Measure, ...] = (EVIDENCE_RECALL, CONTEXT_TOKENS, LATENCY_S, COST_USD)
+"""The measures that are compared beside accuracy."""
 
 _ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of a record, what is paired. `correct` is None for a question that ended in an error, `evidence_recall` for one that
-    cannot be answered or has no evidence."""
+    """What is paired of a record. `correct` is None for a question that ended in an error; `values` are those of `PAIRED`."""
 
     conversation_id: str
     correct: bool | None
-    context_tokens: float | None
-    latency_s: float | None
-    cost_usd: float | None
-    evidence_recall: float | None
+    values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A mean of differences over `n` questions and its 95 % interval, None where there is too little for one.
+    """A mean of differences over `n` questions and its 95 % interval; None if there is too little data for one.
 
-    `rough`: of so few conversations that questions were drawn, as if each stood for itself.
+    `rough`: there were so few conversations that questions were resampled, as if they were independent.
     """
 
     mean: float
@@ -49,10 +62,12 @@ class Difference:
 class Pair:
     """`first` against `second`, over the questions that both answered; accuracies and their differences from -1 to 1.
 
-    `bounds`: the difference over all questions that both were asked, if every answer that ended in an error had gone
-    against the first and if it had gone for it; None without errors. `detectable`: what would have been found with a
-    power of 80 % (`stats.detectable_difference`). `p_holm`: adjusted for all pairs that were made at once. `evidence_recall`
-    (from -1 to 1), `tokens`, `latency_s`, `cost_usd`: a question's, None where it is not known. `word` is for the first.
+    - `bounds`: the difference over all questions that both were asked, if every errored answer had gone against the first,
+      and if it had gone for it; None without errors.
+    - `detectable`: the difference that would have been found with a power of 80 % (`stats.detectable_difference`).
+    - `p`: McNemar's; `p_holm`: adjusted for all pairs tested together.
+    - `measures`: the differences of a question's `PAIRED` measures, by name; None where they are unknown.
+    - `word`: the result for the first: better, worse, no difference larger than x, cannot tell.
     """
 
     first: str
@@ -64,38 +79,43 @@ class Pair:
     p: float
     p_holm: float
     detectable: float | None
-    evidence_recall: Difference | None
-    tokens: Difference | None
-    latency_s: Difference | None
-    cost_usd: Difference | None
+    measures: Mapping[str, Difference | None]
     word: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        return {**{name: value for name, value in values.items() if name != "measures"}, **values["measures"]}
 
 
 def outcomes(records: Iterable[Record], headline: Collection[str]) -> dict[str, dict[str, Outcome]]:
-    """By backend and question id, of the headline categories."""
-    found: dict[str, dict[str, Outcome]] = {}
+    """By backend and question id, over the headline categories."""
+    by_backend: dict[str, dict[str, Outcome]] = {}
     for record in records:
         if record.category in headline:
-            latency = (record.retrieval_s or 0.0) + record.answer_s if record.answer_s is not None else None
-            found.setdefault(record.backend, {})[record.question_id] = Outcome(
-                record.conversation_id, record.correct if record.status == "ok" else None,
-                record.context_tokens, latency, record.cost_usd,
-                None if record.unanswerable else record.evidence_recall,
-            )  # fmt: skip
-    return found
+            by_backend.setdefault(record.backend, {})[record.question_id] = Outcome(
+                record.conversation_id,
+                record.correct if record.scored else None,
+                {measure.name: measure.value(record) for measure in PAIRED},
+            )
+    return by_backend
 
 
-def pair(
-    wanted: Sequence[tuple[str, str]], of: Mapping[str, Mapping[str, Outcome]], *, seed: int, resamples: int = 4000
+def compare_pairs(
+    names: Sequence[tuple[str, str]],
+    outcomes_of: Mapping[str, Mapping[str, Outcome]],
+    *,
+    seed: int,
+    resamples: int = 4000,
 ) -> list[Pair]:
-    """The pairs that have a question in common which both answered."""
-    found = [made for names in wanted if (made := _pair(*names, of, seed, resamples))]
-    adjusted = holm([one.p for one in found])
-    found = [replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True)]
-    return [replace(one, word=_word(one)) for one in found]
+    """The named pairs that have a question which both answered."""
+    pairs = [
+        pair
+        for first, second in names
+        if (pair := _pair(first, second, outcomes_of[first], outcomes_of[second], seed, resamples))
+    ]
+    adjusted = holm([pair.p for pair in pairs])
+    pairs = [replace(pair, p_holm=p) for pair, p in zip(pairs, adjusted, strict=True)]
+    return [replace(pair, word=_word(pair)) for pair in pairs]
 
 
 def difference(
@@ -108,97 +128,124 @@ def difference(
 ) -> Difference:
     """The mean of paired differences, its interval by a bootstrap of whole conversations.
 
-    Never narrower than `least`, by default Student's interval over the questions: conversations that happen to agree do
-    not make a figure surer than its questions do.
+    The interval is never narrower than `least`, by default Student's interval over the questions: conversations that happen
+    to agree do not make a figure more certain than its questions do.
     """
-    few = len(set(conversations)) < FEW
+    few = len(set(conversations)) < FEW_CONVERSATIONS
     clusters: Sequence[Hashable] = range(len(values)) if few else conversations
-    drawn = bootstrap_mean(values, clusters, seed=seed, resamples=resamples)
-    ends = [interval for interval in (drawn, least or t_interval(values)) if interval]
-    hull = (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
+    bootstrapped = bootstrap_mean(values, clusters, seed=seed, resamples=resamples)
+    intervals = [ends for ends in (bootstrapped, least or t_interval(values)) if ends]
+    hull = (min(low for low, _ in intervals), max(high for _, high in intervals)) if intervals else None
     return Difference(float(sum(values) / len(values)), hull, len(values), few)
 
 
-def _pair(first: str, second: str, of: Mapping[str, Mapping[str, Outcome]], seed: int, resamples: int) -> Pair | None:
-    asked = [(one, of[second][question]) for question, one in of[first].items() if question in of[second]]
-    both = [(a, b) for a, b in asked if a.correct is not None and b.correct is not None]
-    if not both:
+def _pair(
+    first: str,
+    second: str,
+    outcomes_of_first: Mapping[str, Outcome],
+    outcomes_of_second: Mapping[str, Outcome],
+    seed: int,
+    resamples: int,
+) -> Pair | None:
+    asked = [(a, outcomes_of_second[q]) for q, a in outcomes_of_first.items() if q in outcomes_of_second]
+    answered = [(a, b) for a, b in asked if a.correct is not None and b.correct is not None]
+    if not answered:
         return None
 
     def mean(value: Callable[[Outcome], float | None], least: tuple[float, float] | None = None) -> Difference | None:
         known = [
-            (x - y, a.conversation_id) for a, b in both if (x := value(a)) is not None and (y := value(b)) is not None
+            (x - y, a.conversation_id)
+            for a, b in answered
+            if (x := value(a)) is not None and (y := value(b)) is not None
         ]
         return difference(*zip(*known, strict=True), seed=seed, resamples=resamples, least=least) if known else None
 
+    def mean_of(measure: Measure) -> Difference | None:
+        result = mean(lambda outcome: outcome.values[measure.name])
+        return _within_one(result) if measure.summary == "share" else result
+
     cells = [0, 0, 0, 0]
-    for a, b in both:
+    for a, b in answered:
         cells[2 * (not a.correct) + (not b.correct)] += 1
     accuracy = mean(lambda outcome: outcome.correct, newcombe(*cells))
     assert accuracy is not None  # there is a question that both answered
     p = mcnemar(cells[1], cells[2])
     return Pair(
-        first, second, accuracy, _bounds(asked) if len(asked) > len(both) else None, cells[1], cells[2], p, p,
-        detectable_difference(len(both), (cells[1] + cells[2]) / len(both)),
-        _of_shares(mean(lambda outcome: outcome.evidence_recall)),
-        mean(lambda outcome: outcome.context_tokens),
-        mean(lambda outcome: outcome.latency_s),
-        mean(lambda outcome: outcome.cost_usd),
+        first,
+        second,
+        accuracy,
+        bounds=_bounds(asked) if len(asked) > len(answered) else None,
+        only_first=cells[1],
+        only_second=cells[2],
+        p=p,
+        p_holm=p,
+        detectable=detectable_difference(len(answered), (cells[1] + cells[2]) / len(answered)),
+        measures={measure.name: mean_of(measure) for measure in PAIRED},
         word="",
-    )  # fmt: skip
+    )
 
 
-def _of_shares(found: Difference | None) -> Difference | None:
-    """Shares from 0 to 1 differ by no more than 1, whatever an interval of few questions says."""
-    if found is None or found.interval is None:
-        return found
-    low, high = found.interval
-    return replace(found, interval=(max(-1.0, low), min(1.0, high)))
+def _within_one(result: Difference | None) -> Difference | None:
+    """Shares from 0 to 1 differ by at most 1, whatever an interval of few questions says."""
+    if result is None or result.interval is None:
+        return result
+    low, high = result.interval
+    return replace(result, interval=(max(-1.0, low), min(1.0, high)))
 
 
 def _bounds(asked: Sequence[tuple[Outcome, Outcome]]) -> tuple[float, float]:
-    def right(outcome: Outcome, errors: bool) -> bool:
-        return errors if outcome.correct is None else outcome.correct
+    def right(outcome: Outcome, *, if_errored: bool) -> bool:
+        return if_errored if outcome.correct is None else outcome.correct
 
-    against, for_it = (sum(right(a, good) - right(b, not good) for a, b in asked) for good in (False, True))
-    return against / len(asked), for_it / len(asked)
+    against, in_favour = (
+        sum(right(a, if_errored=favour) - right(b, if_errored=not favour) for a, b in asked) for favour in (False, True)
+    )
+    return against / len(asked), in_favour / len(asked)
 
 
-def _word(one: Pair) -> str:
-    """Better or worse: both the test, adjusted, and the interval say so, and the errors could not undo it."""
-    ends = [*(one.accuracy.interval or (-1.0, 1.0)), *(one.bounds or ())]
-    if one.p_holm < _ALPHA and min(ends) > 0:
+def _word(pair: Pair) -> str:
+    """Better or worse: both the adjusted test and the interval say so, and the errors could not undo it."""
+    ends = [*(pair.accuracy.interval or (-1.0, 1.0)), *(pair.bounds or ())]
+    if pair.p_holm < _ALPHA and min(ends) > 0:
         return "better"
-    if one.p_holm < _ALPHA and max(ends) < 0:
+    if pair.p_holm < _ALPHA and max(ends) < 0:
         return "worse"
     widest = max(map(abs, ends))
-    if widest <= EQUAL:
+    if widest <= EQUIVALENCE_MARGIN:
         return f"no difference larger than {math.ceil(1000 * widest - 1e-9) / 10:.1f}"
     return "cannot tell"
 
 
-def notes(pairs: Sequence[Pair]) -> list[str]:
-    """What the table of pairs means."""
+def pair_notes(pairs: Sequence[Pair]) -> list[Note]:
+    """What the tables of pairs mean."""
     if not pairs:
         return []
-    lines = [
-        "Pairs: differences of the first to the second over the questions that both answered; won: right where "
-        "the second is wrong. Better or worse: McNemar's "
-        "exact test, adjusted over the pairs by Holm, is below 0.05 and the 95 % interval leaves out 0; no difference larger "
-        f"than x: the interval lies within ±x points, x at most {100 * EQUAL:g}. Detectable: the difference that as many "
-        "questions, as often discordant, find in 80 of 100 such runs if each stands for itself; where conversations differ, it "
-        "takes more. --pairs all tests each memory against each."
-    ]
-    if any(one.evidence_recall for one in pairs):
-        lines[0] += " Evidence recall: over the answerable questions that have evidence."
-    if any(one.accuracy.rough for one in pairs):
-        lines.append(
-            f"The pairs' intervals are rough: of fewer than {FEW} conversations, questions are drawn as if each stood for "
-            "itself, and how much conversations differ is not in them."
+    text = (
+        "Pairs: differences of the first minus the second, over the questions that both answered. Won: right where the second "
+        "is wrong. Better or worse: McNemar's exact test, adjusted over the pairs by Holm, is below 0.05, and the 95 % "
+        f"interval excludes 0. No difference larger than x: the interval lies within ±x points, x at most "
+        f"{100 * EQUIVALENCE_MARGIN:g}. "
+        "Detectable: the difference that this many questions, this often discordant, would find in 80 of 100 such runs if "
+        "questions were independent; where conversations differ, it takes more. --pairs all tests every memory against every "
+        "other."
+    )
+    if any(pair.measures[EVIDENCE_RECALL.name] for pair in pairs):
+        text += " Evidence recall: over the answerable questions that have evidence."
+    notes = [Note(NoteKind.PAIRS, text)]
+    if any(pair.accuracy.rough for pair in pairs):
+        notes.append(
+            Note(
+                NoteKind.ROUGH_INTERVALS,
+                f"The intervals of the pairs are rough: with fewer than {FEW_CONVERSATIONS} conversations, questions are "
+                "resampled as if they were independent, and differences between conversations are not in the intervals.",
+            )
         )
-    if any(one.bounds for one in pairs):
-        lines.append(
-            "Errors wrong / right: the figure if every answer that ended in an error were wrong, and if it were right (in a "
-            "pair: against the first, and for it); a word holds for both."
+    if any(pair.bounds for pair in pairs):
+        notes.append(
+            Note(
+                NoteKind.ERROR_BOUNDS,
+                "Errors wrong / right: the figure if every answer that ended in an error were wrong, and if it were right (in "
+                "a pair: against the first, and for it). The word holds for both.",
+            )
         )
-    return lines
+    return notes

@@ -1,85 +1,99 @@
-"""Who is paired with whom, by the rows of a comparison: the memories, and of the controls `degraded`."""
+"""Which backends are compared with each other: the memories, and of the controls `degraded`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from engram_eval.compare.notes import NoteKind
+from engram_eval.compare.rows import BackendRow
 from engram_eval.errors import UserError
-from engram_eval.tables.table import Row
+from engram_eval.metrics.accuracy import ACCURACY
+from engram_eval.results.manifest import Manifest
+from engram_eval.tables.note import Note
+
+RowPair = tuple[BackendRow, BackendRow]
 
 
-def every_two(rows: Sequence[Row], labels: Mapping[str, str]) -> list[tuple[Row, Row]]:
-    paired = _paired(rows, labels)
-    return [(one, other) for i, other in enumerate(paired) for one in paired[i + 1 :]]
+def every_pair(rows: Sequence[BackendRow]) -> list[RowPair]:
+    paired = _paired(rows)
+    return [(first, second) for i, second in enumerate(paired) for first in paired[i + 1 :]]
 
 
-def with_partners(
-    rows: Sequence[Row],
-    labels: Mapping[str, str],
-    data: Mapping[str, Any],
-    manifests: Mapping[str, Mapping[str, Any]],
-    against: str | None,
-) -> list[tuple[Row, Row]]:
-    """Each memory with one other: `against` if it is named; else with itself in an earlier run of the same data; else, a
-    variant, with the backend that it is a variant of, unaltered; else with the experiment's `reference`; else with the full
-    history; else with the best. What is there is taken, and the reference itself has no partner."""
+def reference_pairs(
+    rows: Sequence[BackendRow], manifests: Mapping[str, Manifest], against: str | None
+) -> list[RowPair]:
+    """Each memory with one other, the first that is in the runs of:
 
-    def find(label: str | None, among: Sequence[Row]) -> Row | None:
-        return next(
-            (row for row in among if label is not None and label in (row["backend"], labels[row["backend"]])), None
-        )
-
-    def base(row: Row) -> Row | None:
-        """What a variant is of, in the same run."""
-        of = _variants(manifests[row["run"]]).get(labels[row["backend"]])
-        return find(of, [other for other in rows if other["run"] == row["run"] and other["answered"]])
-
+    `against`; the same memory in an earlier run on the same data; for a variant, the unaltered backend; the experiment's
+    `reference`; the full history; the most accurate memory. The reference itself is not paired. Raises UserError if no row
+    is named `against`.
+    """
+    paired = _paired(rows)
     if against is not None:
-        named = find(against, rows)
+        named = _find(against, rows)
         if named is None:
-            raise UserError(f"--against {against}: none of the backends compared; they are {', '.join(labels)}")
-        return [(row, named) for row in _paired(rows, labels) if row is not named]
-    unaltered = [row for row in _memories(rows) if base(row) is None]
-    settings = next(iter(manifests.values()))["settings"]
-    reference = (
-        find(settings.get("reference"), rows)
-        or next((row for row in unaltered if row["context_limit"] == "window"), None)
-        or max(unaltered, key=lambda row: float(row["accuracy"]), default=None)
-    )
-    made = []
-    for row in (paired := _paired(rows, labels)):
-        first = next(
-            other
-            for other in paired
-            if labels[other["backend"]] == labels[row["backend"]] and data[other["run"]] == data[row["run"]]
-        )
-        partner = first if first is not row else base(row) or reference
+            raise UserError(
+                f"--against {against}: none of the compared backends; they are {', '.join(row.name for row in rows)}"
+            )
+        return [(row, named) for row in paired if row is not named]
+    reference = _reference(rows, manifests)
+    pairs = []
+    for row in paired:
+        earlier = next(other for other in paired if other.label == row.label and _same_data(other, row, manifests))
+        partner = earlier if earlier is not row else _unaltered(row, rows, manifests) or reference
         if partner is not None and row is not reference and row is not partner:
-            made.append((row, partner))
-    return made
+            pairs.append((row, partner))
+    return pairs
 
 
-def variants_note(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What is to be said of a run that has a variant together with the backend that it is of."""
-    if not any(base in of["backends"] for of in manifests.values() for base in _variants(of).values()):
+def _reference(rows: Sequence[BackendRow], manifests: Mapping[str, Manifest]) -> BackendRow | None:
+    settings = next(iter(manifests.values())).settings
+    reference = settings.get("reference")
+    named = _find(reference, rows) if isinstance(reference, str) else None
+    unaltered = [row for row in _memories(rows) if _unaltered(row, rows, manifests) is None]
+    full_history = next((row for row in unaltered if row.summary.context_limit == "window"), None)
+    most_accurate = max(unaltered, key=lambda row: row.summary.mean(ACCURACY.name) or 0.0, default=None)
+    return named or full_history or most_accurate
+
+
+def _unaltered(row: BackendRow, rows: Sequence[BackendRow], manifests: Mapping[str, Manifest]) -> BackendRow | None:
+    """The backend that a variant is a variant of, in the same run."""
+    base = variants(manifests[row.run]).get(row.label)
+    return None if base is None else _find(base, [r for r in rows if r.run == row.run and r.summary.answered])
+
+
+def _find(label: str, rows: Sequence[BackendRow]) -> BackendRow | None:
+    return next((row for row in rows if label in (row.name, row.label)), None)
+
+
+def _same_data(first: BackendRow, second: BackendRow, manifests: Mapping[str, Manifest]) -> bool:
+    return manifests[first.run].dataset.sha256 == manifests[second.run].dataset.sha256
+
+
+def _memories(rows: Sequence[BackendRow]) -> list[BackendRow]:
+    return [row for row in rows if row.is_memory and row.summary.answered]
+
+
+def _paired(rows: Sequence[BackendRow]) -> list[BackendRow]:
+    memories = _memories(rows)
+    return [row for row in rows if row in memories or row.label == "degraded"]
+
+
+def variants(manifest: Manifest) -> dict[str, str]:
+    """The backend that each variant of a run is a variant of, by label."""
+    settings = manifest.settings.get("variants")
+    if not isinstance(settings, dict):
+        return {}
+    return {label: str(values["backend"]) for label, values in settings.items() if isinstance(values, dict)}
+
+
+def variants_note(manifests: Mapping[str, Manifest]) -> list[Note]:
+    """How variants are paired, if a run has a variant together with its unaltered backend."""
+    if not any(base in manifest.backends for manifest in manifests.values() for base in variants(manifest).values()):
         return []
     return [
-        "Variants: in the pairs each stands against the backend that it is a variant of, unaltered; --against NAME sets all "
-        "against one."
+        Note(
+            NoteKind.VARIANTS,
+            "Variants: each is paired with the unaltered backend that it is a variant of; --against NAME pairs all with one.",
+        )
     ]
-
-
-def _memories(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if not row["control"] and not row["sees_evidence"] and row["answered"]]
-
-
-def _paired(rows: Sequence[Row], labels: Mapping[str, str]) -> list[Row]:
-    """Who is paired: the memories, and of the controls `degraded`."""
-    memories = _memories(rows)
-    return [row for row in rows if row in memories or labels[row["backend"]] == "degraded"]
-
-
-def _variants(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The backend that each variant of a run is of."""
-    return {label: of["backend"] for label, of in manifest["settings"].get("variants", {}).items()}

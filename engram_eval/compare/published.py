@@ -1,13 +1,13 @@
-"""Our figures beside the published ones, and in words what of our runs is not as theirs was.
+"""Published figures beside ours, and in words how our runs differ from the published ones.
 
-The published figures are in a TOML file of the benchmark (`Benchmark.published`), with all that is known of how they were
-measured. A figure of ours is compared with one of theirs only where both are an LLM judge's verdicts on a model's answers.
+The published figures are in a TOML file of the benchmark (`Benchmark.published`), with everything that is known of how they
+were measured. One of our figures is compared with one of theirs only if both are an LLM judge's verdicts on a model's answers.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,21 +15,31 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engram_eval import registry
-from engram_eval.compare.mismatches import run_names
+from engram_eval.compare.notes import NoteKind
+from engram_eval.compare.rows import run_names
 from engram_eval.errors import UserError
-from engram_eval.results.manifest import is_grading
-from engram_eval.tables.table import Column, Row, Table
+from engram_eval.metrics.accuracy import ACCURACY
+from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.metrics.latency import LATENCY_S
+from engram_eval.results.manifest import Manifest, RoleUsage
+from engram_eval.results.summary import BackendSummary, Interval, Summary
+from engram_eval.tables.note import Note
+from engram_eval.tables.numbers import interval, percent
+from engram_eval.tables.table import Column, Table
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
     from engram_eval.datasets.benchmark import Benchmark
 
-_ENDPOINT = "api.openai.com"  # where gpt-4o-mini answers
+_ENDPOINT = "api.openai.com"  # where the published models answer
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published figure. Score in %, `tokens` the lowest and highest that are told; None, or empty, for what is not known."""
+    """A published figure. Score in %, `tokens` the lowest and highest reported; None, or empty, if unknown.
+
+    `backends`: names of our backends that correspond to the system, the closest first.
+    """
 
     name: str
     backends: tuple[str, ...]
@@ -53,68 +63,65 @@ class Published:
 @cache
 def published(file: Path) -> tuple[Published, ...]:
     """All entries of a benchmark's file, in its order."""
-    out = []
+    entries = []
     for group in tomllib.loads(file.read_text(encoding="utf-8"))["measured"]:
         for system in group.pop("system"):
-            entry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in {**group, **system}.items()}
-            out.append(Published(**entry))
-    return tuple(out)
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in {**group, **system}.items()}
+            entries.append(Published(**values))
+    return tuple(entries)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ours:
-    """One of our backends that answers to a published system. `title`: its name, with its run's where there are several."""
+class _OurFigure:
+    """One of our backends that corresponds to a published system. `name` includes the run's name if there are several runs."""
 
     label: str
-    title: str
+    name: str
     run: str
-    manifest: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    """Of the backend, from the summary."""
+    manifest: Manifest
+    summary: BackendSummary
     entry: Published
 
-    @property
-    def compares(self) -> bool:
-        return not _offline(self.manifest)
-
     def rank(self) -> int:
-        """Its place among the names that answer to the system."""
-        exact = self.entry.backends
-        return exact.index(self.label) if self.label in exact else len(exact)
+        """Its place among the backends that correspond to the system."""
+        backends = self.entry.backends
+        return backends.index(self.label) if self.label in backends else len(backends)
 
 
-def paper_tables(
-    manifests: Mapping[str, Mapping[str, Any]], summaries: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[Table], list[str]]:
-    """A table a benchmark and the notes beneath them, from the runs' manifests and summaries by path."""
-    tables: list[Table] = []
-    notes: list[str] = []
+def published_tables(
+    manifests: Mapping[str, Manifest], summaries: Mapping[str, Summary]
+) -> tuple[list[Table[Any]], list[Note]]:
+    """One table per benchmark and the notes under them, from the runs' manifests and summaries by path."""
+    tables: list[Table[Any]] = []
+    texts: list[str] = []
     names = run_names(list(manifests))
-    for benchmark in dict.fromkeys(manifest["dataset"]["name"] for manifest in manifests.values()):
-        runs = {path: m for path, m in manifests.items() if m["dataset"]["name"] == benchmark}
+    for benchmark in dict.fromkeys(manifest.dataset.name for manifest in manifests.values()):
+        runs = {path: manifest for path, manifest in manifests.items() if manifest.dataset.name == benchmark}
         declared = _declared(benchmark)
         entries = published(declared.published) if declared and declared.published else ()
         if not entries:
-            made = " Its dialogues are made by this project." if declared and declared.generator else ""
-            notes.append(f"{benchmark}: there is nothing published to compare with.{made}")
+            generated = " Its dialogues are generated by this project." if declared and declared.generator else ""
+            texts.append(f"{benchmark}: there are no published figures to compare with.{generated}")
             continue
-        ours = [
-            _Ours(label, f"{label} ({names[path]})" if len(manifests) > 1 else label, path, manifest, facts, entry)
+        figures = [
+            _OurFigure(
+                label, f"{label} ({names[path]})" if len(manifests) > 1 else label, path, manifest, backend, entry
+            )
             for path, manifest in runs.items()
-            for label, facts in summaries[path]["backends"].items()
+            for label, backend in summaries[path].backends.items()
             if (entry := _entry_of(label, entries))
         ]
-        tables.append(_table(benchmark, entries, ours))
+        tables.append(_table(benchmark, entries, figures))
         for path, manifest in runs.items():
-            of_run = [one for one in ours if one.run == path]
-            run = f"{names[path]}: " if len(manifests) > 1 else ""
-            notes += [run + note for note in _notes_of_run(manifest, of_run, entries)]
-        notes += _unchecked(entries, ours)
-    return tables, notes
+            figures_of_run = [figure for figure in figures if figure.run == path]
+            prefix = f"{names[path]}: " if len(manifests) > 1 else ""
+            texts += [prefix + text for text in _texts_on_run(manifest, figures_of_run, entries)]
+        texts += _texts_on_unchecked(entries, figures)
+    return tables, [Note(NoteKind.PUBLISHED, text) for text in texts]
 
 
 def _declared(name: str) -> Benchmark | None:
-    """The benchmark of that name; None where it is not installed, as for a run made elsewhere."""
+    """The benchmark of that name; None if it is not installed, as for a run made elsewhere."""
     try:
         benchmark: Benchmark = registry.resolve("datasets", name)
     except UserError:
@@ -123,7 +130,7 @@ def _declared(name: str) -> Benchmark | None:
 
 
 def _entry_of(label: str, entries: Sequence[Published]) -> Published | None:
-    """The published system that a backend answers to: by NAME:PRESET, then by NAME alone."""
+    """The published system that a backend corresponds to: by NAME:PRESET, then by NAME alone."""
     for name in (label, label.partition(":")[0]):
         for entry in entries:
             if name in entry.backends:
@@ -131,84 +138,102 @@ def _entry_of(label: str, entries: Sequence[Published]) -> Published | None:
     return None
 
 
-def _offline(manifest: Mapping[str, Any]) -> str:
-    """Why scores do not compare with published ones at all, in words; empty where they may."""
-    reader, judge = manifest["reader"]["name"], manifest["judge"]["name"]
-    ours = [f"the {judge} judge's"] if judge.partition(":")[0] != "llm" else []
-    ours += [f"on the {reader} reader's answers"] if reader == "offline" else []
-    return " ".join(ours)
+def _offline_parts(manifest: Manifest) -> str:
+    """Why our scores do not compare with published ones at all, in words; empty if they may."""
+    reader, judge = manifest.reader.name, manifest.judge.name
+    parts = [f"the {judge} judge's"] if judge.partition(":")[0] != "llm" else []
+    parts += [f"on the {reader} reader's answers"] if reader == "offline" else []
+    return " ".join(parts)
 
 
 # --- the table --------------------------------------------------------------------------------------------------
 
 
-def _table(benchmark: str, entries: Sequence[Published], ours: Sequence[_Ours]) -> Table:
-    rows: list[Row] = []
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the table: scores in %, times in seconds."""
+
+    system: str
+    whose: str
+    score: str | None
+    interval: Interval | None
+    difference: float | None
+    within: bool | None
+    by_category: Mapping[str, float]
+    tokens: tuple[float, float] | None
+    p50_s: float | None
+    p95_s: float | None
+    questions: int | None
+
+
+def _table(benchmark: str, entries: Sequence[Published], figures: Sequence[_OurFigure]) -> Table[_Row]:
+    rows: list[_Row] = []
     for entry in entries:
-        rows.append(_row_of_theirs(entry))
-        rows += [_row_of_ours(one) for one in sorted((o for o in ours if o.entry is entry), key=_Ours.rank)]
+        rows.append(_published_row(entry))
+        corresponding = (figure for figure in figures if figure.entry is entry)
+        rows += [_our_row(figure) for figure in sorted(corresponding, key=_OurFigure.rank)]
     categories = dict.fromkeys(category for entry in entries for category in entry.by_category)
-    columns = [
-        Column("system", _key("system"), str),
-        Column("whose", _key("whose"), str),
-        Column("score", _key("score"), str),
-        Column("95 % interval", _key("interval"), str),
-        Column("difference", _key("difference"), _signed),
-        Column("published in interval", _key("within"), lambda inside: "yes" if inside else "no"),
-        *(Column(c, lambda row, c=c: row["by_category"].get(c), lambda v: f"{v:.1f}") for c in categories),  # type: ignore[misc]
-        Column("tokens", _key("tokens"), _range),
-        Column("p50 s", _key("p50_s"), _seconds),
-        Column("p95 s", _key("p95_s"), _seconds),
-        Column("questions", _key("questions"), lambda count: f"{count:,}"),
+    columns: list[Column[_Row]] = [
+        Column("system", lambda row: row.system, str),
+        Column("whose", lambda row: row.whose, str),
+        Column("score", lambda row: row.score, str),
+        Column("95 % interval", lambda row: row.interval, interval(percent)),
+        Column("difference", lambda row: row.difference, lambda points: f"{points:+.1f}".replace("-", "−")),
+        Column("published in interval", lambda row: row.within, lambda inside: "yes" if inside else "no"),
+        *(_category_column(category) for category in categories),
+        Column("tokens", lambda row: row.tokens, _range),
+        Column("p50 s", lambda row: row.p50_s, "{:.2f}".format),
+        Column("p95 s", lambda row: row.p95_s, "{:.2f}".format),
+        Column("questions", lambda row: row.questions, "{:,}".format),
     ]
     title = f"Beside published figures: {benchmark} (scores in %, differences in points, mean context tokens)"
-    return Table(title, columns, rows, lambda _row: False)
+    return Table(title, columns, rows)
 
 
-def _row_of_theirs(entry: Published) -> Row:
+def _category_column(category: str) -> Column[_Row]:
+    return Column(category, lambda row: row.by_category.get(category), "{:.1f}".format)
+
+
+def _published_row(entry: Published) -> _Row:
     spread = f" ±{entry.plus_minus:.2f}" if entry.plus_minus is not None else ""
-    return {
-        "system": entry.name,
-        "whose": f"published ({entry.source})",
-        "score": f"{entry.score:.2f}{spread}",
-        "by_category": entry.by_category,
-        "tokens": entry.tokens,
-        "p50_s": entry.p50_s,
-        "p95_s": entry.p95_s,
-        "questions": entry.questions,
-    }
+    return _Row(
+        system=entry.name,
+        whose=f"published ({entry.source})",
+        score=f"{entry.score:.2f}{spread}",
+        interval=None,
+        difference=None,
+        within=None,
+        by_category=entry.by_category,
+        tokens=entry.tokens,
+        p50_s=entry.p50_s,
+        p95_s=entry.p95_s,
+        questions=entry.questions,
+    )
 
 
-def _row_of_ours(one: _Ours) -> Row:
-    facts, entry = one.facts, one.entry
-    accuracy, (low, high) = facts["accuracy"], facts["accuracy_ci"]
-    tokens, timed = facts["context_tokens"]["mean"], one.manifest["reader"]["name"] != "offline"
-    compared = accuracy is not None and one.compares
-    return {
-        "system": one.title,
-        "whose": "ours",
-        "score": None if accuracy is None else f"{100 * accuracy:.2f}",
-        "interval": None if low is None else f"{100 * low:.1f}–{100 * high:.1f}",
-        "difference": 100 * accuracy - entry.score if compared else None,
-        "within": 100 * low <= entry.score <= 100 * high if compared else None,
-        "by_category": {
-            category: 100 * scores["accuracy"]
-            for category, scores in facts["by_category"].items()
-            if scores["accuracy"] is not None
+def _our_row(figure: _OurFigure) -> _Row:
+    summary, entry = figure.summary, figure.entry
+    accuracy, ends = summary.mean(ACCURACY.name), summary.interval(ACCURACY.name)
+    tokens = summary.spread(CONTEXT_TOKENS.name).mean
+    latency = summary.spread(LATENCY_S.name) if figure.manifest.reader.name != "offline" else None
+    compared = accuracy is not None and ends is not None and not _offline_parts(figure.manifest)
+    return _Row(
+        system=figure.name,
+        whose="ours",
+        score=None if accuracy is None else f"{100 * accuracy:.2f}",
+        interval=ends,
+        difference=100 * accuracy - entry.score if compared and accuracy is not None else None,
+        within=100 * ends[0] <= entry.score <= 100 * ends[1] if compared and ends is not None else None,
+        by_category={
+            category: 100 * share
+            for category, scores in summary.by_category.items()
+            if (share := scores.mean(ACCURACY.name)) is not None
         },
-        "tokens": None if tokens is None else (tokens, tokens),
-        "p50_s": facts["latency_s"]["p50"] if timed else None,
-        "p95_s": facts["latency_s"]["p95"] if timed else None,
-        "questions": facts["answered"],
-    }
-
-
-def _key(name: str) -> Callable[[Row], Any]:
-    return lambda row: row.get(name)
-
-
-def _signed(points: float) -> str:
-    return f"{points:+.1f}".replace("-", "−")
+        tokens=None if tokens is None else (tokens, tokens),
+        p50_s=latency.p50 if latency else None,
+        p95_s=latency.p95 if latency else None,
+        questions=summary.answered,
+    )
 
 
 def _range(ends: tuple[float, float]) -> str:
@@ -216,98 +241,100 @@ def _range(ends: tuple[float, float]) -> str:
     return low if low == high else f"{low}–{high}"
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.2f}"
-
-
 # --- the notes --------------------------------------------------------------------------------------------------
 
 
-def _notes_of_run(manifest: Mapping[str, Any], ours: Sequence[_Ours], entries: Sequence[Published]) -> list[str]:
-    if not ours:
+def _texts_on_run(manifest: Manifest, figures: Sequence[_OurFigure], entries: Sequence[Published]) -> list[str]:
+    if not figures:
         known = ", ".join(dict.fromkeys(name for entry in entries for name in entry.backends))
-        return [f"None of these backends answers to a published system; these would: {known}."]
-    notes = []
-    if offline := _offline(manifest):
-        notes.append(
-            f"These scores and the published ones do not compare at all: ours are {_verdicts(offline)}, theirs an LLM judge's "
-            "on a model's answers. No difference is shown."
+        return [f"None of these backends corresponds to a published system; these would: {known}."]
+    texts = []
+    if offline := _offline_parts(manifest):
+        ours = offline if "judge" in offline else f"verdicts {offline}"
+        texts.append(
+            f"These scores and the published ones do not compare at all: ours are {ours}, theirs an LLM judge's on a "
+            "model's answers. No difference is shown."
         )
-    notes += _unlike_published(ours)
-    for one in ours:
-        if unlike := _unlike_backend(one):
-            notes.append(f"{one.label} is not {one.entry.name} as published: {'; '.join(unlike)}.")
-    notes.append(
-        f"Not known here of the published runs: prompts, embedder and judge votes. Ours: {', '.join(_own(manifest))}. The "
-        "prompt alone can move a score by ten points (full history, gpt-4.1-mini: 81.95 to 92.62)."
+    texts += _texts_on_run_differences(figures)
+    for figure in figures:
+        if differences := _backend_differences(figure):
+            texts.append(f"{figure.label} is not {figure.entry.name} as published: {'; '.join(differences)}.")
+    texts.append(
+        f"Unknown here of the published runs: prompts, embedder and judge votes. Ours: {', '.join(_our_choices(manifest))}. "
+        "The prompt alone can move a score by ten points (full history, gpt-4.1-mini: 81.95 to 92.62)."
     )
-    return [*notes, *_on_latency(manifest)]
+    return [*texts, *_texts_on_latency(manifest)]
 
 
-def _verdicts(offline: str) -> str:
-    return offline if "judge" in offline else f"verdicts {offline}"
-
-
-def _own(manifest: Mapping[str, Any]) -> list[str]:
-    """What ours were of those things that are not known of the published."""
-    embedder, recorded = manifest["embedder"]["name"], is_grading(manifest)
+def _our_choices(manifest: Manifest) -> list[str]:
+    """What we chose where the published choice is unknown."""
+    embedder = manifest.embedder.name
     return [
-        *([f"this project's {'judge ' if recorded else ''}prompts"] if manifest["prompts"] else []),
-        f"embedder {embedder}" if embedder else "an embedder that is not known",
-        plural(manifest["judge"].get("votes", 1), "judge vote"),
+        *([f"this project's {'judge ' if manifest.has_recorded_answers else ''}prompts"] if manifest.prompts else []),
+        f"embedder {embedder}" if embedder else "an unknown embedder",
+        plural(manifest.judge.votes, "judge vote"),
     ]
 
 
-def _unlike_published(ours: Iterable[_Ours]) -> list[str]:
-    """One note for all backends whose run differs in the same way."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for one in ours:
-        groups.setdefault(tuple(_unlike_run(one)), []).append(one.label)
-    return [f"{', '.join(titles)}, not as published: {'; '.join(found)}." for found, titles in groups.items() if found]
+def _texts_on_run_differences(figures: Iterable[_OurFigure]) -> list[str]:
+    """One text for all backends whose run differs in the same way."""
+    labels_of: dict[tuple[str, ...], list[str]] = {}
+    for figure in figures:
+        labels_of.setdefault(tuple(_run_differences(figure)), []).append(figure.label)
+    return [
+        f"{', '.join(labels)}, not as published: {'; '.join(differences)}."
+        for differences, labels in labels_of.items()
+        if differences
+    ]
 
 
-def _unlike_run(one: _Ours) -> list[str]:
-    """What of the run is not as it was for the published figure."""
-    entry, manifest = one.entry, one.manifest
-    reader, judge, dataset = manifest["reader"], manifest["judge"], manifest["dataset"]
-    found = []
-    if is_grading(manifest):
-        found.append(f"the answers were made elsewhere, by a model not known here{_of(entry.answer_model)}")
-    elif reader["model"] != entry.answer_model:
-        found.append(f"answer model {reader['model']}{_of(entry.answer_model)}")
-    if judge["name"] != entry.judge:
-        found.append(f"judge {judge['name']}{_of(entry.judge)}")
-    if judge["name"].partition(":")[0] == "llm" and judge.get("model") != entry.judge_model:
-        found.append(f"judge model {judge.get('model', 'unknown')}{_of(entry.judge_model)}")
-    if dataset["conversations"] != entry.conversations:
-        found.append(f"{plural(dataset['conversations'], 'conversation')}{_of(entry.conversations)}")
-    if one.facts["answered"] != entry.questions:
-        found.append(f"{plural(one.facts['answered'], 'question')} scored{_of(entry.questions)}")
-    if entry.categories and set(dataset["headline"]) != set(entry.categories):
-        found.append(f"scored over {', '.join(dataset['headline'])}{_of(', '.join(entry.categories))}")
-    return found
+def _run_differences(figure: _OurFigure) -> list[str]:
+    """How the run differs from the published one."""
+    entry, manifest = figure.entry, figure.manifest
+    reader, judge, dataset = manifest.reader, manifest.judge, manifest.dataset
+    differences = []
+    if manifest.has_recorded_answers:
+        differences.append(f"the answers were made elsewhere, by an unknown model{_published(entry.answer_model)}")
+    elif reader.model != entry.answer_model:
+        differences.append(f"answer model {reader.model}{_published(entry.answer_model)}")
+    if judge.name != entry.judge:
+        differences.append(f"judge {judge.name}{_published(entry.judge)}")
+    if judge.name.partition(":")[0] == "llm" and judge.model != entry.judge_model:
+        differences.append(f"judge model {judge.model}{_published(entry.judge_model)}")
+    if dataset.conversations != entry.conversations:
+        differences.append(f"{plural(dataset.conversations, 'conversation')}{_published(entry.conversations)}")
+    if figure.summary.answered != entry.questions:
+        differences.append(f"{plural(figure.summary.answered, 'question')} scored{_published(entry.questions)}")
+    if entry.categories and set(dataset.headline) != set(entry.categories):
+        differences.append(f"scored over {', '.join(dataset.headline)}{_published(', '.join(entry.categories))}")
+    return differences
 
 
-def _unlike_backend(one: _Ours) -> list[str]:
-    """What of the memory is not as it was for the published figure."""
-    entry, facts = one.entry, one.manifest["backends"][one.label]
-    if is_grading(one.manifest):
-        return ["its settings and its budget are not known here"]
-    found = [
-        f"{name} {_plain(facts['settings'].get(name, 'unknown'))}{_of(_plain(value), unchecked=name in entry.unchecked)}"
+def _backend_differences(figure: _OurFigure) -> list[str]:
+    """How the memory differs from the published one."""
+    entry, backend, budget = figure.entry, figure.manifest.backends[figure.label], figure.manifest.budget
+    if figure.manifest.has_recorded_answers:
+        return ["its settings and its budget are unknown here"]
+    differences = [
+        f"{name} {_plain(backend.settings.get(name, 'unknown'))}"
+        f"{_published(_plain(value), unchecked=name in entry.unchecked)}"
         for name, value in entry.settings.items()
-        if facts["settings"].get(name) != value
+        if backend.settings.get(name) != value
     ]
-    budget = one.manifest["budget"]
-    if facts["context_limit"] == "budget" and entry.tokens and not entry.tokens[0] <= budget <= entry.tokens[1]:
-        found.append(f"a budget of {budget:,} tokens (published: {_range(entry.tokens)} used)")
-    return found
+    if (
+        backend.context_limit == "budget"
+        and budget
+        and entry.tokens
+        and not entry.tokens[0] <= budget <= entry.tokens[1]
+    ):
+        differences.append(f"a budget of {budget:,} tokens (published: {_range(entry.tokens)} used)")
+    return differences
 
 
-def _of(published: object, *, unchecked: bool = False) -> str:
-    if published is None:
-        return " (published: not known here)"
-    text = f"{published:,}" if isinstance(published, int) else published
+def _published(value: object, *, unchecked: bool = False) -> str:
+    if value is None:
+        return " (published: unknown here)"
+    text = f"{value:,}" if isinstance(value, int) else value
     return f" (published: {text}{', unchecked' if unchecked else ''})"
 
 
@@ -315,29 +342,31 @@ def _plain(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def _on_latency(manifest: Mapping[str, Any]) -> list[str]:
-    if manifest["reader"]["name"] == "offline":
-        return ["Latency: no model answered, so there is none to set beside the published."]
-    if is_grading(manifest):
-        return ["Latency is as the file of answers tells it, not measured here."]
-    notes = []
-    endpoint = manifest.get("models", {}).get("reader", {}).get("endpoint")
-    if endpoint and urlsplit(endpoint).hostname != _ENDPOINT:
-        notes.append(f"Latency does not compare: the answers came from {endpoint}, the published from OpenAI's model.")
-    used = manifest.get("usage", {}).get("reader", {})
-    if used.get("cached"):
-        notes.append(
-            f"Latency: {used['cached']:,.0f} of {plural(round(used['calls']), 'answer')} came from the cache "
-            "and count with the time that they took when they were first asked for."
+def _texts_on_latency(manifest: Manifest) -> list[str]:
+    if manifest.reader.name == "offline":
+        return ["Latency: no model answered, so there is none to compare with the published."]
+    if manifest.has_recorded_answers:
+        return ["Latency is taken from the file of answers, not measured here."]
+    texts = []
+    model = manifest.models.get("reader")
+    if model and urlsplit(model.endpoint).hostname != _ENDPOINT:
+        texts.append(
+            f"Latency does not compare: the answers came from {model.endpoint}, the published ones from OpenAI's model."
         )
-    return notes
+    usage = manifest.usage.get("reader", RoleUsage())
+    if usage.cached:
+        texts.append(
+            f"Latency: {usage.cached:,.0f} of {plural(round(usage.calls), 'answer')} came from the cache and count with the "
+            "time that they took when they were first requested."
+        )
+    return texts
 
 
-def _unchecked(entries: Sequence[Published], ours: Sequence[_Ours]) -> list[str]:
-    answered = [one.entry for one in ours]
+def _texts_on_unchecked(entries: Sequence[Published], figures: Sequence[_OurFigure]) -> list[str]:
+    corresponding = [figure.entry for figure in figures]
     return [
-        f"{entry.name}'s published {' and '.join(f'{name} = {entry.settings[name]}' for name in entry.unchecked)} could not "
-        "be checked against the paper's text (total is its K)."
+        f"{entry.name}'s published {' and '.join(f'{name} = {entry.settings[name]}' for name in entry.unchecked)} could not be "
+        "checked against the paper's text (total is its K)."
         for entry in entries
-        if entry.unchecked and entry in answered
+        if entry.unchecked and entry in corresponding
     ]

@@ -1,13 +1,13 @@
-"""The regression gate: a run's scores, held question by question against those of a baseline, by rules with a margin.
+"""The regression gate: a run's scores against a baseline's, question by question, by rules with a margin.
 
     [[rule]]
-    metric = "evidence_recall"  # see METRICS
-    backend = "engram"          # as the baseline names it; "*", the default: each of the baseline
+    metric = "evidence_recall"  # one of METRICS
+    backend = "engram"          # as the baseline names it; "*", the default: every backend of the baseline
     category = "multi-hop"      # default: the headline categories
-    margin = 0.01               # how much worse is let pass, in the metric's own unit, or "5%" of the baseline's mean
+    margin = 0.01               # how much worse still passes, in the metric's own unit, or "5%" of the baseline's mean
 
-A rule fails where the difference and the whole of its 95 % interval are worse than the margin. What cannot be compared
-(an empty or unfinished run, other errors, another experiment) is a UserError, and never holds.
+A rule fails if the difference and its whole 95 % interval are worse than the margin. What cannot be compared (an empty or
+unfinished run, new errors, another experiment) raises UserError and never passes.
 """
 
 from engram_eval.gate.baseline import baseline_json, read_baseline, write

@@ -1,96 +1,114 @@
-"""A baseline: scores as a JSON file to be committed, and read in a diff."""
+"""A baseline: scores as a JSON file that is committed and read in a diff."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, JsonValue, model_validator
 
 from engram_eval import __version__
-from engram_eval.compare.mismatches import parts
+from engram_eval.compare.experiment import PARTS
 from engram_eval.errors import UserError
-from engram_eval.gate.scores import DIGITS, HEADLINE, Line, Scores
+from engram_eval.gate.scores import METRICS, Line, Scores
+from engram_eval.metrics.accuracy import ACCURACY
+from engram_eval.metrics.measures import MEASURES
+from engram_eval.results.stored import FORMAT, Stored, check_format
 from engram_eval.tables.text import plural
 
+_FIX = "write it again with 'engram-eval baseline RUN -o FILE'"
+_MEASURES = {measure.name: measure for measure in MEASURES}
+_SHARES = {metric.measure.name for metric in METRICS.values() if metric.is_share}
 
-def baseline_json(of: Scores) -> bytes:
-    """The same bytes for the same scores, a line a question and backend: made to be read in a diff."""
 
-    def block(values: Mapping[str, Any]) -> str:
-        return "{\n" + ",\n".join(f"{_dump(key)}: {_dump(value)}" for key, value in values.items()) + "\n}"
+class BaselineBackend(Stored):
+    """A backend's settings, and its lines by question id."""
 
+    settings: dict[str, JsonValue]
+    lines: dict[str, Line | None]
+
+
+class Baseline(Stored):
+    """The file. `experiment` is keyed by `compare.experiment.PARTS`, `columns` are names of measures."""
+
+    format: Annotated[int, AfterValidator(check_format)]
+    engram_eval: str
+    experiment: dict[str, JsonValue]
+    questions: dict[str, tuple[str, str]]
+    columns: tuple[str, ...]
+    backends: dict[str, BaselineBackend]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if ACCURACY.name not in self.columns or set(PARTS) != self.experiment.keys() or not self.experiment["headline"]:
+            raise ValueError("does not say what was measured")
+        if not self.questions or not self.backends:
+            raise ValueError("holds no scores")
+        for label, backend in self.backends.items():
+            if backend.lines.keys() != self.questions.keys():
+                questions = plural(len(self.questions), "question")
+                raise ValueError(f"{label} has {len(backend.lines):,} of {questions}")
+            if not any(backend.lines.values()):
+                raise ValueError(f"{label} has no answered question")
+            for question, line in backend.lines.items():
+                if line is not None and not self._is_sound(line):
+                    raise ValueError(f"the scores of {label} at {question} are {json.dumps(line)[:60]}")
+        return self
+
+    def _is_sound(self, line: Line) -> bool:
+        return len(line) == len(self.columns) and all(
+            value is None or 0 <= value <= (1 if column in _SHARES else float("1e300"))
+            for column, value in zip(self.columns, line, strict=True)
+        )
+
+
+def read_baseline(path: Path) -> Scores:
+    """Raises UserError for any file that is not a baseline of this version."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
+    baseline = Baseline.read(content, str(path), _FIX)
+    return Scores(
+        where=str(path),
+        version=baseline.engram_eval,
+        experiment=baseline.experiment,
+        columns=baseline.columns,
+        questions=baseline.questions,
+        settings={label: backend.settings for label, backend in baseline.backends.items()},
+        lines={label: backend.lines for label, backend in baseline.backends.items()},
+    )
+
+
+def baseline_json(scores: Scores) -> bytes:
+    """A baseline file: the same bytes for the same scores, one line per question and backend, so that a diff can be read."""
     backends = ",\n".join(
-        f'{_dump(label)}: {{"settings": {_dump(of.settings[label])}, "lines": {block(lines)}}}'
-        for label, lines in of.lines.items()
+        f'{_dump(label)}: {{"settings": {_dump(scores.settings[label])}, "lines": {_block(lines)}}}'
+        for label, lines in scores.lines.items()
     )
     sections = [
+        f'"format": {FORMAT}',
         f'"engram_eval": {_dump(__version__)}',
-        f'"experiment": {block(of.experiment)}',
-        f'"questions": {block(of.questions)}',
-        f'"columns": {_dump(of.columns)}',
+        f'"experiment": {_block(scores.experiment)}',
+        f'"questions": {_block(scores.questions)}',
+        f'"columns": {_dump(scores.columns)}',
         f'"backends": {{\n{backends}\n}}',
     ]
     return ("{\n" + ",\n".join(sections) + "\n}\n").encode("utf-8", "backslashreplace")
+
+
+def _block(values: Mapping[str, Any]) -> str:
+    return "{\n" + ",\n".join(f"{_dump(key)}: {_dump(value)}" for key, value in values.items()) + "\n}"
 
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read_baseline(path: Path) -> Scores:
-    """Raises UserError for what is not a baseline of this version."""
-    anew = "write it anew with 'engram-eval baseline RUN -o FILE'"
-    try:
-        found = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {anew}") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: is not JSON; {anew}") from None
-    try:
-        columns = tuple(str(name) for name in found["columns"])
-        read = Scores(
-            str(path), str(found["engram_eval"]), dict(found["experiment"]), columns,
-            {question: (str(where), str(what)) for question, (where, what) in found["questions"].items()},
-            {label: dict(of["settings"]) for label, of in found["backends"].items()},
-            {
-                label: {question: _read_line(line, columns) for question, line in of["lines"].items()}
-                for label, of in found["backends"].items()
-            },
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: is not a baseline of this version ({error}); {anew}") from None
-    if "correct" not in columns or set(parts()) != read.experiment.keys() or not read.experiment[HEADLINE]:
-        raise UserError(f"{path}: is not a baseline of this version (it does not say what was measured); {anew}")
-    for label, lines in read.lines.items():
-        if lines.keys() != read.questions.keys():
-            raise UserError(f"{path}: {label} has {len(lines):,} of {plural(len(read.questions), 'question')}; {anew}")
-        if not any(lines.values()):
-            raise UserError(f"{path}: {label} has no answered question; {anew}")
-    if not read.questions or not read.lines:
-        raise UserError(f"{path}: holds no scores; {anew}")
-    return read
-
-
-def _read_line(line: Any, columns: Sequence[str]) -> Line | None:
-    if line is None:
-        return None
-    good = len(line) == len(columns) and all(
-        value is None
-        or (
-            isinstance(value, int | float)
-            and 0 <= value < math.inf
-            and (value <= 1 or column in DIGITS)  # what is no length, time or money is a share
-        )
-        for column, value in zip(columns, line, strict=True)
-    )
-    if not good:
-        raise ValueError(f"a line of scores is {_dump(line):.60}")
-    return tuple(line)
-
-
 def write(path: Path, content: bytes) -> None:
+    """Raises UserError if the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

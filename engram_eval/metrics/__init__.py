@@ -1,1 +1,1 @@
-"""From records to figures."""
+"""From records to figures: one small file per measure, the statistics, and the summary of a run."""

@@ -1,18 +1,20 @@
-"""Sums of money of which a part may be unknown."""
+"""Cost of a question, and sums of money of which a part may be unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+from engram_eval.metrics.measure import Measure
+from engram_eval.tables.numbers import dollars
+
+COST_USD = Measure("cost_usd", "$", lambda record: record.cost_usd, dollars, "low", summary=None, decimals=8)
+"""Retrieval and answer, as if nothing had been cached."""
 
 
-def sum_or_none(dollars: Iterable[float | None]) -> float | None:
-    """The sum, None if one of them is not known."""
+def sum_or_none(amounts: Iterable[float | None]) -> float | None:
+    """The sum in US dollars; None if one of them is unknown."""
     total = 0.0
-    for amount in dollars:
+    for amount in amounts:
         if amount is None:
             return None
         total += amount

@@ -13,6 +13,8 @@ import string
 from collections import Counter
 
 from engram_eval.language.porter import porter_stem
+from engram_eval.metrics.measure import Measure
+from engram_eval.tables.numbers import percent
 from engram_eval.types import Question
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -34,3 +36,8 @@ def answerable_f1(question: Question, answer: str) -> float | None:
 def _tokens(text: str) -> list[str]:
     plain = text.lower().translate(_PUNCTUATION)
     return [porter_stem(word) for word in _ARTICLES.sub(" ", plain).split()]
+
+
+F1 = Measure(
+    "f1", "F1", lambda record: record.f1 if record.status == "ok" else None, percent, "high", "mean", "answers"
+)

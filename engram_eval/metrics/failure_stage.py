@@ -1,9 +1,9 @@
-"""Why an answer is wrong, from its record alone: the stage at which what it takes was lost.
+"""Why an answer is wrong, from its record alone: the stage at which the evidence was lost.
 
-    said, not stored -> stored, not recalled -> recalled, cut by the budget -> recalled, not used by the reader
+    not stored -> stored, not retrieved -> retrieved, cut by the budget -> retrieved, not used by the reader
 
-Where several evidence turns are missing, the first stage that lost one counts: mending a later one would not help. An
-answer that the judge may have wronged is set aside first.
+If several evidence turns are missing, the first stage that lost one counts: fixing a later stage would not help. An
+answer that the judge may have graded wrongly is set aside first.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 from engram_eval.errors import UserError
 from engram_eval.results.record import Record
 
-_WHOLE_ANSWER = 0.8  # official F1 of an answer that has nearly all of the gold's words and few others
+_NEARLY_GOLD = 0.8  # F1 of an answer that has nearly all of the gold's words and few others
 
 
 class FailureStage(StrEnum):
     """In the order in which tables show them."""
 
     NOT_STORED = "not stored"
-    NOT_RECALLED = "stored, not recalled"
-    CUT = "recalled, cut by the budget"
-    NOT_USED = "recalled, not used by the reader"
-    NOT_ABSTAINED = "answered what cannot be answered"
-    IN_DOUBT = "judge or key in doubt"
+    NOT_RETRIEVED = "stored, not retrieved"
+    CUT = "retrieved, cut by the budget"
+    NOT_USED = "retrieved, not used by the reader"
+    NOT_ABSTAINED = "answered an unanswerable question"
+    IN_DOUBT = "judge or answer key in doubt"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelErrors:
-    """Known errors of an answer key: the reason by question id. `path` is where they come from."""
+    """Known errors of an answer key: reasons by question id. `path` is the file they come from."""
 
     path: Path | None = None
     reasons: Mapping[str, str] | None = None
@@ -43,45 +43,45 @@ class LabelErrors:
 
 
 def failure_stage(record: Record, label_errors: LabelErrors | None = None) -> FailureStage | None:
-    """None for an answer that is right or errored.
+    """The stage that lost a wrong answer; None for an answer that is right or errored.
 
-    In doubt is a verdict that its votes did not agree on, one against an answer that has nearly all of the gold's words
-    (LoCoMo's F1 of 0.8), and any on a question whose key is known to be wrong.
+    A verdict is in doubt if its votes differ, if it rejects an answer with nearly all of the gold's words (an F1 of 0.8), or
+    if the question's answer key is known to be wrong.
     """
     if record.status != "ok" or record.correct is not False:
         return None
-    votes = (record.judge or {}).get("votes", ())
-    known = label_errors.of(record.question_id) if label_errors else None
-    if known or len(set(votes)) > 1 or (not record.unanswerable and (record.f1 or 0.0) >= _WHOLE_ANSWER):
+    label_error = label_errors.of(record.question_id) if label_errors else None
+    nearly_gold = record.answerable and (record.f1 or 0.0) >= _NEARLY_GOLD
+    if label_error or len(set(record.votes)) > 1 or nearly_gold:
         return FailureStage.IN_DOUBT
     if record.unanswerable:
         return FailureStage.NOT_ABSTAINED
-    if not record.evidence:  # nothing is labelled: go by the gold's words
-        return FailureStage.NOT_USED if record.answer_in_context else FailureStage.NOT_RECALLED
+    if not record.evidence:  # no evidence labels: use the gold's words instead
+        return FailureStage.NOT_USED if record.answer_in_context else FailureStage.NOT_RETRIEVED
     missing = [turn_id for turn_id in record.evidence if turn_id not in record.evidence_found]
     if not missing:
         return FailureStage.NOT_USED
     if any(turn_id not in record.evidence_stored for turn_id in missing):
         return FailureStage.NOT_STORED
     if any(turn_id not in record.evidence_truncated for turn_id in missing):
-        return FailureStage.NOT_RECALLED
+        return FailureStage.NOT_RETRIEVED
     return FailureStage.CUT
 
 
 def read_label_errors(path: Path) -> LabelErrors:
     """Reads a JSON list of objects with `question_id` and a reason (`reason`, `reasoning`, `error_type` or `type`).
 
-    An error that touches only the citation (`WRONG_CITATION`) does not touch the score, and is left aside. Raises
-    UserError for a file that is none.
+    Entries of type `WRONG_CITATION` are skipped: they do not change the score. Raises UserError for any other file.
     """
+    fix = "give it a JSON list of objects with question_id and reason"
     try:
         entries = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a file of known key errors") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a file of label errors") from None
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: not JSON; give it a list of objects with question_id and reason") from None
+        raise UserError(f"{path}: not JSON; {fix}") from None
     if not isinstance(entries, list):
-        raise UserError(f"{path}: not a list; give it a list of objects with question_id and reason")
+        raise UserError(f"{path}: not a list; {fix}")
     reasons = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("question_id"), str):

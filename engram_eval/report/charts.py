@@ -8,36 +8,44 @@ from typing import Any
 
 import numpy as np
 
+from engram_eval.compare.rows import BackendRow
+from engram_eval.metrics.accuracy import ACCURACY
+from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.report.data import Backend
-from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, colour, finite, plain, svg, ticks
+from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, colour, plain, svg, ticks
 from engram_eval.report.scatter import scatter
 from engram_eval.report.text import short
-from engram_eval.tables.table import Row
 from engram_eval.tables.text import visible
 
 
 def charts(
-    rows: Sequence[Row], backends: Sequence[Backend], categories: Sequence[str], causes: Sequence[str]
+    rows: Sequence[BackendRow], backends: Sequence[Backend], categories: Sequence[str], causes: Sequence[str]
 ) -> list[Chart]:
     """`rows` of the comparison's tables, `backends` in the same order, `categories` and `causes` in that of the page."""
-    names = _names([row["backend"] for row in rows])
+    names = _names([row.name for row in rows])
     drawn = [
         scatter(
             rows, names, "Accuracy against context tokens", "context tokens, mean (log)",
-            lambda row: row["context_tokens"]["mean"], plain,
+            lambda row: row.summary.spread(CONTEXT_TOKENS.name).mean, plain,
         ),
         scatter(
             rows, names, "Accuracy against latency", "latency of a question, median, in ms (log)",
-            lambda row: None if row["latency_s"]["p50"] is None else 1000 * row["latency_s"]["p50"], plain,
+            _latency_ms, plain,
         ),
         _by_category(rows, names, categories),
-        _spread("Latency of a question", "recall + answer, in ms (log)", names, [
+        _spread("Latency of a question", "retrieval + answer, in ms (log)", names, [
             [1000 * value for value in backend.latencies] for backend in backends
         ]),
         _spread("Context of a question", "tokens (log)", names, [backend.tokens for backend in backends]),
         _causes(backends, names, causes),
     ]  # fmt: skip
     return [chart for chart in drawn if chart]
+
+
+def _latency_ms(row: BackendRow) -> float | None:
+    median = row.summary.spread(LATENCY_S.name).p50
+    return None if median is None else 1000 * median
 
 
 def _names(labels: Iterable[str], length: int = 26) -> list[str]:
@@ -52,20 +60,21 @@ def _names(labels: Iterable[str], length: int = 26) -> list[str]:
 # --- by category --------------------------------------------------------------------------------------------------
 
 
-def _by_category(rows: Sequence[Row], names: Sequence[str], categories: Sequence[str]) -> Chart | None:
+def _by_category(rows: Sequence[BackendRow], names: Sequence[str], categories: Sequence[str]) -> Chart | None:
     values, numbers = [], [["category", "backend", "questions", "accuracy, %", "95 % interval"]]
     shown = _names(categories)
     for category, heading in zip(categories, shown, strict=True):
         for n, (row, name) in enumerate(zip(rows, names, strict=True)):
-            facts = row["by_category"].get(category)
-            if facts is None or not finite(facts["accuracy"], *facts["accuracy_ci"]):
+            scores = row.summary.by_category.get(category)
+            accuracy, ends = (scores.mean(ACCURACY.name), scores.interval(ACCURACY.name)) if scores else (None, None)
+            if scores is None or accuracy is None or ends is None:
                 continue
-            share, (low, high) = 100 * facts["accuracy"], (100 * end for end in facts["accuracy_ci"])
+            share, (low, high) = 100 * accuracy, (100 * end for end in ends)
             values.append(
                 {"category": heading, "name": name, "x": share, "low": low, "high": high,
-                 "colour": f"var(--c{n % COLOURS})", "opacity": 0.45 if row["control"] or row["sees_evidence"] else 1}
+                 "colour": f"var(--c{n % COLOURS})", "opacity": 1 if row.is_memory else 0.45}
             )  # fmt: skip
-            numbers.append([heading, name, f"{facts['answered']:,}", f"{share:.1f}", f"{low:.1f}–{high:.1f}"])
+            numbers.append([heading, name, f"{scores.answered:,}", f"{share:.1f}", f"{low:.1f}–{high:.1f}"])
     if not values:
         return None
     present = [heading for heading in shown if any(value["category"] == heading for value in values)]

@@ -64,21 +64,19 @@ def page_data(
     context: ContextOf | None = None,
 ) -> PageData:
     """Backends in the order of the comparison's rows, questions in that of the records."""
-    names = [name for summary in comparison.summaries.values() for name in summary["backends"]]
     backends = [
-        Backend(row["backend"], row["run"], name, row["control"], row["sees_evidence"])
-        for row, name in zip(comparison.rows, names, strict=True)
+        Backend(row.name, row.run, row.label, row.summary.control, row.summary.sees_evidence) for row in comparison.rows
     ]
     by_name = {(backend.run, backend.name): backend for backend in backends}
     table, details, categories, reasons = Pool(), Pool(), Pool(), Pool()
     contexts = ContextLines(context)
     questions: dict[tuple[int, ...], int] = {}
     for summary in comparison.summaries.values():
-        for category in summary["dataset"]["categories"]:
+        for category in summary.dataset.categories:
             categories.add(category)
     for folder in folders:
         run = str(folder.path)
-        headline = comparison.summaries[run]["dataset"]["headline"]
+        headline = comparison.summaries[run].dataset.headline
         why = causes(folder) if causes else {}
         for record in folder.records():
             backend = by_name.get((run, record.backend))
@@ -162,15 +160,14 @@ def _cell(record: Record, texts: Pool, cause: str | None, reasons: Pool) -> dict
 
 
 def _details(record: Record, texts: Pool) -> dict[str, Any]:
-    judge = record.judge or {}
-    said = record.error if record.status == "error" else judge.get("reason")
-    votes = judge.get("votes")
+    reason = record.judge.reason if record.judge else None
+    explanation = record.error if record.status == "error" else reason
     return {
-        "said": texts.add(str(said)) if said else -1,
-        "votes": [int(bool(vote)) for vote in votes] if isinstance(votes, list) and len(votes) > 1 else [],
+        "explanation": texts.add(explanation) if explanation else -1,
+        "votes": [int(vote) for vote in record.votes] if len(record.votes) > 1 else [],
         "f1": _rounded(record.f1, 3),
         "tokens": record.context_tokens,
-        "recall": _rounded(record.retrieval_s, 6),
+        "retrieval": _rounded(record.retrieval_s, 6),
         "answered": _rounded(record.answer_s, 6),
         "evidence": [texts.add(turn_id) for turn_id in record.evidence],
         "states": [_state(record, turn_id) for turn_id in record.evidence],
@@ -192,8 +189,8 @@ def _state(record: Record, turn_id: str) -> int:
 def _count(record: Record, backend: Backend, cause: str | None) -> None:
     if record.status == "error":
         return
-    if record.retrieval_s is not None and record.answer_s is not None:
-        backend.latencies.append(record.retrieval_s + record.answer_s)
+    if record.latency_s is not None:
+        backend.latencies.append(record.latency_s)
     if record.context_tokens is not None:
         backend.tokens.append(record.context_tokens)
     backend.wrong += record.correct is False

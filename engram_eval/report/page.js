@@ -4,7 +4,7 @@
   const PAGE = 50;
   const OUTCOMES = { r: ["✓", "right"], w: ["✗", "wrong"], e: ["!", "error"], n: ["?", "not judged"], "-": ["–", "not asked"] };
   const STATES = [
-    ["✗", "not stored by the memory"], ["✗", "not in the context"], ["✗", "recalled, but no room for it"],
+    ["✗", "not stored by the memory"], ["✗", "not in the context"], ["✗", "retrieved, but cut by the budget"],
     ["✓", "in the context"], ["?", "not known"],
   ];
   const PAIRS = [
@@ -203,12 +203,12 @@
     const is = outcome(backend, question), label = data.backends[backend], columns = more.answers[backend];
     const value = (name) => columns[name][question];
     const answer = text(data.answers[backend].answer[question]), cause = data.answers[backend].cause[question];
-    const said = value("said") < 0 ? null : more.texts[value("said")];
+    const explanation = value("explanation") < 0 ? null : more.texts[value("explanation")];
     const made = el("article", { class: `side ${is}`, "aria-label": `${brief(label)}: ${OUTCOMES[is][1]}` },
       el("h4", null, bdi(brief(label)), el("span", { class: `o ${is}` }, `${OUTCOMES[is][0]} ${OUTCOMES[is][1]}`)));
     made.append(answer === null ? el("p", { class: "hint" }, "no answer") : answer === "" ? el("p", { class: "hint" }, "(an empty answer)") : passage(answer, `Answer of ${brief(label)}`));
-    if (said !== null) {
-      const why = passage(said, is === "e" ? "Error" : "The judge's reason");
+    if (explanation !== null) {
+      const why = passage(explanation, is === "e" ? "Error" : "The judge's reason");
       why.prepend(is === "e" ? "error: " : "judge: ");
       why.classList.add("why");
       made.append(why);
@@ -224,7 +224,7 @@
     const seconds = (s) => (s < 1 ? `${Number((1000 * s).toPrecision(3))} ms` : `${Number(s.toPrecision(3))} s`);
     if (value("f1") !== null) add("F1", value("f1").toFixed(2));
     if (value("tokens") !== null) add("context tokens", grouped(value("tokens")));
-    if (value("recall") !== null) add("recall", seconds(value("recall")));
+    if (value("retrieval") !== null) add("retrieval", seconds(value("retrieval")));
     if (value("answered") !== null) add("answer", seconds(value("answered")));
     if (value("votes").length) add("votes", value("votes").map((vote) => (vote ? "✓" : "✗")).join(" "));
     return list;
@@ -241,7 +241,7 @@
     }
     if (retrieved.length) {
       const list = el("ul", { class: "ids" });
-      const inner = el("details", { class: "part" }, el("summary", null, `recalled turns, best first (${grouped(retrieved.length)})`), list);
+      const inner = el("details", { class: "part" }, el("summary", null, `retrieved turns, best first (${grouped(retrieved.length)})`), list);
       inner.addEventListener("toggle", () => {
         if (list.childElementCount) return;
         const wanted = new Set(ids);

@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from engram_eval import __version__
 from engram_eval.compare.comparison import Comparison
-from engram_eval.compare.mismatches import run_names
+from engram_eval.compare.notes import EXPLANATORY
+from engram_eval.compare.rows import run_names
 from engram_eval.errors import UserError
 from engram_eval.report.context_lines import ContextOf
 from engram_eval.report.data import CausesOf, page_data
 from engram_eval.report.text import short
 from engram_eval.results.folder import RunFolder
+from engram_eval.results.manifest import JudgeInfo, ReaderInfo
+from engram_eval.tables.note import Note
 from engram_eval.tables.text import visible
 
 if TYPE_CHECKING:
@@ -81,14 +84,14 @@ def render(
     script, style = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.js", "style.css"))
     drawn = [
         *charts(comparison.rows, data.backends, _categories(comparison), data.causes),
-        *_sweep_charts(folders, comparison, [backend.name for backend in data.backends]),
+        *_sweep_charts(comparison),
     ]
     environment.filters["short"] = lambda text, length: short(visible(text), length)
-    environment.globals["minor"] = environment.tests["minor"] = _minor
+    environment.globals["explanatory"] = environment.tests["explanatory"] = _explanatory
     return environment.get_template("template.html.j2").render(
-        title=" · ".join(dict.fromkeys(summary["dataset"]["name"] for summary in comparison.summaries.values())),
+        title=" · ".join(dict.fromkeys(summary.dataset.name for summary in comparison.summaries.values())),
         version=__version__,
-        data_lines=comparison.data,
+        data_lines=comparison.data_lines,
         notes=comparison.notes,
         badges=_badges(comparison),
         tables=[
@@ -111,43 +114,41 @@ def render(
     )
 
 
-def _sweep_charts(folders: Sequence[RunFolder], comparison: Comparison, labels: Sequence[str]) -> list[Chart]:
+def _sweep_charts(comparison: Comparison) -> list[Chart]:
     from engram_eval.report.sweep import sweep_chart, sweeps
 
-    manifests = {str(folder.path): folder.manifest() for folder in folders}
-    described = [manifests[row["run"]]["backends"][label] for row, label in zip(comparison.rows, labels, strict=True)]
-    names = run_names(list(manifests))
-    found = sweeps(comparison.rows, described)
-    drawn = (sweep_chart(sweep, names[sweep.run] if len(names) > 1 else None) for sweep in found)
+    names = run_names(list(comparison.manifests))
+    drawn = (sweep_chart(sweep, names[sweep.run] if len(names) > 1 else None) for sweep in sweeps(comparison.rows))
     return [chart for chart in drawn if chart]
 
 
 def _categories(comparison: Comparison) -> list[str]:
     """The headline's first, as in the table."""
-    datasets = [summary["dataset"] for summary in comparison.summaries.values()]
-    return list(dict.fromkeys(c for key in ("headline", "categories") for of in datasets for c in of[key]))
+    datasets = [summary.dataset for summary in comparison.summaries.values()]
+    headline = [category for dataset in datasets for category in dataset.headline]
+    return list(dict.fromkeys([*headline, *(category for dataset in datasets for category in dataset.categories)]))
 
 
-def _minor(note: str) -> bool:
-    """Is it of how a figure is made, and may it stand folded up? What is not known here stays in sight."""
-    return note.startswith(("Memories are bound by", "Answer times are", "Pairs:", "Sessions:", "Variants:"))
+def _explanatory(note: Note) -> bool:
+    """Whether the page may fold the note away."""
+    return note.kind in EXPLANATORY
 
 
 def _badges(comparison: Comparison) -> list[tuple[str, str]]:
     """What nobody may miss, in a few words: a class and a label. The notes say it whole."""
     summaries = comparison.summaries.values()
     badges = []
-    if any(note.startswith("These runs do not compare") for note in comparison.notes):
+    if comparison.mismatches:
         badges.append(("bad", "these runs do not compare"))
-    offline = [summary["judge"]["name"] == "offline" for summary in summaries]
+    offline = [summary.judge.name == "offline" for summary in summaries]
     if any(offline):
         some = "" if all(offline) else "some "
         badges.append(("warn", f"{some}scores by the offline judge: not LLM-judge scores"))
-    judges = sorted({str(summary["judge"]["name"]) for summary in summaries} - {"offline"})
+    judges = sorted({summary.judge.name for summary in summaries} - {"offline"})
     badges += [("plain", f"judge: {name}") for name in judges]
-    if errors := sum(row["errors"] for row in comparison.rows):
+    if errors := sum(row.summary.errors for row in comparison.rows):
         badges.append(("warn", f"{errors:,} {'answer' if errors == 1 else 'answers'} ended in an error"))
-    if not all(summary["complete"] for summary in summaries):
+    if not all(summary.complete for summary in summaries):
         badges.append(("warn", "not finished: the questions so far"))
     return badges
 
@@ -158,38 +159,34 @@ def _runs(folders: Sequence[RunFolder]) -> list[dict[str, Any]]:
     runs = []
     for folder in folders:
         manifest = folder.manifest()
-        dataset = manifest["dataset"]
+        dataset = manifest.dataset
         facts = {
-            "dataset": f"{dataset['name']}, {dataset['questions']:,} questions",
-            "data": dataset["origin"],
-            "data sha256": dataset["sha256"],
-            "reader": _who(manifest["reader"]),
-            "judge": _who(manifest["judge"]),
-            "embedder": _who(manifest["embedder"]),
-            "budget": None if manifest["budget"] is None else f"{manifest['budget']:,} tokens",
-            "tokens": manifest["token_encoding"],
-            "seed": manifest["seed"],
-            "commit": manifest.get("git_commit"),
-            "engram_eval": manifest.get("engram_eval"),
-            "started": manifest.get("started"),
-            "finished": manifest.get("finished"),
+            "dataset": f"{dataset.name}, {dataset.questions:,} questions",
+            "data": dataset.origin,
+            "data sha256": dataset.sha256,
+            "reader": _name_and_model(manifest.reader),
+            "judge": _name_and_model(manifest.judge),
+            "embedder": manifest.embedder.name,
+            "budget": None if manifest.budget is None else f"{manifest.budget:,} tokens",
+            "tokens": manifest.token_encoding,
+            "seed": manifest.seed,
+            "commit": manifest.git_commit,
+            "engram_eval": manifest.engram_eval,
+            "started": manifest.started,
+            "finished": manifest.finished,
         }
         runs.append(
             {
                 "name": names[str(folder.path)],
                 "facts": {name: str(value) for name, value in facts.items() if value is not None},
-                "manifest": json.dumps(manifest, indent=2, ensure_ascii=False),
+                "manifest": json.dumps(manifest.to_json(), indent=2, ensure_ascii=False),
             }
         )
     return runs
 
 
-def _who(part: Any) -> str | None:
-    """A name, and its model where it is another."""
-    if not isinstance(part, dict):
-        return part if part is None else str(part)
-    name, model = part.get("name"), part.get("model")
-    return str(name) if model in (None, name) else f"{name}, {model}"
+def _name_and_model(part: ReaderInfo | JudgeInfo) -> str:
+    return part.name if part.model == part.name else f"{part.name}, {part.model}"
 
 
 def _policy(script: str, style: str) -> str:

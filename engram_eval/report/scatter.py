@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engram_eval.compare.rows import BackendRow
+from engram_eval.metrics.accuracy import ACCURACY
 from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, finite, svg, ticks
-from engram_eval.tables.table import Row
 
 _LETTER = 6.7  # the width of one, about, in pixels
 
@@ -25,22 +26,24 @@ class _Point:
 
 
 def scatter(
-    rows: Sequence[Row],
+    rows: Sequence[BackendRow],
     names: Sequence[str],
     title: str,
     axis: str,
-    takes: Callable[[Row], float | None],
+    takes: Callable[[BackendRow], float | None],
     show: Callable[[float], str],
 ) -> Chart | None:
     points: list[_Point] = []
     floors: list[_Point] = []
     numbers = [["backend", axis.removesuffix(" (log)"), "accuracy, %", "95 % interval"]]
     for n, (row, name) in enumerate(zip(rows, names, strict=True)):
-        x, y, (low, high) = takes(row), row["accuracy"], row["accuracy_ci"]
-        if not finite(x, y, low, high):
+        x, accuracy, ends = takes(row), row.summary.mean(ACCURACY.name), row.summary.interval(ACCURACY.name)
+        if accuracy is None or ends is None or not finite(x):
             continue
-        control = row["control"] or row["sees_evidence"]
-        point = _Point(name, f"var(--c{n % COLOURS})", control, x or 0.0, 100 * y, 100 * low, 100 * high)
+        low, high = ends
+        point = _Point(
+            name, f"var(--c{n % COLOURS})", not row.is_memory, x or 0.0, 100 * accuracy, 100 * low, 100 * high
+        )
         (points if point.x > 0 else floors).append(point)
         numbers.append([name, show(point.x), f"{point.y:.1f}", f"{point.low:.1f}–{point.high:.1f}"])
     if len(numbers) == 1:

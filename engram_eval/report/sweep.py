@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engram_eval.compare.rows import BackendRow
+from engram_eval.metrics.accuracy import ACCURACY
+from engram_eval.metrics.evidence import EVIDENCE_RECALL
 from engram_eval.report.drawing import NARROW, WIDE, Chart, colour, finite, svg
 from engram_eval.report.text import short
-from engram_eval.tables.table import Row
 from engram_eval.tables.text import visible
 
 _FEWEST = 3  # values that make a sweep
@@ -25,7 +27,7 @@ class Sweep:
     setting: str
     fixed: Mapping[str, Any]
     values: tuple[float, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BackendRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +39,25 @@ class _Measure:
 
 
 _MEASURES = (
-    _Measure("evidence recall", "evidence_recall", 1, lambda value: f"{value:.3f}"),
-    _Measure("accuracy, %", "accuracy", 100, lambda value: f"{value:.1f}"),
+    _Measure("evidence recall", EVIDENCE_RECALL.name, 1, lambda value: f"{value:.3f}"),
+    _Measure("accuracy, %", ACCURACY.name, 100, lambda value: f"{value:.1f}"),
 )
 
 
-def sweeps(rows: Sequence[Row], described: Sequence[Mapping[str, Any]]) -> list[Sweep]:
-    """What was swept: at least three values of a number, all other settings alike.
+def sweeps(rows: Sequence[BackendRow]) -> list[Sweep]:
+    """The settings that vary alone: at least three values of a number, all other settings alike.
 
-    `described`: for each row what the manifest says of its backend ("backend", "settings"). Of rows that are alike in all
-    settings the first counts.
+    Of rows that are alike in all settings, the first counts.
     """
-    groups: dict[tuple[str, str, str, str], dict[float, Row]] = {}
-    for row, facts in zip(rows, described, strict=True):
-        settings, backend = facts.get("settings"), facts.get("backend")
-        if not isinstance(settings, dict) or not isinstance(backend, str):
+    groups: dict[tuple[str, str, str, str], dict[float, BackendRow]] = {}
+    for row in rows:
+        settings, backend = row.entry.settings, row.entry.backend
+        if backend is None:
             continue
         for setting, value in settings.items():
             if isinstance(value, int | float) and not isinstance(value, bool) and finite(value):
                 rest = {name: other for name, other in settings.items() if name != setting}
-                key = row["run"], backend, setting, json.dumps(rest, sort_keys=True)
+                key = row.run, backend, setting, json.dumps(rest, sort_keys=True)
                 groups.setdefault(key, {}).setdefault(float(value), row)
     found = []
     large = {key: dict(sorted(group.items())) for key, group in groups.items() if len(group) >= _FEWEST}
@@ -87,7 +88,7 @@ def sweep_chart(sweep: Sweep, run: str | None) -> Chart | None:
     )
     numbers = [[name, "backend", *(cell for m, _ in panels for cell in (m.name, "95 % interval"))]]
     for n, (value, row) in enumerate(zip(sweep.values, sweep.rows, strict=True)):
-        line = [f"{value:g}", short(visible(row["backend"]), 40)]
+        line = [f"{value:g}", short(visible(row.name), 40)]
         for measure, points in panels:
             at = next((point for point in points if point["n"] == n), None)
             shown = [measure.show(at[end]) for end in ("y", "low", "high")] if at else []
@@ -105,9 +106,9 @@ def sweep_chart(sweep: Sweep, run: str | None) -> Chart | None:
 def _points(sweep: Sweep, measure: _Measure) -> list[dict[str, Any]]:
     points = []
     for n, (value, row) in enumerate(zip(sweep.values, sweep.rows, strict=True)):
-        y, (low, high) = row[measure.key], row[f"{measure.key}_ci"]
-        if finite(y, low, high):
-            ends = {"y": y, "low": low, "high": high}
+        y, interval = row.summary.mean(measure.key), row.summary.interval(measure.key)
+        if y is not None and interval is not None:
+            ends = {"y": y, "low": interval[0], "high": interval[1]}
             points.append({"n": n, "x": value, **{end: measure.scale * share for end, share in ends.items()}})
     return points
 

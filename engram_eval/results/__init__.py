@@ -1,1 +1,1 @@
-"""A run on disk."""
+"""What is on disk and nothing else: records, manifests and summaries, typed, and the folder of a run."""

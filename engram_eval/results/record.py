@@ -1,111 +1,130 @@
-"""A record: all that happened for one question with one backend."""
+"""A record: everything that happened for one question with one backend, and what it means."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator
+
+from engram_eval.results.stored import FORMAT, Stored, Text, check_format
 from engram_eval.types import Question
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """All that happened for one question with one backend. Times in seconds; None where it did not come to that.
+class JudgeDecision(Stored):
+    """A judge's verdict as it is kept. `cost_usd`: US dollars, None if the price is unknown."""
 
-    `retrieved`: ids of the turns that stand in the context, best first. `evidence_recall` and `evidence_all`: the share
-    of the evidence turns in the context, and whether all are; None without evidence. `ingest_s`: what ingesting the
-    question's whole conversation took, the same on all its records; so `ingest_cost_usd`, and `ingest_warnings` (things
-    that the memory could not do then, and made up for). `cost_usd`: of recall and answer, cached or not. `truncated`:
-    the memory left something out for want of room; `cut`: it sent more than its budget, and the end was cut off.
-    `evidence_found`, `evidence_truncated`, `evidence_stored`: the evidence turns that stand in the context, that were
-    ranked next (as many again) and had no room, that the memory holds at all. `context`, `evidence_text`: the keys of
-    the context and of the evidence turns' words (parted by U+001E) in `contexts.sqlite`. `retrieved_sessions`: the distinct
-    sessions of `retrieved`, each where its best turn ranks; `evidence_sessions`: the question's, by its labels. Both are
-    None in records of before they were kept, the first also where there is no ranking to be known of.
+    name: Text
+    votes: tuple[bool, ...] = ()
+    reason: Text = ""
+    cost_usd: float | None = 0.0
+
+
+class Record(Stored):
+    """One line of `records.jsonl`. Times are in seconds, money in US dollars; None means unknown or not reached.
+
+    - `cost_usd`: retrieval and answer, as if nothing had been cached. `judge.cost_usd` is separate.
+    - `ingest_s`, `ingest_cost_usd`, `ingest_warnings` (a count): of the question's whole conversation, so all records of one
+      conversation and backend repeat them.
+    - `retrieved`: ids of the turns in the context, best first. `ranked`: whether that order is a ranking by the memory, so
+      that rank-based measures apply.
+    - `evidence`: ids of the turns that hold the answer. `evidence_found` are in the context; `evidence_truncated` were ranked
+      but cut by the budget (within twice the budget's turns); `evidence_stored` are held by the memory at all.
+    - `evidence_recall`, `evidence_all`: the share of the evidence in the context, and whether all of it is there; None without
+      evidence.
+    - `retrieved_sessions`: distinct sessions of `retrieved`, each at the rank of its best turn; None without a ranking.
+    - `context`, `evidence_text`: keys of these texts in `contexts.sqlite` (evidence turns are separated by U+001E).
+    - `truncated`: the memory left something out to fit. `cut`: it sent more than its budget and the harness cut the end.
     """
 
-    backend: str
-    conversation_id: str
-    question_id: str
-    category: str
+    format: Annotated[int, AfterValidator(check_format)]
+    backend: Text
+    conversation_id: Text
+    question_id: Text
+    category: Text
     unanswerable: bool
-    question: str
-    gold: str
-    answer: str | None
-    status: Literal["ok", "error"]
-    error: str | None
-    correct: bool | None
-    judge: dict[str, Any] | None
-    f1: float | None
-    context_tokens: int | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cost_usd: float | None
-    retrieval_s: float | None
-    answer_s: float | None
-    judge_s: float | None
-    ingest_s: float | None
-    ingest_cost_usd: float | None
-    ingest_warnings: int | None
-    cached: bool
-    retrieved: list[str]
-    evidence: list[str]
-    evidence_recall: float | None
-    evidence_all: bool | None
-    evidence_found: list[str]
-    evidence_truncated: list[str]
-    evidence_stored: list[str]
-    answer_in_context: bool | None
-    context: str | None
-    evidence_text: str | None
-    truncated: bool
-    cut: bool
-    retrieved_sessions: list[str] | None = None
-    evidence_sessions: list[str] | None = None
+    question: Text
+    gold: Text
+    answer: Text | None = None
+    status: Literal["ok", "error"] = "ok"
+    error: Text | None = None
+    correct: bool | None = None
+    judge: JudgeDecision | None = None
+    f1: float | None = None
+    context_tokens: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    retrieval_s: float | None = None
+    answer_s: float | None = None
+    judge_s: float | None = None
+    ingest_s: float | None = None
+    ingest_cost_usd: float | None = None
+    ingest_warnings: int | None = None
+    cached: bool = False
+    retrieved: tuple[Text, ...] = ()
+    ranked: bool = False
+    evidence: tuple[Text, ...] = ()
+    evidence_recall: float | None = None
+    evidence_all: bool | None = None
+    evidence_found: tuple[Text, ...] = ()
+    evidence_truncated: tuple[Text, ...] = ()
+    evidence_stored: tuple[Text, ...] = ()
+    retrieved_sessions: tuple[Text, ...] | None = None
+    evidence_sessions: tuple[Text, ...] | None = None
+    answer_in_context: bool | None = None
+    context: str | None = None
+    evidence_text: str | None = None
+    truncated: bool = False
+    cut: bool = False
+
+    @classmethod
+    def of(cls, backend: str, question: Question, **values: Any) -> Record:
+        """A record of `backend`'s answer to `question`; `values` are the other fields."""
+        return cls(
+            format=FORMAT,
+            backend=backend,
+            conversation_id=question.conversation_id,
+            question_id=question.id,
+            category=question.category,
+            unanswerable=question.unanswerable,
+            question=question.text,
+            gold=question.gold,
+            evidence=question.evidence,
+            evidence_sessions=question.evidence_sessions,
+            **values,
+        )
+
+    @classmethod
+    def failed(cls, backend: str, question: Question, step: str, error: BaseException, **values: Any) -> Record:
+        """A record of a question that ended in an error at `step` (ingest, retrieve, answer or judge)."""
+        text = f"{step}: {type(error).__name__}: {error}"
+        return cls.of(backend, question, status="error", error=text, **values)
 
     @property
     def key(self) -> tuple[str, str]:
         return self.backend, self.question_id
 
+    @property
+    def answerable(self) -> bool:
+        """Whether the conversation holds an answer. Evidence of other questions labels what misleads, not what answers."""
+        return not self.unanswerable
 
-def record_of(
-    label: str, question: Question, *, error: BaseException | None = None, step: str = "", **values: Any
-) -> Record:
-    """A record of `values`, with None for what is not among them; `error` makes it one of a failed `step`."""
-    nothing: dict[str, Any] = dict.fromkeys(
-        (
-            "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
-            "retrieval_s", "answer_s", "judge_s", "ingest_s", "ingest_cost_usd", "ingest_warnings", "evidence_recall",
-            "evidence_all", "answer_in_context", "context", "evidence_text",
-        )
-    )  # fmt: skip
-    fixed = {
-        "backend": label,
-        "conversation_id": question.conversation_id,
-        "question_id": question.id,
-        "category": question.category,
-        "unanswerable": question.unanswerable,
-        "question": question.text,
-        "gold": question.gold,
-        "status": "error" if error else "ok",
-        "error": f"{step}: {type(error).__name__}: {error}" if error else None,
-        "evidence": list(question.evidence),
-        "evidence_sessions": list(question.evidence_sessions),
-    }
-    lists: dict[str, Any] = {
-        name: [] for name in ("retrieved", "evidence_found", "evidence_truncated", "evidence_stored")
-    }
-    return Record(**{"cached": False, "truncated": False, "cut": False, **lists, **nothing, **fixed, **values})
+    @property
+    def scored(self) -> bool:
+        """Whether a judge graded the answer. An errored question is neither right nor wrong."""
+        return self.status == "ok" and self.correct is not None
 
+    @property
+    def latency_s(self) -> float | None:
+        """Retrieval plus answer, which the ENGRAM paper calls total; None unless both are known."""
+        if self.retrieval_s is None or self.answer_s is None:
+            return None
+        return self.retrieval_s + self.answer_s
 
-def _types(hint: Any) -> tuple[type, ...]:
-    """The types that a field's annotation admits; a whole number passes for a float."""
-    if get_origin(hint) is UnionType:
-        return tuple(kind for part in get_args(hint) for kind in _types(part))
-    plain = get_origin(hint) or hint
-    return (str,) if plain is Literal else (int, float) if plain is float else (plain,)
+    @property
+    def votes(self) -> tuple[bool, ...]:
+        return self.judge.votes if self.judge else ()
 
-
-_FIELDS = {name: _types(hint) for name, hint in get_type_hints(Record).items()}
-_REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
+    @property
+    def judge_cost_usd(self) -> float | None:
+        return self.judge.cost_usd if self.judge else None

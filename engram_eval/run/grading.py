@@ -13,19 +13,28 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from engram_eval.backends.backend import BackendInfo
 from engram_eval.datasets.dataset import Dataset
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
-from engram_eval.metrics.retrieval import answer_in_context, evidence_found
+from engram_eval.metrics.answer_in_context import answer_in_context
+from engram_eval.metrics.evidence import evidence_found
 from engram_eval.results.folder import RecordWriter, RunFolder
-from engram_eval.results.manifest import READER
-from engram_eval.results.record import Record, record_of
+from engram_eval.results.manifest import (
+    RECORDED,
+    BackendEntry,
+    DatasetInfo,
+    EmbedderInfo,
+    Experiment,
+    JudgeInfo,
+    ModelInfo,
+    ReaderInfo,
+)
+from engram_eval.results.record import JudgeDecision, Record
 from engram_eval.run.answer_file import Answers, Recorded
 from engram_eval.run.models import ModelClients, resolve_defaults
 from engram_eval.run.plan import categories_asked, open_dataset
@@ -109,42 +118,42 @@ def _coverage(answers: Answers, questions: int, missing: tuple[str, ...]) -> str
     return "; ".join(parts)
 
 
-def describe(grading: Grading) -> dict[str, Any]:
-    """The manifest's part that says what is graded, as `plan.describe`; what is not known of the answers is None."""
-    asked = categories_asked(grading.dataset, grading.settings)
-    return {
-        "settings": grading.settings.to_json(),
-        "dataset": {
-            "name": grading.dataset.benchmark.name,
-            "sha256": grading.dataset.sha256,
-            "origin": grading.dataset.origin,
-            "categories": list(asked),
-            "headline": [name for name in grading.dataset.benchmark.headline if name in asked] or list(asked),
-            "tables": sorted(grading.dataset.benchmark.tables),
-            "questions": len(grading.chosen),
-            "conversations": grading.conversations,
-        },
-        "backends": {grading.label: {**asdict(BackendInfo()), "context_limit": "unknown", "settings": {}}},
-        "reader": {
-            "name": READER,
-            "model": "unknown",
-            "window": 0,
-            "sha256": grading.answers.sha256,
-            "origin": str(grading.answers.path.absolute()),
-        },
-        "judge": {
-            "name": grading.judge.name,
-            "model": getattr(grading.judge, "model", grading.judge.name),
-            "votes": grading.settings.judge_votes,
-            "agreement": grading.judge.agreement,
-        },
-        "models": grading.roles.described(),
-        "embedder": {"name": None, "dimensions": None},
-        "seed": grading.settings.seed,
-        "token_encoding": grading.tokens.encoding,
-        "budget": None,
-        "prompts": {p.name: p.sha256 for p in getattr(grading.judge, "prompts", ())},
-    }
+def describe(grading: Grading) -> Experiment:
+    """The experiment of the run, as `plan.describe`; what is unknown of the answers is None."""
+    categories = categories_asked(grading.dataset, grading.settings)
+    headline = tuple(category for category in grading.dataset.benchmark.headline if category in categories)
+    return Experiment(
+        settings=grading.settings.to_json(),
+        dataset=DatasetInfo(
+            name=grading.dataset.benchmark.name,
+            sha256=grading.dataset.sha256,
+            origin=grading.dataset.origin,
+            categories=categories,
+            headline=headline or categories,
+            questions=len(grading.chosen),
+            conversations=grading.conversations,
+            tables=tuple(sorted(grading.dataset.benchmark.tables)),
+        ),
+        backends={grading.label: BackendEntry(context_limit="unknown")},
+        reader=ReaderInfo(
+            name=RECORDED,
+            model="unknown",
+            sha256=grading.answers.sha256,
+            origin=str(grading.answers.path.absolute()),
+        ),
+        judge=JudgeInfo(
+            name=grading.judge.name,
+            model=getattr(grading.judge, "model", grading.judge.name),
+            votes=grading.settings.judge_votes,
+            agreement=grading.judge.agreement,
+        ),
+        models={role: ModelInfo(**model) for role, model in grading.roles.described().items()},
+        embedder=EmbedderInfo(name=None, dimensions=None),
+        seed=grading.settings.seed,
+        token_encoding=grading.tokens.encoding,
+        budget=None,
+        prompts={prompt.name: prompt.sha256 for prompt in getattr(grading.judge, "prompts", ())},
+    )
 
 
 async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> None:
@@ -186,7 +195,7 @@ async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> 
 
 
 def _unanswered(grading: Grading, question: Question) -> Record:
-    return replace(record_of(grading.label, question), status="error", error=f"no answer in {grading.answers.path}")
+    return Record.of(grading.label, question, status="error", error=f"no answer in {grading.answers.path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +220,18 @@ class _Work:
                 raise
             if self.debug:
                 traceback.print_exception(error)
-            self.write(record_of(grading.label, question, error=error, step="judge", **known))
+            self.write(Record.failed(grading.label, question, "judge", error, **known))
             return
         judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
-        said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
+        decision = JudgeDecision(
+            name=grading.judge.name, votes=verdict.votes, reason=verdict.reason, cost_usd=verdict.cost_usd
+        )
         self.write(
-            record_of(
+            Record.of(
                 grading.label,
                 question,
                 correct=verdict.correct,
-                judge={"name": grading.judge.name, **said},
+                judge=decision,
                 f1=grading.dataset.benchmark.f1(question, answer),
                 judge_s=judge_s,
                 **known,
@@ -236,8 +247,8 @@ class _Work:
             "context_tokens": self.grading.tokens.count(answer.context),
             "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
             "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
-            "evidence_found": found,
-            "evidence_stored": list(question.evidence),  # nothing is known of what the memory holds
+            "evidence_found": tuple(found),
+            "evidence_stored": question.evidence,  # nothing is known of what the memory holds
             "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, answer.context),
             "context": self.writer.contexts.put(answer.context),
         }

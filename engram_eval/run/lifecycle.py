@@ -11,12 +11,13 @@ from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
     from engram_eval.results.folder import RunFolder
+    from engram_eval.results.summary import Summary
     from engram_eval.run.models import ModelClients
 
 
 def run_to_completion(
     work: Coroutine[Any, Any, None], folder: RunFolder, roles: ModelClients, *, command: str
-) -> dict[str, Any] | None:
+) -> Summary | None:
     """Does the work of a run or a grading, and leaves the folder as it is to be left, however that ended.
 
     Returns the summary; None after Ctrl-C, with `command`, by which it is finished, told.
@@ -46,15 +47,15 @@ def run_to_completion(
     return write_end(folder, roles, finished=True)
 
 
-def write_end(folder: RunFolder, roles: ModelClients, *, finished: bool) -> dict[str, Any]:
+def write_end(folder: RunFolder, roles: ModelClients, *, finished: bool) -> Summary:
     """Writes usage, cache keys and the summary, which is returned."""
     from engram_eval.metrics.summary import summarise
-    from engram_eval.results.manifest import added_usage, now
+    from engram_eval.results.manifest import RoleUsage
+    from engram_eval.results.provenance import now
 
-    stored = folder.manifest()
-    usage = added_usage(stored.get("usage", {}), roles.usage())
+    usage = {role: RoleUsage(**figures) for role, figures in roles.usage().items()}
     folder.keep_cache_keys(roles.take_used_keys())
-    manifest = {**stored, "finished": now() if finished else None, "usage": usage}
+    manifest = folder.manifest().with_usage(usage, finished=now() if finished else None)
     folder.write_manifest(manifest)
     summary = summarise(folder.records(), manifest)
     folder.write_summary(summary)
@@ -63,10 +64,10 @@ def write_end(folder: RunFolder, roles: ModelClients, *, finished: bool) -> dict
 
 def print_usage(folder: RunFolder) -> None:
     """What each role used, over all processes that worked on the run, and where the run lies."""
-    for role, used in folder.manifest()["usage"].items():
+    for role, used in folder.manifest().usage.items():
         print(
-            f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, "
-            f"{used['prompt_tokens']:,.0f} + {used['completion_tokens']:,.0f} tokens, ${used['spent_usd']:.4f} spent"
-            + (f", {used['unpriced']:,.0f} calls without a price" if used["unpriced"] else "")
+            f"{role}: {used.calls:,.0f} calls, {used.cached:,.0f} from the cache, "
+            f"{used.prompt_tokens:,.0f} + {used.completion_tokens:,.0f} tokens, ${used.spent_usd:.4f} spent"
+            + (f", {used.unpriced:,.0f} calls without a price" if used.unpriced else "")
         )
     print(f"Records, summary and manifest: {folder.path}")

@@ -6,7 +6,6 @@ import hashlib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
@@ -20,6 +19,15 @@ from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.llm.cost.metering import MeteredLLM
 from engram_eval.readers.reader import Reader
+from engram_eval.results.manifest import (
+    BackendEntry,
+    DatasetInfo,
+    EmbedderInfo,
+    Experiment,
+    JudgeInfo,
+    ModelInfo,
+    ReaderInfo,
+)
 from engram_eval.run.models import ModelClients, Role, resolve_defaults, why_models
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
@@ -193,42 +201,42 @@ def categories_asked(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
     return wanted
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """The manifest's part that says what is run: two runs that agree in it are the same experiment."""
-    asked = categories_asked(plan.dataset, plan.settings)
+def describe(plan: Plan) -> Experiment:
+    """The experiment: two runs that agree in it are the same one."""
+    categories = categories_asked(plan.dataset, plan.settings)
+    headline = tuple(category for category in plan.dataset.benchmark.headline if category in categories)
     prompted = (plan.reader, plan.judge, *plan.backends.values())
-    headline = [category for category in plan.dataset.benchmark.headline if category in asked]
-    return {
-        "settings": plan.settings.to_json(),
-        "dataset": {
-            "name": plan.dataset.benchmark.name,
-            "sha256": plan.dataset.sha256,
-            "origin": plan.dataset.origin,
-            "categories": list(asked),
-            "headline": headline or list(asked),
-            "tables": sorted(plan.dataset.benchmark.tables),
-            "questions": len(plan.chosen),
-            "conversations": plan.conversations,
-        },
-        "backends": {
-            label: {
-                "backend": registry.backend_name(plan.settings.backend_of(label)),
+    return Experiment(
+        settings=plan.settings.to_json(),
+        dataset=DatasetInfo(
+            name=plan.dataset.benchmark.name,
+            sha256=plan.dataset.sha256,
+            origin=plan.dataset.origin,
+            categories=categories,
+            headline=headline or categories,
+            questions=len(plan.chosen),
+            conversations=plan.conversations,
+            tables=tuple(sorted(plan.dataset.benchmark.tables)),
+        ),
+        backends={
+            label: BackendEntry(
+                backend=registry.backend_name(plan.settings.backend_of(label)),
+                settings=registry.settings_of(backend),
                 **asdict(backend_info(backend)),
-                "settings": registry.settings_of(backend),
-            }
+            )
             for label, backend in plan.backends.items()
         },
-        "reader": {"name": plan.reader.name, "model": plan.reader.model, "window": plan.reader.window},
-        "judge": {
-            "name": plan.judge.name,
-            "model": getattr(plan.judge, "model", plan.judge.name),
-            "votes": plan.settings.judge_votes,
-            "agreement": plan.judge.agreement,
-        },
-        "models": plan.roles.described(),
-        "embedder": {"name": plan.embedder.name, "dimensions": plan.embedder.dimensions},
-        "seed": plan.settings.seed,
-        "token_encoding": plan.tokens.encoding,
-        "budget": plan.budget,
-        "prompts": {p.name: p.sha256 for role in prompted for p in getattr(role, "prompts", ())},
-    }
+        reader=ReaderInfo(name=plan.reader.name, model=plan.reader.model, window=plan.reader.window),
+        judge=JudgeInfo(
+            name=plan.judge.name,
+            model=getattr(plan.judge, "model", plan.judge.name),
+            votes=plan.settings.judge_votes,
+            agreement=plan.judge.agreement,
+        ),
+        models={role: ModelInfo(**model) for role, model in plan.roles.described().items()},
+        embedder=EmbedderInfo(name=plan.embedder.name, dimensions=plan.embedder.dimensions),
+        seed=plan.settings.seed,
+        token_encoding=plan.tokens.encoding,
+        budget=plan.budget,
+        prompts={prompt.name: prompt.sha256 for part in prompted for prompt in getattr(part, "prompts", ())},
+    )

@@ -33,7 +33,7 @@ class _Tally:
             return
         self.answers += 1
         self.tokens += record.context_tokens or 0
-        self.dollars += (record.cost_usd or 0.0) + ((record.judge or {}).get("cost_usd") or 0.0)
+        self.dollars += (record.cost_usd or 0.0) + (record.judge_cost_usd or 0.0)
         if headline:
             self.scored += 1
             self.right += bool(record.correct)

@@ -8,6 +8,7 @@ from typing import Any
 
 from engram_eval import __version__
 from engram_eval.errors import UserError
+from engram_eval.results.manifest import Experiment, Manifest
 from engram_eval.run.settings import Settings, differences, from_file, from_mapping
 
 
@@ -38,10 +39,10 @@ def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def resumed_settings(manifest: Mapping[str, Any], run: Path, given: Mapping[str, Any]) -> Settings:
+def resumed_settings(manifest: Manifest, run: Path, given: Mapping[str, Any]) -> Settings:
     """The settings of the run itself; its data may have moved. Raises UserError if other flags differ from them."""
     begun = {
-        **manifest["settings"],
+        **manifest.settings,
         "replay": False,
     }  # a replay that is resumed may go on for real, and the other way round
     stored = from_mapping(begun, str(run / "manifest.json"))
@@ -53,14 +54,14 @@ def resumed_settings(manifest: Mapping[str, Any], run: Path, given: Mapping[str,
     return wanted
 
 
-def refuse_other_run(manifest: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
+def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:
     """Raises UserError if what would be run is not what the manifest says was begun."""
-    if manifest.get("engram_eval") != __version__:
-        changed = [f"engram_eval was {manifest.get('engram_eval')} and is {__version__}"]
-    else:
-        changed = []
+    changed = []
+    if manifest.engram_eval != __version__:
+        changed = [f"engram_eval was {manifest.engram_eval} and is {__version__}"]
+    before, after = manifest.to_json(), now.to_json()
     for part in ("dataset", "backends", "reader", "judge", "embedder", "models", "token_encoding", "budget", "prompts"):
-        if (old := _identity(manifest.get(part))) != (new := _identity(now[part])):
+        if (old := _identity(before[part])) != (new := _identity(after[part])):
             changed.append(_change(part, old, new))
     if changed:
         raise UserError(

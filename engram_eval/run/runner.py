@@ -24,11 +24,12 @@ from typing import Any
 from engram_eval.backends.backend import Memory, MemoryBackend, Services, backend_info
 from engram_eval.errors import UserError
 from engram_eval.llm.cost.metering import Meter
+from engram_eval.metrics.answer_in_context import answer_in_context
 from engram_eval.metrics.cost import sum_or_none
-from engram_eval.metrics.retrieval import answer_in_context, contains_turn, evidence_found
+from engram_eval.metrics.evidence import contains_turn, evidence_found
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.results.folder import RecordWriter, RunFolder
-from engram_eval.results.record import Record, record_of
+from engram_eval.results.record import JudgeDecision, Record
 from engram_eval.run.plan import Plan
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
@@ -123,7 +124,7 @@ class _ConversationRun:
         except (Exception, asyncio.CancelledError) as error:
             self._go_on_after(error, self.conversation.id)
             for question in questions:
-                self._write(record_of(self.label, question, error=error, step="ingest"))
+                self._write(Record.failed(self.label, question, "ingest", error))
             return
         turns = {turn.id: turn for session in self.conversation.sessions for turn in session.turns}
         try:
@@ -133,7 +134,7 @@ class _ConversationRun:
                     recalled = await self._retrieve(question, opened.memory, turns)
                 except (Exception, asyncio.CancelledError) as error:
                     self._go_on_after(error, question.id)
-                    self._write(record_of(self.label, question, error=error, step="retrieve", **opened.cost))
+                    self._write(Record.failed(self.label, question, "retrieve", error, **opened.cost))
                 if recalled is not None:
                     await self.pool.run(self._finish(question, recalled, opened, turns))
                 await _let_interrupts_in()
@@ -187,7 +188,7 @@ class _ConversationRun:
             record = await self._answered(question, recalled, opened, turns)
         except (Exception, asyncio.CancelledError) as error:
             self._go_on_after(error, question.id)
-            record = record_of(self.label, question, error=error, step="answer", **opened.cost)
+            record = Record.failed(self.label, question, "answer", error, **opened.cost)
         self._write(record)
 
     async def _answered(
@@ -206,13 +207,15 @@ class _ConversationRun:
         retrieved = list(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
         # Some memories rank all that they hold: what twice the room would have taken was recalled and cut, the rest was not.
         without_room = {*recalled.context.left_out[: len(named)], *named}
-        said = {"votes": list(verdict.votes), "reason": verdict.reason, "cost_usd": verdict.cost_usd}
-        return record_of(
+        ranked = backend_info(self.backend).context_limit == "budget" and bool(context.items or not context.text)
+        return Record.of(
             self.label,
             question,
             answer=answer.text,
             correct=verdict.correct,
-            judge={"name": plan.judge.name, **said},
+            judge=JudgeDecision(
+                name=plan.judge.name, votes=verdict.votes, reason=verdict.reason, cost_usd=verdict.cost_usd
+            ),
             f1=plan.dataset.benchmark.f1(question, answer.text),
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
@@ -223,13 +226,14 @@ class _ConversationRun:
             judge_s=judge_s,
             **opened.cost,
             cached=answer.cached,
-            retrieved=retrieved,
-            retrieved_sessions=self._sessions_of(retrieved),
+            retrieved=tuple(retrieved),
+            ranked=ranked,
+            retrieved_sessions=tuple(self._sessions_of(retrieved)),
             evidence_recall=len(found) / len(question.evidence) if question.evidence else None,
             evidence_all=len(found) == len(question.evidence) if question.evidence else None,
-            evidence_found=found,
-            evidence_truncated=[t for t in question.evidence if t not in found and t in without_room],
-            evidence_stored=[t for t in question.evidence if t in opened.holds],
+            evidence_found=tuple(found),
+            evidence_truncated=tuple(t for t in question.evidence if t not in found and t in without_room),
+            evidence_stored=tuple(t for t in question.evidence if t in opened.holds),
             answer_in_context=None if question.unanswerable else answer_in_context(question.gold, context.text),
             truncated=context.truncated,
             cut=cut,

@@ -79,7 +79,8 @@ class Settings:
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self).items()
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -129,7 +129,7 @@ def make_folder(path: Path, *, fix: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def require_writable(path: Path, *, fix: str) -> None:
+def check_writable(path: Path, *, fix: str) -> None:
     """Raises UserError if `write_file` cannot write there: to be known before the work begins. Leaves no trace."""
     with writing(path, fix=fix):
         if not _is_stream(path):

@@ -1,1 +1,1 @@
-"""Tables and their renderers."""
+"""Tables and notes, and how a terminal, Markdown and CSV show them. Nothing here knows what the numbers mean."""

@@ -1,50 +1,64 @@
-"""A table: columns that find and show a value of each row."""
+"""A table: rows of any kind, and columns that get a value from a row and show it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-_MISSING = "–"
-Row = dict[str, Any]
-"""One backend of a summary, with the name that it is shown by under "backend"."""
+Row = TypeVar("Row")
+
+MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """`value` finds the number in a row, None if there is none; `show` renders it; `best` says which end is good."""
+class Column(Generic[Row]):
+    """`value` gets a row's value, None if there is none; `show` renders it; `better` says which end is good."""
 
     name: str
     value: Callable[[Row], Any]
     show: Callable[[Any], str]
-    best: Literal["high", "low"] | None = None
+    better: Literal["high", "low"] | None = None
+
+
+class Cell(NamedTuple):
+    text: str
+    best: bool
+    """Whether it is the best of its column."""
+
+
+def no_row_competes(_row: object) -> bool:
+    """For tables whose values have no best."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Generic[Row]):
+    """`competes`: which rows may be marked as the best of a column."""
+
     title: str
-    columns: list[Column]
-    rows: list[Row]
-    ranked: Callable[[Row], bool]
-    """Which rows compete for being marked as best."""
+    columns: Sequence[Column[Row]]
+    rows: Sequence[Row]
+    competes: Callable[[Row], bool] = no_row_competes
 
-    def cells(self) -> list[list[tuple[str, bool]]]:
-        """Rendered cells by row, each with whether it is the best of its column."""
-        out = []
-        best = {column.name: self._best(column) for column in self.columns}
-        for row in self.rows:
-            line = []
-            for column in self.columns:
-                value = column.value(row)
-                shown = _MISSING if value is None else column.show(value)
-                line.append((shown, shown != _MISSING and self.ranked(row) and shown == best[column.name]))
-            out.append(line)
-        return out
+    def cells(self) -> list[list[Cell]]:
+        """Rendered cells, row by row."""
+        best = [self._best(column) for column in self.columns]
+        return [
+            [self._cell(row, column, best_text) for column, best_text in zip(self.columns, best, strict=True)]
+            for row in self.rows
+        ]
 
-    def _best(self, column: Column) -> str | None:
-        """As rendered, so that what looks equal is marked alike; None where there is nothing to choose between."""
-        values = [v for row in self.rows if self.ranked(row) and (v := column.value(row)) is not None]
-        if column.best is None or len(values) < 2:
+    def _cell(self, row: Row, column: Column[Row], best: str | None) -> Cell:
+        value = column.value(row)
+        if value is None:
+            return Cell(MISSING, best=False)
+        text = column.show(value)
+        return Cell(text, best=text == best and self.competes(row))
+
+    def _best(self, column: Column[Row]) -> str | None:
+        """The best value as rendered, so that equal cells are marked alike; None where there is no choice."""
+        values = [value for row in self.rows if self.competes(row) and (value := column.value(row)) is not None]
+        if column.better is None or len(values) < 2:
             return None
-        return column.show(max(values) if column.best == "high" else min(values))
+        return column.show(max(values) if column.better == "high" else min(values))

@@ -13,14 +13,17 @@ import pytest
 from rich.console import Console
 
 from engram_eval.compare.comparison import Comparison, compare
+from engram_eval.compare.notes import NoteKind
 from engram_eval.errors import UserError
 from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.results.folder import RunFolder
-from engram_eval.tables.render import print_rich, to_csv, to_markdown
-from tests.records import PRICED, backend, manifest, priced_run, record, run
+from engram_eval.tables.markdown import to_markdown
+from engram_eval.tables.note import Note
+from engram_eval.tables.terminal import print_rich
+from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, record, run
 
 _GOLDEN = Path(__file__).parents[1] / "golden"
-_OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest()["backends"].items()}
+_OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest_json()["backends"].items()}
 
 
 def _folder(path: Path, **changes: object) -> RunFolder:
@@ -36,7 +39,7 @@ def _text(result: Comparison, width: int) -> str:
     console = Console(width=width, file=io.StringIO(), highlight=False, color_system=None)
     print_rich(result.tables, console)
     for note in result.notes:
-        console.print(note, markup=False)
+        console.print(note.text, markup=False)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
@@ -48,7 +51,7 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
         "table.txt": lambda: _text(result, 200),
         "narrow.txt": lambda: _text(result, 100),
         "table.md": lambda: to_markdown(result.tables),
-        "table.csv": lambda: to_csv([{**row, "run": "mine"} for row in result.rows]),
+        "table.csv": lambda: replace(result, rows=[replace(row, run="mine") for row in result.rows]).to_csv(),
     }[name]()
     golden = _GOLDEN / name
     if os.environ.get("REGOLD"):
@@ -65,7 +68,7 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
             writer.append(item)
     result = compare([folder])
     assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
-    rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(result.notes) + "\n"
+    rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(note.text for note in result.notes) + "\n"
     golden = _GOLDEN / "money.md"
     if os.environ.get("REGOLD"):
         golden.write_text(rendered)
@@ -73,29 +76,31 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
 
 
 def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> None:
-    labelled = {**manifest()["dataset"], "tables": ["sessions"]}
+    labelled = {**manifest_json()["dataset"], "tables": ["sessions"]}
     result = compare([_folder(tmp_path / "labelled", dataset=labelled)])
     table = next(table for table in result.tables if table.title.startswith("Sessions"))
     assert [[shown for shown, _ in line] for line in table.cells()] == [
-        ["none", "–", "–", "–", "–", "–"],
+        ["none", "0.0", "–", "–", "–", "–"],
         ["engram", "1.0", "0.667", "0.667", "0.667", "0.667"],
         ["bm25", "1.0", "0.500", "0.500", "0.500", "0.500"],
         ["oracle", "1.0", "–", "–", "–", "–"],
     ]
-    assert any(note.startswith("Sessions: ") for note in result.notes)
+    assert any(note.kind == NoteKind.SESSIONS for note in result.notes)
     other = compare([_folder(tmp_path / "locomo")])
-    assert not any("Sessions" in text for text in [*other.notes, *(table.title for table in other.tables)])
+    assert not any(
+        "Sessions" in text for text in [*(note.text for note in other.notes), *(table.title for table in other.tables)]
+    )
 
 
 def test_csv_holds_numbers_unrounded(tmp_path: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(compare([_folder(tmp_path / "mine")]).rows))))
+    rows = list(csv.DictReader(io.StringIO(compare([_folder(tmp_path / "mine")]).to_csv())))
     engram = next(row for row in rows if row["backend"] == "engram")
     assert float(engram["accuracy"]) == pytest.approx(2 / 3)
 
 
 def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path: Path) -> None:
     result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", backends=_OTHER_SETTINGS)])
-    labels = [row["backend"] for row in result.tables[0].rows]
+    labels = [row.name for row in result.tables[0].rows]
     assert "engram (one)" in labels
     assert "engram (two)" in labels
     assert [(pair.first, pair.second) for pair in result.pairs] == [
@@ -103,7 +108,7 @@ def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path
         ("engram (two)", "engram (one)"),
         ("bm25 (two)", "bm25 (one)"),
     ]
-    assert result.unlike == []
+    assert result.mismatches == []
 
 
 def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -> None:
@@ -112,7 +117,7 @@ def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -
         "budget": 500,
         "judge": llm,
         "prompts": {"judge_locomo_v2": "ab" * 32, "engram_router_v2": "cd" * 32},
-        "dataset": {**manifest()["dataset"], "sha256": "cd"},
+        "dataset": {**manifest_json()["dataset"], "sha256": "cd"},
     }
     folders = [_folder(tmp_path / "one", prompts={"judge_locomo_v1": "ef" * 32}), _folder(tmp_path / "two", **changes)]
     with pytest.raises(UserError) as refused:
@@ -125,7 +130,7 @@ def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -
         "the judge's set of prompts differs (one: judge_locomo_v1 efefefefefef, two: judge_locomo_v2 abababababab)",
     ):
         assert difference in said
-    assert said.endswith("with --allow-different")
+    assert said.endswith("or add --allow-different")
     assert "reader" not in said
     assert "router" not in said  # a memory's own prompts are a setting of the memory's
 
@@ -133,17 +138,18 @@ def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -
 def test_unlike_runs_that_are_set_side_by_side_all_the_same_say_so_everywhere(tmp_path: Path) -> None:
     one, two = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
     result = compare([one, two], allow_different=True)
-    assert "These runs do not compare: the budget differs (one: 916, two: 500)." in result.notes
+    expected = "These runs do not compare: the budget differs (one: 916, two: 500)."
+    assert Note(NoteKind.MISMATCH, expected) in result.notes
     assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
     assert not any(best for table in result.tables for line in table.cells() for _, best in line)
-    assert result.to_json()["these_runs_do_not_compare"] == ["the budget differs (one: 916, two: 500)"]
-    rows = list(csv.DictReader(io.StringIO(to_csv(result.rows))))
-    assert all("budget differs" in row["these_runs_do_not_compare"] for row in rows)
+    assert result.to_json()["mismatches"] == ["the budget differs (one: 916, two: 500)"]
+    rows = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert all("budget differs" in row["mismatches"] for row in rows)
     assert ("engram (two)", "engram (one)") in [(pair.first, pair.second) for pair in result.pairs]
 
 
 def test_questions_of_other_data_are_not_paired_whatever_their_ids(tmp_path: Path) -> None:
-    other = {**manifest()["dataset"], "sha256": "cd"}
+    other = {**manifest_json()["dataset"], "sha256": "cd"}
     result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", dataset=other)], allow_different=True)
     assert all(pair.first.endswith(pair.second[-5:]) for pair in result.pairs)
 
@@ -155,7 +161,7 @@ def test_all_pairs_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
     with folder.appending() as writer:
         for label in (*named, "degraded", "none"):
             for item in run()[4:8]:
-                writer.append(replace(item, backend=label))
+                writer.append(changed(item, backend=label))
     pairs = {(pair.first, pair.second) for pair in compare([folder], all_pairs=True).pairs}
     assert len(pairs) == 6
     assert ("degraded", "engram") in pairs
@@ -173,15 +179,15 @@ def test_controls_are_never_marked_as_best_however_many_runs_there_are(tmp_path:
             if any(best for _, best in line)
         }
         assert marked == {"engram", "bm25"}
-        assert len({row["backend"] for row in result.rows}) == len(result.rows)
+        assert len({row.name for row in result.rows}) == len(result.rows)
 
 
 def test_what_a_backend_is_allowed_stands_beneath_the_table(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "mine")
     folder.create(manifest(backends={"mine": backend(paraphrases=True), "peek": backend(sees_evidence=True)}))
-    notes = " ".join(compare([folder]).notes)
+    notes = " ".join(note.text for note in compare([folder]).notes)
     assert "mine paraphrases" in notes
-    assert "peek is shown the evidence" in notes
+    assert "peek sees the evidence" in notes
 
 
 def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_path: Path) -> None:
@@ -189,7 +195,7 @@ def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_pat
     other.create(manifest())
     with other.appending() as writer:
         for item in run():
-            writer.append(replace(item, question_id=f"other {item.question_id}"))
+            writer.append(changed(item, question_id=f"other {item.question_id}"))
     folders = [_folder(tmp_path / "one"), other]
     with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):
         compare(folders)
@@ -202,19 +208,19 @@ def test_an_unfinished_run_is_told_where_it_does_not_compare(tmp_path: Path) -> 
     other.create(manifest())
     with other.appending() as writer:
         writer.append(run()[4])
-    with pytest.raises(UserError, match=r"differs \(1 of 4 in common\); two is not finished;"):
+    with pytest.raises(UserError, match=r"differs \(1 of 4 in common\); two is unfinished;"):
         compare([_folder(tmp_path / "one"), other])
 
 
 def test_what_was_measured_on_stands_above_the_table(tmp_path: Path) -> None:
-    assert compare([_folder(tmp_path / "one")]).data == ["Data: locomo, 2 conversations, 4 questions: here"]
+    assert compare([_folder(tmp_path / "one")]).data_lines == ["Data: locomo, 2 conversations, 4 questions: here"]
 
 
 def test_offline_scores_are_labelled(tmp_path: Path) -> None:
-    notes = " ".join(compare([_folder(tmp_path / "mine")]).notes)
+    notes = " ".join(note.text for note in compare([_folder(tmp_path / "mine")]).notes)
     assert "not LLM-judge scores" in notes
     assert "The judge agrees with a judge in 9 of 10." in notes
-    assert "bm25: 1 of 4 questions ended in an error and count neither as right nor as wrong" in notes
+    assert "bm25: 1 of 4 questions ended in an error and count as neither right nor wrong" in notes
 
 
 def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
@@ -229,7 +235,7 @@ def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
 
 def test_summaries_are_json(tmp_path: Path) -> None:
     result = compare([_folder(tmp_path / "mine")])
-    assert json.loads(json.dumps(result.summaries))
+    assert json.loads(json.dumps({path: summary.to_json() for path, summary in result.summaries.items()}))
     found = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert [(pair["first"], pair["second"], pair["word"]) for pair in found["pairs"]] == [
         ("bm25", "engram", "cannot tell")
@@ -239,10 +245,10 @@ def test_summaries_are_json(tmp_path: Path) -> None:
 def test_known_key_errors_are_left_out_of_a_second_score(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "mine")
     both = compare([folder], label_errors=LabelErrors(Path("known.json"), {"b:q2": "wrong date", "zz": "nothing"}))
-    engram = next(row for row in both.rows if row["backend"] == "engram")
+    engram = next(row.summary.to_json() for row in both.rows if row.name == "engram")
     assert engram["accuracy"] == pytest.approx(2 / 3)
     assert engram["without_label_errors"]["accuracy"] == 1.0
     assert engram["without_label_errors"]["answered"] == 2
-    assert engram["causes"]["judge or key in doubt"] == 1
-    assert "without key errors" in to_markdown(both.tables[:1])
-    assert "without key errors" not in to_markdown(compare([folder]).tables[:1])
+    assert engram["failure_stages"]["judge or answer key in doubt"] == 1
+    assert "without label errors" in to_markdown(both.tables[:1])
+    assert "without label errors" not in to_markdown(compare([folder]).tables[:1])

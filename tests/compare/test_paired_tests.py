@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engram_eval.compare.paired_tests import Outcome, Pair, difference, notes, outcomes, pair
+from engram_eval.compare.paired_tests import Outcome, Pair, compare_pairs, difference, outcomes, pair_notes
 from tests.records import failed, record, run
 
 
@@ -17,13 +17,19 @@ def _outcomes(correct: Any, conversations: int = 10) -> dict[str, Outcome]:
     """Questions one after the other, as many a conversation as it comes to; None is an error."""
     each = -(-len(correct) // conversations)
     return {
-        f"q{i}": Outcome(f"c{i // each}", None if right is None else bool(right), 900 + i % 7, 0.01, 0.0, None)
+        f"q{i}": Outcome(
+            f"c{i // each}",
+            None if right is None else bool(right),
+            {"context_tokens": 900 + i % 7, "latency_s": 0.01, "cost_usd": 0.0, "evidence_recall": None},
+        )
         for i, right in enumerate(correct)
     }
 
 
 def _one(first: Any, second: Any, conversations: int = 10) -> Pair:
-    (found,) = pair([("a", "b")], {"a": _outcomes(first, conversations), "b": _outcomes(second, conversations)}, seed=0)
+    (found,) = compare_pairs(
+        [("a", "b")], {"a": _outcomes(first, conversations), "b": _outcomes(second, conversations)}, seed=0
+    )
     return found
 
 
@@ -31,9 +37,9 @@ def test_outcomes_are_of_the_headline_and_an_error_is_neither_right_nor_wrong() 
     found = outcomes(run(), ["multi-hop", "single-hop"])
     assert list(found["engram"]) == ["a:q0", "a:q1", "b:q2"]
     assert found["bm25"]["b:q2"].correct is None
-    assert found["engram"]["a:q0"].latency_s == pytest.approx(0.011)
-    assert outcomes([failed(category="single-hop")], ["single-hop"])["engram"]["conv-1:q0"].latency_s is None
-    assert outcomes([record(retrieval_s=None)], ["single-hop"])["engram"]["conv-1:q0"].latency_s == 0.003
+    assert found["engram"]["a:q0"].values["latency_s"] == pytest.approx(0.011)
+    assert outcomes([failed(category="single-hop")], ["single-hop"])["engram"]["conv-1:q0"].values["latency_s"] is None
+    assert outcomes([record(retrieval_s=None)], ["single-hop"])["engram"]["conv-1:q0"].values["latency_s"] is None
 
 
 def test_a_memory_that_is_right_more_often_is_better_and_the_other_worse() -> None:
@@ -77,9 +83,9 @@ def test_errors_are_bounds_and_a_word_holds_for_both_of_them() -> None:
 def test_pairs_are_by_question_id_and_not_by_place() -> None:
     first = _outcomes([True, False] * 20)
     second = dict(reversed(first.items())) | {"other": next(iter(first.values()))}
-    (found,) = pair([("a", "b")], {"a": first, "b": second}, seed=0)
+    (found,) = compare_pairs([("a", "b")], {"a": first, "b": second}, seed=0)
     assert (found.only_first, found.only_second, found.accuracy.n) == (0, 0, 40)
-    assert pair([("a", "b")], {"a": first, "b": {"other": second["other"]}}, seed=0) == []
+    assert compare_pairs([("a", "b")], {"a": first, "b": {"other": second["other"]}}, seed=0) == []
 
 
 def test_the_tests_of_many_pairs_are_adjusted() -> None:
@@ -87,8 +93,8 @@ def test_the_tests_of_many_pairs_are_adjusted() -> None:
     base = [True] * 40 + [False] * 40
     better = [True] * 48 + [False] * 32
     of = {"better": _outcomes(better), "base": _outcomes(base)} | {f"same{i}": _outcomes(base) for i in range(9)}
-    alone = pair([("better", "base")], of, seed=0)[0]
-    among = pair([(name, "base") for name in of if name != "base"], of, seed=0)[0]
+    alone = compare_pairs([("better", "base")], of, seed=0)[0]
+    among = compare_pairs([(name, "base") for name in of if name != "base"], of, seed=0)[0]
     assert alone.p == alone.p_holm == among.p == pytest.approx(2 / 2**8)
     assert among.p_holm == pytest.approx(10 * 2 / 2**8)
     assert among.word == "cannot tell"
@@ -96,14 +102,20 @@ def test_the_tests_of_many_pairs_are_adjusted() -> None:
 
 def test_tokens_time_and_cost_are_differences_of_a_question_and_of_what_is_known() -> None:
     first, second = _outcomes([True] * 20), _outcomes([True] * 20)
-    second = {q: replace(o, context_tokens=15_000, latency_s=None, cost_usd=0.5) for q, o in second.items()}
-    (found,) = pair([("a", "b")], {"a": first, "b": second}, seed=0)
-    assert found.tokens is not None
-    assert found.cost_usd is not None
-    assert found.tokens.mean == pytest.approx(np.mean([900 + i % 7 for i in range(20)]) - 15_000)
-    assert found.cost_usd.interval
-    assert list(found.cost_usd.interval) == pytest.approx([-0.5, -0.5])
-    assert found.latency_s is None
+    second = {
+        question: replace(
+            outcome, values={**outcome.values, "context_tokens": 15_000, "latency_s": None, "cost_usd": 0.5}
+        )
+        for question, outcome in second.items()
+    }
+    (found,) = compare_pairs([("a", "b")], {"a": first, "b": second}, seed=0)
+    tokens, cost = found.measures["context_tokens"], found.measures["cost_usd"]
+    assert tokens is not None
+    assert cost is not None
+    assert tokens.mean == pytest.approx(np.mean([900 + i % 7 for i in range(20)]) - 15_000)
+    assert cost.interval
+    assert list(cost.interval) == pytest.approx([-0.5, -0.5])
+    assert found.measures["latency_s"] is None
 
 
 def test_few_conversations_are_said_to_be_rough() -> None:
@@ -111,8 +123,8 @@ def test_few_conversations_are_said_to_be_rough() -> None:
     assert not difference([1.0, 0.0, 0.0, 1.0, 0.0], "abcde", seed=0).rough
     found = _one([True, False] * 20, [True, True] * 20, conversations=1)
     assert found.accuracy.rough
-    assert "intervals are rough: of fewer than 5 conversations" in " ".join(notes([found]))
-    assert notes([]) == []
+    assert "rough: with fewer than 5 conversations" in " ".join(note.text for note in pair_notes([found]))
+    assert pair_notes([]) == []
 
 
 def test_conversations_that_differ_widen_an_interval_and_those_that_agree_never_narrow_it() -> None:
@@ -142,7 +154,7 @@ def test_where_there_is_no_difference_one_is_found_in_at_most_five_of_a_hundred(
             "a": _outcomes(_right(np.clip(level + favour, 0, 1), rng)),
             "b": _outcomes(_right(np.clip(level - favour, 0, 1), rng)),
         }
-        (found,) = pair([("a", "b")], of, seed=seed, resamples=500)
+        (found,) = compare_pairs([("a", "b")], of, seed=seed, resamples=500)
         told += found.word in ("better", "worse")
     assert told <= 400 * (0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5)
 
@@ -154,7 +166,7 @@ def test_the_interval_of_a_difference_in_accuracy_covers_the_truth() -> None:
     for seed in range(300):
         level = np.clip(rng.normal(0.5, 0.1, (10, 1)), 0.1, 0.9) + np.zeros((10, 30))
         of = {"a": _outcomes(_right(level + 0.05, rng)), "b": _outcomes(_right(level - 0.05, rng))}
-        (found,) = pair([("a", "b")], of, seed=seed, resamples=500)
+        (found,) = compare_pairs([("a", "b")], of, seed=seed, resamples=500)
         assert found.accuracy.interval
         covered += found.accuracy.interval[0] <= 0.1 <= found.accuracy.interval[1]
     assert covered >= 300 * (0.95 - 3 * (0.05 * 0.95 / 300) ** 0.5)

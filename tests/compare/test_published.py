@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from engram_eval.compare.published import Published, paper_tables, published
+from engram_eval.compare.published import Published, published, published_tables
 from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.metrics.summary import summarise
 from engram_eval.registry import open_backend
-from engram_eval.results.manifest import READER
+from engram_eval.results.manifest import RECORDED, Manifest
 from engram_eval.results.record import Record
-from engram_eval.tables.render import to_markdown
+from engram_eval.tables.markdown import to_markdown
 from engram_eval.tables.table import Table
 from tests.records import backend, manifest, record
 
@@ -28,7 +28,7 @@ _PAPER = {"router": "llm", "extractor": "llm", "ranker": "dense", "typed": True,
 _OPENAI = {"model": "gpt-4o-mini", "endpoint": "https://api.openai.com/v1"}
 
 
-def _manifest(**values: Any) -> dict[str, Any]:
+def _manifest(**values: Any) -> Manifest:
     """A run of the whole of LoCoMo, as it was published."""
     return manifest(
         **{
@@ -51,6 +51,10 @@ def _manifest(**values: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _with_dataset(run: Manifest, **values: Any) -> Manifest:
+    return run.model_copy(update={"dataset": run.dataset.model_copy(update=values)})
+
+
 def _records(label: str, right: float, asked: int = 1540, **values: Any) -> list[Record]:
     """`right` % of them right, in ten conversations alike."""
     return [
@@ -62,12 +66,14 @@ def _records(label: str, right: float, asked: int = 1540, **values: Any) -> list
     ]  # fmt: skip
 
 
-def _paper(*runs: tuple[dict[str, Any], list[Record]]) -> tuple[list[Table], list[str]]:
-    manifests = {f"results/run{i}": of for i, (of, _) in enumerate(runs)}
-    return paper_tables(manifests, {f"results/run{i}": summarise(found, of) for i, (of, found) in enumerate(runs)})
+def _paper(*runs: tuple[Manifest, list[Record]]) -> tuple[list[Table[Any]], list[str]]:
+    manifests = {f"results/run{i}": run_manifest for i, (run_manifest, _) in enumerate(runs)}
+    summaries = {f"results/run{i}": summarise(records, run_manifest) for i, (run_manifest, records) in enumerate(runs)}
+    tables, notes = published_tables(manifests, summaries)
+    return tables, [note.text for note in notes]
 
 
-def _cells(table: Table) -> dict[str, dict[str, str]]:
+def _cells(table: Table[Any]) -> dict[str, dict[str, str]]:
     """Cells by system (the published before ours) and column."""
     names = [column.name for column in table.columns]
     return {line[0][0]: dict(zip(names, (shown for shown, _ in line), strict=True)) for line in table.cells()}
@@ -124,8 +130,7 @@ def test_what_differs_from_the_published_run_is_said(changes: dict[str, Any], to
 
 
 def test_fewer_questions_of_fewer_conversations_are_said() -> None:
-    part = _manifest()
-    part["dataset"] |= {"conversations": 1, "questions": 40, "headline": ["temporal"]}
+    part = _with_dataset(_manifest(), conversations=1, questions=40, headline=("temporal",))
     _, notes = _paper((part, _records("engram", 70, asked=40)))
     assert "1 conversation (published: 10); 10 questions scored (published: 1,540); scored over temporal (" in notes[0]
 
@@ -156,7 +161,7 @@ def test_offline_scores_do_not_compare_at_all(changes: dict[str, Any], told: str
 
 def test_answers_made_elsewhere() -> None:
     mine = _manifest(
-        reader={"name": READER, "model": "unknown", "window": 0},
+        reader={"name": RECORDED, "model": "unknown", "window": 0},
         backends={"mem0": backend(limit="unknown")},
         embedder={"name": None, "dimensions": None},
         budget=None,
@@ -166,23 +171,24 @@ def test_answers_made_elsewhere() -> None:
     assert (ours["tokens"], ours["p50 s"]) == ("–", "–")
     assert ours["difference"] != "–"
     said = " ".join(notes)
-    assert "the answers were made elsewhere, by a model not known here (published: gpt-4o-mini)" in said
-    assert "mem0 is not Mem0 as published: its settings and its budget are not known here" in said
-    assert "this project's judge prompts, an embedder that is not known" in said
-    assert "Latency is as the file of answers tells it" in said
+    assert "the answers were made elsewhere, by an unknown model (published: gpt-4o-mini)" in said
+    assert "mem0 is not Mem0 as published: its settings and its budget are unknown here" in said
+    assert "this project's judge prompts, an unknown embedder" in said
+    assert "Latency is taken from the file of answers" in said
 
 
 def test_nothing_is_published_of_dialogues_that_are_made() -> None:
-    made = _manifest()
-    made["dataset"]["name"] = "synthetic"
+    made = _with_dataset(_manifest(), name="synthetic")
     tables, notes = _paper((made, _records("engram", 70)))
     assert tables == []
-    assert notes == ["synthetic: there is nothing published to compare with. Its dialogues are made by this project."]
+    assert notes == [
+        "synthetic: there are no published figures to compare with. Its dialogues are generated by this project."
+    ]
 
 
 def test_runs_of_both_benchmarks_have_a_table_each() -> None:
     other = _manifest(budget=1200, backends={"engram": {**backend(), "settings": _RULES}})
-    other["dataset"] |= {"name": "longmemeval_s", "headline": ["multi-session"], "categories": ["multi-session"]}
+    other = _with_dataset(other, name="longmemeval_s", headline=("multi-session",), categories=("multi-session",))
     long = _records("engram", 70, asked=500)
     tables, notes = _paper((_manifest(), _records("engram", 70)), (other, long))
     assert [table.title.split(":")[1].split()[0] for table in tables] == ["locomo", "longmemeval_s"]
@@ -206,7 +212,7 @@ def test_a_backend_answers_by_its_preset_before_its_name() -> None:
 def test_a_run_without_a_published_memory_or_without_records() -> None:
     _, notes = _paper((_manifest(backends={"bm25": backend()}), []))
     assert notes[0].startswith(
-        "None of these backends answers to a published system; these would: engram:paper, engram,"
+        "None of these backends corresponds to a published system; these would: engram:paper, engram,"
     )
     (table,), _ = _paper((_manifest(), []))
     assert _cells(table)["engram"]["score"] == "–"

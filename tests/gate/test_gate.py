@@ -7,7 +7,6 @@ import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from engram_eval.errors import UserError
 from engram_eval.gate import METRICS, baseline_json, read_baseline, read_rules, scores
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
-from tests.records import backend, failed, manifest, record
+from tests.records import backend, changed, failed, manifest, manifest_json, record
 
 _GOLDEN = Path(__file__).parents[1] / "golden"
 _BACKENDS = {
@@ -59,7 +58,7 @@ def _records() -> list[Record]:
 
 def _run(records: Iterable[Record] | None = None, name: str = "run", **changes: Any) -> Path:
     """A run in a folder of the current one."""
-    of = {**manifest()["dataset"], "questions": _QUESTIONS, "conversations": 6}
+    of = {**manifest_json()["dataset"], "questions": _QUESTIONS, "conversations": 6}
     folder = RunFolder(Path(name))
     folder.create(manifest(**{"backends": _BACKENDS, "dataset": of, "engram_eval": "0.0.9", **changes}))
     with folder.appending() as writer:
@@ -84,7 +83,7 @@ def _check(*arguments: str, run: str = "run") -> int:
 
 def _but(change: Callable[[Record], dict[str, Any]], label: str = "engram") -> list[Record]:
     """The records with one backend's changed."""
-    return [replace(item, **change(item)) if item.backend == label else item for item in _records()]
+    return [changed(item, **change(item)) if item.backend == label else item for item in _records()]
 
 
 def _number(item: Record) -> int:
@@ -111,7 +110,7 @@ def _rules(text: str) -> str:
 
 
 def test_a_baseline_is_the_same_bytes_for_the_same_answers_however_long_they_took(base: Path) -> None:
-    slower = [replace(item, retrieval_s=9.0, ingest_s=7.0) for item in reversed(_records())]
+    slower = [changed(item, retrieval_s=9.0, ingest_s=7.0) for item in reversed(_records())]
     assert _command("baseline", str(_run(slower)), "-o", "again.json") == 0
     assert Path("again.json").read_bytes() == base.read_bytes()
 
@@ -261,7 +260,7 @@ def test_an_empty_run_never_holds() -> None:
         _check()
     with pytest.raises(UserError, match="run: holds no answers"):
         _command("baseline", "run", "-o", "new.json")
-    _run([], "nothing", dataset={**manifest()["dataset"], "questions": 0})
+    _run([], "nothing", dataset={**manifest_json()["dataset"], "questions": 0})
     with pytest.raises(UserError, match="nothing: holds no answers"):
         _check(run="nothing")
 
@@ -308,7 +307,7 @@ def test_questions_that_errored_beyond_the_baselines_never_hold() -> None:
         ({"reader": {"name": "llm", "model": "m", "window": 128_000}}, "the reader differs"),
         ({"judge": {"name": "llm", "model": "m", "agreement": ""}}, "the judge differs"),
         ({"embedder": {"name": "openai:x", "dimensions": 9}}, "the embedder differs"),
-        ({"dataset": {**manifest()["dataset"], "sha256": "cd", "questions": _QUESTIONS}}, "the dataset differs"),
+        ({"dataset": {**manifest_json()["dataset"], "sha256": "cd", "questions": _QUESTIONS}}, "the dataset differs"),
     ],
 )
 def test_an_unlike_run_never_holds(changes: dict[str, Any], what: str) -> None:
@@ -319,7 +318,7 @@ def test_an_unlike_run_never_holds(changes: dict[str, Any], what: str) -> None:
 
 
 def test_other_questions_never_hold() -> None:
-    _run([replace(item, question_id=item.question_id.replace("c5", "d5")) for item in _records()])
+    _run([changed(item, question_id=item.question_id.replace("c5", "d5")) for item in _records()])
     with pytest.raises(UserError, match="50 of 60 questions of the baseline are among the run's 60"):
         _check()
 
@@ -431,7 +430,7 @@ def test_hostile_names_are_data_in_every_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = '<script>alert("1")</script>|`@all`](x)\x1b[31m\x00\u202e\n# ]]>&amp;\udc80'
-    records = [replace(item, backend=name) for item in _records() if item.backend == "engram"]
+    records = [changed(item, backend=name) for item in _records() if item.backend == "engram"]
     _run(records, backends={name: backend()})
     assert _command("baseline", "run", "-o", "base.json") == 0
     capsys.readouterr()

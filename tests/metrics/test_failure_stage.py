@@ -28,12 +28,12 @@ def _wrong(**values: Any) -> Record:
     ("values", "cause"),
     [
         ({"evidence_stored": ["D1:1"], "evidence_found": ["D1:1"]}, FailureStage.NOT_STORED),
-        ({"evidence_found": ["D1:1"]}, FailureStage.NOT_RECALLED),
-        ({"evidence_truncated": ["D1:1"]}, FailureStage.NOT_RECALLED),  # the other was not recalled at all
+        ({"evidence_found": ["D1:1"]}, FailureStage.NOT_RETRIEVED),
+        ({"evidence_truncated": ["D1:1"]}, FailureStage.NOT_RETRIEVED),  # the other was not recalled at all
         ({"evidence_found": ["D1:1"], "evidence_truncated": ["D1:2"]}, FailureStage.CUT),
         ({"evidence_found": ["D1:1", "D1:2"]}, FailureStage.NOT_USED),
         ({"evidence": [], "answer_in_context": True}, FailureStage.NOT_USED),
-        ({"evidence": [], "answer_in_context": False}, FailureStage.NOT_RECALLED),
+        ({"evidence": [], "answer_in_context": False}, FailureStage.NOT_RETRIEVED),
         ({"unanswerable": True}, FailureStage.NOT_ABSTAINED),
         ({"judge": {"name": "llm", "votes": [False, True, False]}}, FailureStage.IN_DOUBT),
         ({"f1": 0.9}, FailureStage.IN_DOUBT),
@@ -63,8 +63,8 @@ def test_every_wrong_answer_has_one_cause(evidence: list[str], data: st.DataObje
 
 def test_the_summary_counts_them_over_the_headline() -> None:
     records = [_wrong(question_id="1"), _wrong(question_id="2", category="adversarial"), record(question_id="3")]
-    causes = summarise(records, manifest())["backends"]["engram"]["causes"]
-    assert causes == {str(cause): int(cause == FailureStage.NOT_RECALLED) for cause in FailureStage}
+    stages = summarise(records, manifest()).backends["engram"].failure_stages
+    assert stages == {str(stage): int(stage == FailureStage.NOT_RETRIEVED) for stage in FailureStage}
 
 
 def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -> None:

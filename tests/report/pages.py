@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from engram_eval.compare.comparison import compare
 from engram_eval.report.page import render
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
-from tests.records import backend, manifest, record
+from tests.records import backend, changed, manifest, manifest_json, record
 
 HOSTILE = (
     "</script><script>window.owned = 1</script>",
@@ -65,12 +64,12 @@ def hostile(path: Path) -> RunFolder:
                     context_tokens=100 * (at + 1),
                 )
             )
-    records[0] = replace(
+    records[0] = changed(
         records[0], answer=None, status="error", error=HOSTILE[1], correct=None, f1=None, judge=None,
         evidence_recall=None, context_tokens=None, retrieval_s=None, answer_s=None,
     )  # fmt: skip
     everything = " ".join(HOSTILE[:-1])
-    whole = manifest()
+    whole = manifest_json()
     return folder(
         path,
         records,
@@ -110,7 +109,7 @@ def large(path: Path, questions: int, labels: Iterable[str]) -> RunFolder:
                     evidence_found=turns[:1], evidence_stored=turns[:2],
                 )  # fmt: skip
 
-    whole = manifest()
+    whole = manifest_json()
     return folder(
         path,
         records(),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.records import backend, run
+from tests.records import backend, changed, run
 from tests.report.pages import folder, hostile, page
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -162,7 +161,7 @@ def test_light_dark_phone_and_paper(browser: Any, small: Path) -> None:
 
 def test_a_sweep_is_seen_on_every_page_and_has_its_numbers(browser: Any, tmp_path: Path) -> None:
     described = {str(value): {**backend(), "backend": "mine", "settings": {"value": value}} for value in (1, 2, 3)}
-    records = [replace(item, backend=label) for label in described for item in run()[4:8]]
+    records = [changed(item, backend=label) for label in described for item in run()[4:8]]
     (tmp_path / "report.html").write_text(page(folder(tmp_path / "mine", records, backends=described)), "utf-8")
     for width, seen, hidden in ((1280, "wide", "narrow"), (390, "narrow", "wide")):
         opened = Opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 800})

@@ -8,7 +8,6 @@ import gzip
 import json
 import re
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from engram_eval.report.page import write_report
 from engram_eval.report.text import LONGEST, Pool, cut, short
 from engram_eval.results.folder import RunFolder
 from engram_eval.tables.text import visible
-from tests.records import failed, record, run
+from tests.records import changed, failed, record, run
 from tests.report.pages import HOSTILE, folder, hostile, large, page
 
 
@@ -90,7 +89,7 @@ def test_an_empty_a_partial_and_an_errored_run_have_a_page(tmp_path: Path) -> No
 
 
 def test_two_runs_share_their_questions_and_set_the_same_memory_side_by_side(tmp_path: Path) -> None:
-    other = [replace(item, correct=None) if item.key == ("engram", "b:q3") else item for item in run()]
+    other = [changed(item, correct=None) if item.key == ("engram", "b:q3") else item for item in run()]
     data = unpacked(page(folder(tmp_path / "one", run()), folder(tmp_path / "two", other)), "table")
     assert len(data["questions"]["id"]) == 4
     assert [data["backends"][n] for n in data["pair"]] == ["engram (one)", "engram (two)"]

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.compare.comparison import compare
+from engram_eval.compare.rows import BackendRow
+from engram_eval.metrics.summary import summarise
 from engram_eval.report.sweep import Sweep, sweep_chart, sweeps
 from engram_eval.results.folder import RunFolder
-from tests.records import backend, manifest, record
+from engram_eval.results.manifest import BackendEntry
+from tests.records import backend, manifest, manifest_json, record
 from tests.report.pages import HOSTILE, folder, page
 
 Described = dict[str, Any]
@@ -34,8 +37,15 @@ def _swept(path: Path, described: dict[str, Described], *, found: float = 0.5, *
         for n, label in enumerate(described)
         for i in range(10)
     ]  # fmt: skip
-    dataset = {**manifest()["dataset"], "questions": 10}
+    dataset = {**manifest_json()["dataset"], "questions": 10}
     return folder(path, records, backends=described, dataset=dataset, **changes)
+
+
+def _row(name: str, *, settings: dict[str, Any] | None = None, **measures: Any) -> BackendRow:
+    """A row with these settings and figures."""
+    summary = next(iter(summarise([], manifest(backends={"x": backend()})).backends.values()))
+    entry = BackendEntry(backend="x", settings=settings or {})
+    return BackendRow(name, name, "r", None, entry, summary.model_copy(update=measures))
 
 
 def _numbers(text: str, title: str) -> list[list[str]]:
@@ -53,11 +63,11 @@ def test_a_run_of_one_backend_at_three_values_has_a_chart_and_its_numbers(tmp_pa
     assert heading == ["value", "backend", "evidence recall", "95 % interval", "accuracy, %", "95 % interval"]
     assert [row[:2] for row in rows] == [["0.1", "at 0.1"], ["0.25", "at 0.25"], ["0.5", "at 0.5"]]
     for _, label, recall, interval, accuracy, accuracy_interval in rows:
-        facts = next(row for row in compare([made]).rows if row["backend"] == label)
-        low, high = facts["evidence_recall_ci"]
-        assert (recall, interval) == (f"{facts['evidence_recall']:.3f}", f"{low:.3f}–{high:.3f}")
-        low, high = (100 * end for end in facts["accuracy_ci"])
-        assert (accuracy, accuracy_interval) == (f"{100 * facts['accuracy']:.1f}", f"{low:.1f}–{high:.1f}")
+        summary = next(row.summary.to_json() for row in compare([made]).rows if row.name == label)
+        low, high = summary["evidence_recall_ci"]
+        assert (recall, interval) == (f"{summary['evidence_recall']:.3f}", f"{low:.3f}–{high:.3f}")
+        low, high = (100 * end for end in summary["accuracy_ci"])
+        assert (accuracy, accuracy_interval) == (f"{100 * summary['accuracy']:.1f}", f"{low:.1f}–{high:.1f}")
     assert "all other settings alike" in text
     assert text.count("<svg") % 2 == 0  # each chart for a wide page and for a narrow one
 
@@ -122,11 +132,8 @@ _SETTINGS = st.fixed_dictionaries(
 @given(st.lists(_SETTINGS, max_size=12))
 def test_sweeps_are_the_largest_sets_that_differ_in_one_number(every: list[dict[str, Any]]) -> None:
     """Against a search over all pairs: rows are of one sweep if they differ in nothing but its setting."""
-    rows = [{"run": "r", "backend": str(n)} for n in range(len(every))]
-    found = {
-        (sweep.setting, sweep.values, tuple(int(row["backend"]) for row in sweep.rows))
-        for sweep in sweeps(rows, [{"backend": "x", "settings": own} for own in every])
-    }
+    rows = [_row(str(n), settings=own) for n, own in enumerate(every)]
+    found = {(sweep.setting, sweep.values, tuple(int(row.name) for row in sweep.rows)) for sweep in sweeps(rows)}
     expected = set()
     for setting, start in itertools.product(("a", "b"), range(len(every))):
         alike = [
@@ -141,10 +148,15 @@ def test_sweeps_are_the_largest_sets_that_differ_in_one_number(every: list[dict[
 
 def test_the_chart_itself_says_nothing_of_what_is_swept() -> None:
     rows = tuple(
-        {"backend": f"b{x}", "evidence_recall": 0.1 * x, "evidence_recall_ci": [0.0, 0.1 * x + 0.1], "accuracy": 0.5,
-         "accuracy_ci": [0.4, 0.6]}
+        _row(
+            f"b{x}",
+            evidence_recall=0.1 * x,
+            evidence_recall_ci=(0.0, 0.1 * x + 0.1),
+            accuracy=0.5,
+            accuracy_ci=(0.4, 0.6),
+        )
         for x in (1, 2, 3)
-    )  # fmt: skip
+    )
     chart = sweep_chart(Sweep("r", "kind", "setting", {}, (1.0, 2.0, 3.0), rows), None)
     assert chart is not None
     assert chart.shape == "broad"

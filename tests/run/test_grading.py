@@ -100,7 +100,7 @@ def test_it_stands_beside_other_runs(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="reader"):
         compare(folders)
     result = compare(folders, allow_different=True)
-    assert [row["backend"] for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
+    assert [row.name for row in result.rows] == ["mine (mine)", "none (ours)", "bm25 (ours)", "oracle (ours)"]
 
 
 def test_a_question_without_an_answer_is_an_error_and_not_wrong(

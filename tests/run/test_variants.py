@@ -18,7 +18,7 @@ from engram_eval.results.folder import RunFolder
 from engram_eval.run.plan import make_plan
 from engram_eval.run.resume import new_settings
 from tests.datasets.test_locomo import _RECORD
-from tests.records import backend, manifest, record, run
+from tests.records import backend, manifest_json, record, run
 from tests.report.pages import folder
 
 _DOUBLES = ["--reader", "tests.doubles:EchoReader", "--judge", "tests.doubles:ContainsJudge", "--no-controls"]
@@ -201,11 +201,11 @@ def test_a_variant_stands_against_what_it_varies_and_others_against_the_referenc
         ("b", "bm25"),
         ("lone", "dense"),
     ]
-    notes = " ".join(compare([made]).notes)
-    assert "each stands against the backend that it is a variant of, unaltered" in notes
+    notes = " ".join(note.text for note in compare([made]).notes)
+    assert "each is paired with the unaltered backend that it is a variant of" in notes
     assert _pairs(made, against="b") == [(label, "b") for label in labels if label != "b"]
-    assert "Variants:" not in " ".join(compare([made], against="b").notes)
-    with pytest.raises(UserError, match="--against nope: none of the backends compared; they are engram, no a"):
+    assert "Variants:" not in " ".join(note.text for note in compare([made], against="b").notes)
+    with pytest.raises(UserError, match="--against nope: none of the compared backends; they are engram, no a"):
         compare([made], against="nope")
 
 
@@ -242,12 +242,13 @@ def test_evidence_recall_is_paired_where_there_is_evidence_to_find(tmp_path: Pat
     ]
     made = folder(tmp_path / "mine", records, backends={"engram": backend(), "bm25": backend()}, settings={})
     (found,) = compare([made], against="bm25").pairs
-    assert found.evidence_recall is not None
-    assert (found.evidence_recall.mean, found.evidence_recall.n) == (0.25, 3)
+    difference = found.measures["evidence_recall"]
+    assert difference is not None
+    assert (difference.mean, difference.n) == (0.25, 3)
     assert found.to_json()["evidence_recall"]["mean"] == 0.25
     unknown = [replace(item, evidence_recall=None) for item in records]
     backends = {"engram": backend(), "bm25": backend()}
-    bare = compare([folder(tmp_path / "bare", unknown, backends=backends, settings=manifest()["settings"])])
+    bare = compare([folder(tmp_path / "bare", unknown, backends=backends, settings=manifest_json()["settings"])])
     assert "evidence recall" not in [column.name for column in bare.tables[-1].columns]
 
 
@@ -278,7 +279,7 @@ def test_each_ablation_changes_what_it_says_and_nothing_else() -> None:
 
 
 def test_the_allocation_goes_from_nothing_to_all() -> None:
-    settings = new_settings(_BENCHMARKS / "allocation.toml", {})
+    settings = new_settings(_BENCHMARKS / "split_budget.toml", {})
     shares = {label: of["share"] for label, of in settings.variants.items()}
     assert list(shares) == list(settings.backends)
     assert shares == {f"conditional {tenth}0 %".replace(" 00", " 0"): tenth / 10 for tenth in range(11)}

@@ -14,13 +14,13 @@ import pytest
 from engram_eval.errors import UserError
 from engram_eval.system.files import (
     append_to_file,
+    check_writable,
     file_error,
     make_folder,
     read_bytes,
     read_lines,
     read_text,
     replacing,
-    require_writable,
     write_file,
 )
 
@@ -63,7 +63,7 @@ def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
-    require_writable(pipe, fix="fix it")
+    check_writable(pipe, fix="fix it")
     write_file(pipe, b"text", fix="fix it")
     reader.join(10)
     assert received == [b"text"]
@@ -131,10 +131,10 @@ def test_lines_are_appended_and_folders_made(tmp_path: Path) -> None:
 
 def test_whether_a_file_can_be_written_is_known_without_a_trace(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"before")
-    require_writable(tmp_path / "f", fix="fix it")
-    require_writable(tmp_path / "new", fix="fix it")
+    check_writable(tmp_path / "f", fix="fix it")
+    check_writable(tmp_path / "new", fix="fix it")
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     assert (tmp_path / "f").read_bytes() == b"before"
     for path, reason in ((tmp_path / "no" / "f", "there is no such folder"), (tmp_path, "this is a folder")):
         with pytest.raises(UserError, match=rf"cannot be written \({reason}\); fix it"):
-            require_writable(path, fix="fix it")
+            check_writable(path, fix="fix it")

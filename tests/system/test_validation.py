@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import pytest
-from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engram_eval.errors import UserError
 from engram_eval.system.validation import validate, validate_json, validate_toml
@@ -18,7 +17,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     id: str
-    f1: Annotated[float, Ge(0)] | None = None
+    f1: Annotated[float, Field(ge=0)] | None = None
     votes: tuple[int, ...] = ()
     status: Literal["ok", "error"] = "ok"
     day: datetime.date | None = None

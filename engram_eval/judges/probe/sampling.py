@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from engram_eval.judges.grade import grade
 from engram_eval.judges.judge import Judge
-from engram_eval.judges.offline.features import abstains
+from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.probe.altered_answers import corrupted, paraphrase, vague
 from engram_eval.judges.probe.rewriting import Pick, by_hash
 from engram_eval.language.words import words

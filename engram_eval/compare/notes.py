@@ -1,0 +1,153 @@
+"""What a reader of the tables must know, as notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.results.manifest import Manifest
+from engram_eval.results.summary import BackendSummary, Summary, VoteSummary
+from engram_eval.tables.note import Note
+from engram_eval.tables.text import plural
+
+
+class NoteKind(StrEnum):
+    """Stable keys: the report folds, badges and sorts notes by kind."""
+
+    MISMATCH = "mismatch"
+    PAIRS = "pairs"
+    ROUGH_INTERVALS = "rough_intervals"
+    ERROR_BOUNDS = "error_bounds"
+    VARIANTS = "variants"
+    OFFLINE_JUDGE = "offline_judge"
+    BUDGET = "budget"
+    PARAPHRASES = "paraphrases"
+    SEES_EVIDENCE = "sees_evidence"
+    ERRORS = "errors"
+    INGEST_WARNINGS = "ingest_warnings"
+    CUT_CONTEXTS = "cut_contexts"
+    NAMES_NO_TURNS = "names_no_turns"
+    SESSIONS = "sessions"
+    VOTES = "votes"
+    JUDGE_PROBE = "judge_probe"
+    OFFLINE_TIMES = "offline_times"
+    UNFINISHED = "unfinished"
+    PUBLISHED = "published"
+
+
+EXPLANATORY = frozenset((NoteKind.PAIRS, NoteKind.VARIANTS, NoteKind.BUDGET, NoteKind.SESSIONS, NoteKind.OFFLINE_TIMES))
+"""Notes on how figures are made, which a page may fold away. All others stay visible."""
+
+
+def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
+    """The notes on one run."""
+    notes = [*_judge_notes(summary), _budget_note(manifest)]
+    for label, backend in summary.backends.items():
+        notes += _backend_notes(label, backend)
+    if has_session_table(summary):
+        notes.append(
+            Note(
+                NoteKind.SESSIONS,
+                "Sessions: a session has the rank of its best turn; what is not in the context has no rank. Recall all@k "
+                "(every evidence session is among the first k) and nDCG@k (ranks 1 and 2 count fully) are LongMemEval's "
+                "official session-level formulas. Unanswerable questions are left out.",
+            )
+        )
+    if votes := {label: backend.votes for label, backend in summary.backends.items() if backend.votes}:
+        notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
+    if manifest.probe and manifest.probe.get("note"):
+        notes.append(Note(NoteKind.JUDGE_PROBE, str(manifest.probe["note"])))
+    if summary.reader.name == "offline":
+        notes.append(
+            Note(
+                NoteKind.OFFLINE_TIMES,
+                "Answer times are those of the offline reader, not of a model: compare memories by retrieval and ingest.",
+            )
+        )
+    if not summary.complete:
+        notes.append(
+            Note(NoteKind.UNFINISHED, f"The run {path} is unfinished: the figures cover the questions so far.")
+        )
+    return notes
+
+
+def has_session_table(summary: Summary) -> bool:
+    """Whether the benchmark asks for the sessions table and a backend has figures for it."""
+    return "sessions" in summary.dataset.tables and any(
+        backend.mean("session_recall@5") is not None for backend in summary.backends.values()
+    )
+
+
+def _judge_notes(summary: Summary) -> Iterator[Note]:
+    if summary.judge.name == "offline":
+        answers = "the offline reader's answers" if summary.reader.name == "offline" else "these answers"
+        yield Note(
+            NoteKind.OFFLINE_JUDGE,
+            f"Scores are the offline judge's on {answers}, not LLM-judge scores: they compare memories and do not compare with "
+            f"published figures. The judge {summary.judge.agreement}.",
+        )
+
+
+def _budget_note(manifest: Manifest) -> Note:
+    if manifest.budget is None:
+        labels = ", ".join(manifest.backends)
+        text = f"{labels}: answers made elsewhere, from contexts whose limit is unknown here."
+        return Note(NoteKind.BUDGET, text)
+    window = manifest.reader.window
+    limits = {
+        "window": f"only by the reader's window of {window:,} tokens" if window else "only by the reader's window",
+        "none": "by nothing (it sees the evidence: the ceiling of reader, judge and answer key)",
+    }
+    parts = [f"Contexts are limited to {manifest.budget:,} {manifest.token_encoding} tokens"]
+    parts += [
+        f"{label} is limited {limits[entry.context_limit]}"
+        for label, entry in manifest.backends.items()
+        if entry.context_limit in limits
+    ]
+    return Note(NoteKind.BUDGET, "; ".join(parts) + ".")
+
+
+def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
+    if backend.paraphrases:
+        yield Note(
+            NoteKind.PARAPHRASES,
+            f"{label} paraphrases: its evidence recall relies on the sources that it names, not on its text.",
+        )
+    if backend.sees_evidence and label != "oracle":
+        yield Note(NoteKind.SEES_EVIDENCE, f"{label} sees the evidence: it is a control, not a memory.")
+    if backend.errors:
+        yield Note(
+            NoteKind.ERRORS,
+            f"{label}: {backend.errors:,} of {plural(backend.expected, 'question')} ended in an error and count as neither "
+            "right nor wrong; its figures cover the rest and do not compare with those of the others.",
+        )
+    if backend.ingest_warnings:
+        yield Note(
+            NoteKind.INGEST_WARNINGS,
+            f"{label}: {plural(backend.ingest_warnings, 'time')} the model returned nothing usable for a batch of turns; these "
+            "turns are kept verbatim (see warnings.jsonl).",
+        )
+    if backend.cut:
+        yield Note(
+            NoteKind.CUT_CONTEXTS,
+            f"{label} sent more than its budget for {plural(backend.cut, 'question')}: the end was cut off.",
+        )
+    if not backend.names_turns and not backend.cut and backend.mean(CONTEXT_TOKENS.name):
+        yield Note(
+            NoteKind.NAMES_NO_TURNS,
+            f"{label} names no turns: its evidence recall relies on its text alone, and it has no ranking.",
+        )
+
+
+def _votes_text(votes_of: Mapping[str, VoteSummary]) -> str:
+    """How far several verdicts on the same answers agree."""
+    parts = []
+    for label, votes in votes_of.items():
+        shares = [100 * share for share in votes.accuracy]
+        parts.append(f"{label} {min(shares):.1f} to {max(shares):.1f} % ({100 * votes.split:.1f} % split)")
+    count = len(next(iter(votes_of.values())).accuracy)
+    return (
+        f"The majority of {count} verdicts counts. Accuracy by the lowest and the highest single verdict, and the share of "
+        f"answers on which they differ: {', '.join(parts)}."
+    )

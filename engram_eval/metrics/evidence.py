@@ -1,0 +1,70 @@
+"""Evidence recall, measured on the context as it was sent to the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from engram_eval.language.words import content_stems, stems
+from engram_eval.metrics.measure import Measure
+from engram_eval.results.record import Record
+from engram_eval.tables.numbers import share
+from engram_eval.types import Context, Question, Turn
+
+# A shortened turn may still hold the answer; a turn that lost more than a fifth of its words counts as gone (DESIGN section 5).
+_VERBATIM_SHARE = 0.8
+
+
+def evidence_found(question: Question, turns: Mapping[str, Turn], context: Context, *, paraphrased: bool) -> list[str]:
+    """Ids of the question's evidence turns that are in the context.
+
+    A turn counts if one of the context's items names it and at least 80 % of its content stems are in the text. For a
+    memory that paraphrases, only the first is required; for one that names no turns, only the second.
+    """
+    named = {turn_id for item in context.items for turn_id in item.turn_ids}
+    found = []
+    for turn_id in question.evidence:
+        if named and turn_id not in named:
+            continue
+        if paraphrased:
+            if turn_id in named:
+                found.append(turn_id)
+        elif contains_turn(turns[turn_id], context.text):
+            found.append(turn_id)
+    return found
+
+
+def contains_turn(turn: Turn, text: str) -> bool:
+    """Whether the text contains the turn, whole or nearly so."""
+    return share_present(turn.text, text) >= _VERBATIM_SHARE
+
+
+def share_present(part: str, whole: str) -> float:
+    """The share of distinct content stems of `part` that occur in `whole`; of all its stems if it has no content stems."""
+    if wanted := set(content_stems(part)):
+        return len(wanted & _content_stems_of(whole)) / len(wanted)
+    if wanted := set(stems(part)):
+        return len(wanted & set(stems(whole))) / len(wanted)
+    return float(bool(part) and part in whole)
+
+
+@lru_cache(maxsize=4)  # the full history is one context for all questions of its conversation
+def _content_stems_of(text: str) -> frozenset[str]:
+    return frozenset(content_stems(text))
+
+
+def _recall(record: Record) -> float | None:
+    return record.evidence_recall if record.answerable else None
+
+
+def _all(record: Record) -> float | None:
+    return float(record.evidence_all) if record.answerable and record.evidence_all is not None else None
+
+
+EVIDENCE_RECALL = Measure(
+    "evidence_recall", "evidence recall", _recall, share, "high", "share", "context", show_interval=True
+)
+"""The share of a question's evidence turns that are in the context, over answerable questions that have evidence."""
+
+EVIDENCE_ALL = Measure("evidence_all", "all evidence", _all, share, "high", "share", "context")
+"""Whether all of a question's evidence turns are in the context."""

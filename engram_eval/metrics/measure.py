@@ -1,0 +1,40 @@
+"""What a measure is: a named value of a record, with everything that a table, a summary or a gate needs to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from engram_eval.results.record import Record
+from engram_eval.tables.numbers import Show
+
+TableName = Literal["answers", "context", "sessions", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """To add one, write it in a file of this room and list it in `measures.py`.
+
+    - `name`: its key in `summary.json`, in gate rules and in baselines. `heading`: of its column.
+    - `value`: the record's value; None where the measure does not apply (an errored or, say, an unanswerable question).
+      Shares are from 0 to 1, times in seconds, money in US dollars.
+    - `show`: a value as tables print it. `better`: which end is good; None if neither.
+    - `summary`: how questions are summarised: a `share` by its mean with a 95 % interval, a `mean` without one, a `spread` by
+      mean, p50 and p95; None leaves it out of the summary (it may still be paired or gated).
+    - `table`: the result table that has its column, if any, and `show_interval` whether a column with the interval follows.
+      `decimals`: how a baseline rounds it.
+    """
+
+    name: str
+    heading: str
+    value: Callable[[Record], float | None]
+    show: Show
+    better: Literal["high", "low"] | None = None
+    summary: Literal["share", "mean", "spread"] | None = "mean"
+    table: TableName | None = None
+    decimals: int = 4
+    show_interval: bool = False
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,29 @@
+"""Tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from engram_eval.tables.table import Table
+from engram_eval.tables.text import visible
+
+
+def print_rich(tables: Sequence[Table[Any]], console: Console) -> None:
+    for table in tables:
+        grid = RichTable(
+            title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        for i, column in enumerate(table.columns):
+            grid.add_column(
+                column.name, justify="left" if i == 0 else "right", no_wrap=i == 0 or column.name == "95 % interval"
+            )
+        for line in table.cells():
+            # Text, not markup: a backend's name is data.
+            grid.add_row(*(Text(visible(cell.text), style="bold green" if cell.best else "") for cell in line))
+        console.print(grid)
