@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engram_eval.cli.command import BAD_INPUT, DONE, GATE_FAILED, command, positive
 from engram_eval.errors import UserError
 from engram_eval.run.settings import Settings, from_mapping, parse_options
-from engram_eval.tables.text import plural
+from engram_eval.tables.text import plural, visible
 
 if TYPE_CHECKING:
     from engram_eval.datasets.benchmark import Generator
@@ -28,52 +28,66 @@ a date is 2023-05-08 or 2023-05-08T13:56; docs/datasets.md explains each key and
 
 def add(commands: Any) -> None:
     parser = command(
-        commands, "datasets", _datasets,
+        commands, "datasets", _list,
         "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",
         """datasets list
 datasets check locomo10.json
-datasets check my.jsonl
 datasets convert locomo10.json --out locomo.jsonl
-datasets generate --style locomo --conversations 10 --out dialogues.json
 datasets generate --style longmemeval --conversations 500 --seed 7 --out histories.json""",
     )  # fmt: skip
-    parser.description = (
-        f"{parser.description}\n\ncheck exits 1 if the file claims to be a published one and its counts differ, and 2 if the "
-        f"file is broken\n\n{_FORMAT}"
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    command(actions, "list", _list, "list the datasets", "datasets list")
+
+    check = command(
+        actions, "check", _check, "say what a file holds and what is wrong with it",
+        """datasets check locomo10.json
+datasets check my.jsonl
+datasets check --dataset synthetic --set dataset.conversations=3""",
+    )  # fmt: skip
+    check.description = (
+        f"{check.description} Exit 1: the file claims to be a published one and its counts differ. Exit 2: it is broken.\n\n"
+        f"{_FORMAT}"
     )
+    _add_data(check)
+    check.add_argument("--examples", type=positive, default=3, metavar="N", help="places listed per oddity (3)")
+
+    convert = command(
+        actions, "convert", _convert, "write a dataset in the dialogues format",
+        """datasets convert locomo10.json --out locomo.jsonl
+datasets convert longmemeval_s_cleaned.json --out histories.jsonl""",
+    )  # fmt: skip
+    convert.description = f"{convert.description}\n\n{_FORMAT}"
+    _add_data(convert)
+    convert.add_argument("-o", "--out", type=Path, metavar="FILE.jsonl", help="the file to write")
+
+    generate = command(
+        actions, "generate", _generate, "write synthetic dialogues in a benchmark's official format",
+        """datasets generate --style locomo --conversations 10 --out dialogues.json
+datasets generate --style longmemeval --conversations 500 --seed 7 --out histories.json""",
+    )  # fmt: skip
+    add = generate.add_argument
+    add("--style", default="locomo", metavar="NAME", help="whose format: locomo or longmemeval (locomo)")
+    add("--conversations", type=positive, metavar="N", help="how many (10; longmemeval 60)")
+    add("--seed", type=int, default=0, metavar="S", help="the random seed (0)")
+    add("-o", "--out", type=Path, metavar="FILE", help="the file to write")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("action", choices=("list", "check", "convert", "generate"))
-    add("file", nargs="?", metavar="FILE", help="check, convert: the file (the same as --data FILE)")
-    add("--dataset", default="auto", metavar="NAME", help="check, convert: what the file holds (recognised)")
-    add("--data", metavar="FILE", help="check, convert: the dataset's file")
-    add("--set", action="append", metavar="dataset.KEY=VALUE", help="check, convert: a setting of the dataset")
-    add("--examples", type=positive, default=3, metavar="N", help="check: places listed per oddity (3)")
-    add("--style", default="locomo", metavar="NAME", help="generate: locomo or longmemeval (locomo)")
-    add("--conversations", type=positive, metavar="N", help="generate: how many (10; longmemeval 60)")
-    add("--seed", type=int, default=0, metavar="S", help="generate: the random seed (0)")
-    add("-o", "--out", type=Path, metavar="FILE", help="convert, generate: the file to write")
-
-
-def _datasets(options: argparse.Namespace) -> int:
-    match options.action:
-        case "list":
-            return _list()
-        case "check":
-            return _check(_settings(options), examples=options.examples)
-        case "convert":
-            return _convert(_settings(options), options.out)
-        case _:
-            return _generate(options.style, options.out, options.seed, options.conversations)
+    add("file", nargs="?", metavar="FILE", help="the dataset's file (the same as --data FILE)")
+    add("--data", metavar="FILE", help="the dataset's file (also: a file or folder in ENGRAM_EVAL_DATA)")
+    add("--dataset", default="auto", metavar="NAME", help="what the file holds (recognised by its content)")
+    add("--set", action="append", metavar="dataset.KEY=VALUE", help="a setting of a dataset that is generated")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     if options.file and options.data:
-        raise UserError(f"datasets {options.action}: two files are named; leave {options.file} or --data out")
+        raise UserError(f"two files are named, {options.file} and --data {options.data}; leave one out")
     values = {"dataset": options.dataset, "data": options.file or options.data}
     return from_mapping({**values, "options": parse_options(options.set or [])}, "command line")
 
 
-def _list() -> int:
+def _list(_options: argparse.Namespace) -> int:
     from engram_eval import registry
     from engram_eval.datasets import catalogue
 
@@ -88,11 +102,12 @@ def _list() -> int:
 # --- check ------------------------------------------------------------------------------------------------------
 
 
-def _check(settings: Settings, *, examples: int) -> int:
+def _check(options: argparse.Namespace) -> int:
     """Reads every record and prints what the dataset holds and how its oddities are treated."""
     from engram_eval.datasets.contents import read_contents
     from engram_eval.run.plan import named_benchmark, open_dataset
 
+    settings = _settings(options)
     benchmark, data = named_benchmark(settings)
     if benchmark and data and benchmark.faults:
         faults = list(islice(benchmark.faults(data), _MOST_FAULTS + 1))
@@ -101,7 +116,7 @@ def _check(settings: Settings, *, examples: int) -> int:
     dataset, why = open_dataset(settings)
     contents = read_contents(dataset)
     print(f"{dataset.benchmark.name}: {why}\nsha256 {dataset.sha256}")
-    _print_contents(contents, examples)
+    _print_contents(contents, options.examples)
     for difference in contents.differences:
         print(f"Differs from the published file: {difference}")
     if dataset.published_sha256:
@@ -112,7 +127,7 @@ def _check(settings: Settings, *, examples: int) -> int:
 
 def _report_faults(path: Path, faults: list[UserError]) -> int:
     for fault in faults[:_MOST_FAULTS]:
-        print(f"engram-eval: {fault}", file=sys.stderr)
+        print(f"engram-eval: {visible(str(fault))}", file=sys.stderr)
     if len(faults) > 1:
         count = f"more than {_MOST_FAULTS}" if len(faults) > _MOST_FAULTS else str(len(faults))
         print(f"engram-eval: {path}: {count} lines are faulty; correct them and check again", file=sys.stderr)
@@ -134,28 +149,30 @@ def _print_contents(contents: Contents, examples: int) -> None:
 # --- convert and generate ---------------------------------------------------------------------------------------
 
 
-def _convert(settings: Settings, out: Path | None) -> int:
+def _convert(options: argparse.Namespace) -> int:
     from engram_eval.datasets.dialogues.convert import write_dialogues
     from engram_eval.run.plan import named_benchmark, open_dataset
 
-    if out is None:
+    if options.out is None:
         raise UserError("datasets convert: names no file to write; name one with --out FILE.jsonl")
+    settings = _settings(options)
     _, data = named_benchmark(settings)
     dataset, _ = open_dataset(settings)
-    count = write_dialogues(dataset.samples(), out, source=data)
-    print(f"{out}: {plural(count, 'conversation')} written; run it with: engram-eval run --data {out}")
+    count = write_dialogues(dataset.samples(), options.out, source=data)
+    print(f"{options.out}: {plural(count, 'conversation')} written; run it with: engram-eval run --data {options.out}")
     return DONE
 
 
-def _generate(style: str, out: Path | None, seed: int, conversations: int | None) -> int:
+def _generate(options: argparse.Namespace) -> int:
     """Writes synthetic dialogues in a benchmark's official file format."""
     from engram_eval.datasets.synthetic import write_json_array
 
+    out: Path | None = options.out
     if out is None:
         raise UserError("datasets generate: names no file to write; name one with --out FILE")
-    generator = _generator(style)
+    generator = _generator(options.style)
     try:
-        write_json_array(generator.records(conversations or generator.conversations, seed), out)
+        write_json_array(generator.records(options.conversations or generator.conversations, options.seed), out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); name another file with --out") from None
     print(f"{out}: written; run it with: engram-eval run --data {out}")
