@@ -22,8 +22,8 @@ def command_line_page() -> str:
     for command in commands:
         text = _help(command)
         sections.append(_section(f"engram-eval {command}", text))
-        for action in re.findall(r"^ {4}([a-z]+) {2,}\S", text, re.MULTILINE):
-            sections.append(_section(f"engram-eval {command} {action}", _help(command, action)))
+        actions = re.findall(r"^ {4}([a-z]+) {2,}\S", text, re.MULTILINE)
+        sections += [_section(f"engram-eval {command} {action}", _help(command, action)) for action in actions]
     return "\n".join([_INTRODUCTION, *sections])
 
 
