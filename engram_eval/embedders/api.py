@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.llm.cost.metering import Meter
 
 if TYPE_CHECKING:
     from engram_eval.llm import LLM
-from engram_eval.embedders.embedder import Vectors
 
 
 class LLMEmbedder:
-    """An embedding model at an OpenAI-compatible endpoint. The client keeps its vectors, times and costs."""
+    """An embedding model at an OpenAI-compatible endpoint. The client caches its vectors, times and costs."""
 
     def __init__(self, llm: LLM, model: str, meter: Meter, *, dimensions: int) -> None:
         self.name = f"openai:{model}"

@@ -1,16 +1,12 @@
-"""What an embedder is: texts in, vectors out."""
+"""The interface of an embedder: texts in, vectors out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    pass
-
 
 Vectors = npt.NDArray[np.float32]
 

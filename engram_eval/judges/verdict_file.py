@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +12,12 @@ from typing import Any
 
 from engram_eval.datasets.dataset import Family
 from engram_eval.errors import UserError
+from engram_eval.system.files import check_writable, read_bytes, write_file, writing
 from engram_eval.system.json_input import Node, parse_line
 from engram_eval.types import Question, Verdict
 
 _FORM = "what 'engram-eval agree --help' says of a line"
+_OTHER_FILE = "name another file with --out"
 _INDEX = re.compile(r":q\d+$")  # of a LoCoMo question in its conversation
 
 
@@ -55,15 +55,7 @@ def read_verdicts(path: Path) -> tuple[list[Recorded], str]:
 
     Raises UserError with file and line for whatever is not as it should be.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; name a file of recorded verdicts") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: this is a folder; name the file of verdicts in it") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); check the name and its permissions") from None
+    content = read_bytes(path, fix="name a file of recorded verdicts")
     lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)
     recorded = [_recorded(parse_line(line, path, number, _FORM)) for number, line in lines if line.strip()]
     if not recorded:
@@ -106,37 +98,13 @@ def _boolean(node: Node) -> bool:
 
 def require_writable(path: Path, *, besides: Path) -> None:
     """Raises UserError if --out cannot be written there: told before anything is asked. Leaves no trace."""
-    partial = _partial(path)
-    try:
+    with writing(path, fix=_OTHER_FILE):
         if path.exists() and path.samefile(besides):
-            raise UserError(f"{path}: is the file that is read; name another with --out")
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path}: is no ordinary file; name another with --out")
-        partial.open("wb").close()
-        partial.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from None
+            raise UserError(f"{path}: is the file that is read; {_OTHER_FILE}")
+        check_writable(path, fix=_OTHER_FILE)
 
 
 def write_verdicts(path: Path, answers: Sequence[Graded]) -> None:
     """One line an answer, in order. The file is whole, or as it was before. Raises UserError."""
     lines = (json.dumps(answer.to_json(), ensure_ascii=False) + "\n" for answer in answers)
-    partial = _partial(path)
-    try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written ({error.strerror}); name another file with --out")
+    write_file(path, (line.encode("utf-8", "backslashreplace") for line in lines), fix=_OTHER_FILE)

@@ -1,4 +1,4 @@
-"""A request from its first attempt to its last: limits, budget, retries, and when to give the run up."""
+"""Sends a request until it is answered: limits, budget, retries, and when to give up the run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from engram_eval.llm.cost.budget import BudgetTracker, Reservation
 from engram_eval.llm.cost.prices import Price
 from engram_eval.llm.errors import LLMError, Refused
 from engram_eval.llm.limits import Limits, Permit
-from engram_eval.llm.retries import backoff, is_passing
+from engram_eval.llm.retries import backoff, is_temporary
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.transport import CONNECT_S, Endpoint, HTTPStatusError, TransportError
 
-_STREAK = 10  # calls in a row that failed after their retries: the server is gone, not busy
+_STREAK = 10  # after so many failed calls in a row, each with its retries, the server is not busy but gone
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One attempt: what is sent, and the most that it can use. Made anew for each, as what was learnt may change it."""
+    """One attempt: its body, and the most tokens that it can use. Made again for each attempt, which may have learnt."""
 
     path: str
     body: dict[str, Any]
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the server says it used."""
+    """The tokens that the server reports."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -49,16 +49,16 @@ class Reply(Generic[T]):
 
 
 class Calls:
-    """Sends requests to one endpoint. `stopped`: the sentence after which nothing more is sent, empty while all is well."""
+    """Sends requests to one endpoint. After a fatal error nothing more is sent: each further call raises that error."""
 
-    def __init__(self, settings: LLMSettings, endpoint: Endpoint, ledger: BudgetTracker, clock: Clock) -> None:
+    def __init__(self, settings: LLMSettings, endpoint: Endpoint, budget: BudgetTracker, clock: Clock) -> None:
         self._retries = settings.retries
-        self._endpoint, self._ledger, self._clock = endpoint, ledger, clock
+        self._endpoint, self._budget, self._clock = endpoint, budget, clock
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._limits = Limits(settings.requests_per_minute, settings.tokens_per_minute, clock, CONNECT_S)
-        self._stopped = ""
+        self._fatal_error = ""
         self._failed_in_a_row = 0
-        self.counts_tokens = self._limits.counts_tokens or ledger.max_cost_usd is not None
+        self.counts_tokens = self._limits.counts_tokens or budget.max_cost_usd is not None
 
     async def send(
         self,
@@ -66,95 +66,100 @@ class Calls:
         read: Callable[[dict[str, Any]], Reply[T]],
         adapt: Callable[[HTTPStatusError], bool],
     ) -> tuple[Reply[T], float]:
-        """The reply, and the seconds that the attempt which brought it took.
+        """The reply, and the seconds that the successful attempt took.
 
-        `read` raises TransportError for JSON that is no reply. `adapt` is asked after a refusal whether `request` has learnt
-        from it: then it is sent again at once. A slot is held throughout, so that a server in trouble gets fewer calls.
+        `read` raises TransportError for JSON that is not a reply. After an error status, `adapt` says whether `request`
+        has learnt from it; if so, the request is sent again at once. The call keeps its slot throughout, so that a
+        server in trouble gets fewer calls.
         """
         failures = 0
         async with self._slots:
             while True:
-                if self._stopped:
-                    raise UserError(self._stopped)
+                if self._fatal_error:
+                    raise UserError(self._fatal_error)
                 try:
                     reply, latency = await self._attempt(request(), read)
-                except HTTPStatusError as rejected:
-                    self._raise_if_fatal(rejected)
-                    if adapt(rejected):
+                except HTTPStatusError as error:
+                    self._raise_if_fatal(error)
+                    if adapt(error):
                         continue
-                    fault: HTTPStatusError | TransportError = rejected
-                except TransportError as no_reply:
-                    fault = no_reply
+                    failure: HTTPStatusError | TransportError = error
+                except TransportError as error:
+                    failure = error
                 else:
                     self._failed_in_a_row = 0
                     return reply, latency
                 failures += 1
-                await self._wait(fault, failures)
+                await self._wait(failure, failures)
 
     async def _attempt(self, request: Request, read: Callable[[dict[str, Any]], Reply[T]]) -> tuple[Reply[T], float]:
         price = request.price
-        worst = price.cost(request.prompt_tokens, request.completion_tokens) if price else 0.0
-        charge = await self._ledger.reserve(worst)
-        with self._ledger.holding(charge):
+        worst_case = price.cost(request.prompt_tokens, request.completion_tokens) if price else 0.0
+        reservation = await self._budget.reserve(worst_case)
+        with self._budget.holding(reservation):
             try:
-                admission = await self._limits.admit(request.prompt_tokens + request.completion_tokens)
+                permit = await self._limits.admit(request.prompt_tokens + request.completion_tokens)
             except BaseException:
-                charge.settle(0.0)
+                reservation.settle(0.0)
                 raise
             try:
                 content, latency = await self._endpoint.post(request.path, request.body)
                 reply = read(content)
             except (HTTPStatusError, UserError):
-                self._settle(admission, charge, 0, 0.0)
+                self._settle(permit, reservation, 0, 0.0)
                 raise
-            except TransportError as fault:  # sent and not answered: it may be charged for
-                if not fault.sent:
-                    self._settle(admission, charge, 0, 0.0)
+            except TransportError as error:
+                if not error.sent:  # a request that was sent may be charged for, even without a reply
+                    self._settle(permit, reservation, 0, 0.0)
                 raise
-            used = reply.usage
-            cost = price.cost(used.prompt_tokens, used.completion_tokens, used.cached_prompt_tokens) if price else 0.0
-            self._settle(admission, charge, used.prompt_tokens + used.completion_tokens, cost)
+            usage = reply.usage
+            cost = (
+                price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens) if price else 0.0
+            )
+            self._settle(permit, reservation, usage.prompt_tokens + usage.completion_tokens, cost)
             return reply, latency
 
-    def _settle(self, admission: Permit, charge: Reservation, tokens: int, cost: float) -> None:
-        self._limits.finish(admission, tokens)
-        charge.settle(cost)
+    def _settle(self, permit: Permit, reservation: Reservation, tokens: int, cost: float) -> None:
+        self._limits.finish(permit, tokens)
+        reservation.settle(cost)
 
-    def _raise_if_fatal(self, rejected: HTTPStatusError) -> None:
+    def _raise_if_fatal(self, error: HTTPStatusError) -> None:
         url = self._endpoint.url
-        if rejected.status in (401, 403) and not rejected.is_about_content():
-            # Not the server's own words: they may quote the key.
-            self._stopped = (
-                f"{url} refused the key ({rejected.status}); check OPENAI_API_KEY (or ROLE_API_KEY, of an endpoint of a "
-                "role's own) and what it may be used for"
+        if error.status in (401, 403) and not error.is_about_content():
+            # Without the server's own message, which may quote the key.
+            self._fatal_error = (
+                f"{url} refused the key ({error.status}); check OPENAI_API_KEY (or ROLE_API_KEY, if the role has an endpoint "
+                "of its own) and what it may be used for"
             )
-        elif rejected.is_about_quota():
-            self._stopped = f"the quota at {url} is used up ({rejected}); resume the run when there is more"
-        if self._stopped:
-            raise UserError(self._stopped)
+        elif error.is_about_quota():
+            self._fatal_error = f"the quota at {url} is used up ({error}); resume the run when there is more"
+        if self._fatal_error:
+            raise UserError(self._fatal_error)
 
-    async def _wait(self, fault: HTTPStatusError | TransportError, failures: int) -> None:
-        """Sleeps before the next attempt, or raises what the call ends in."""
+    async def _wait(self, failure: HTTPStatusError | TransportError, failures: int) -> None:
+        """Sleeps before the next attempt, or raises the error in which the call ends."""
         url = self._endpoint.url
-        if isinstance(fault, HTTPStatusError):
-            if fault.is_about_context():
-                raise Refused(f"the request is longer than the model's context ({fault})")
-            if fault.is_about_content():
-                raise Refused(f"{url} refused the request for its content ({fault})")
-            if fault.status == 404 or fault.is_about_model():
+        if isinstance(failure, HTTPStatusError):
+            if failure.is_about_context():
+                raise Refused(f"the request is longer than the model's context ({failure})")
+            if failure.is_about_content():
+                raise Refused(f"{url} refused the request for its content ({failure})")
+            if failure.status == 404 or failure.is_about_model():
                 raise UserError(
-                    f"{url} does not have what was asked for ({fault}); check the model's name and --base-url"
+                    f"{url} does not have this model or path ({failure}); check the model's name and --base-url"
                 )
-        passing = isinstance(fault, TransportError) or is_passing(fault.status)
-        pause = backoff(failures, fault.headers if isinstance(fault, HTTPStatusError) else {}, self._clock)
-        if passing and failures <= self._retries and pause is not None:
+        temporary = isinstance(failure, TransportError) or is_temporary(failure.status)
+        headers = failure.headers if isinstance(failure, HTTPStatusError) else {}
+        pause = backoff(failures, headers, self._clock)
+        if temporary and failures <= self._retries and pause is not None:
             await self._clock.sleep(pause)
             return
         self._failed_in_a_row += 1
-        what = f"{url} answered {fault}" if isinstance(fault, HTTPStatusError) else str(fault)
+        description = f"{url} answered {failure}" if isinstance(failure, HTTPStatusError) else str(failure)
         if self._failed_in_a_row >= _STREAK:
-            self._stopped = (
-                f"{_STREAK} calls in a row failed, the last because {what}; resume the run when the server is well"
+            self._fatal_error = (
+                f"{_STREAK} calls in a row failed, the last because {description}; resume the run when the server works "
+                "again"
             )
-            raise UserError(self._stopped)
-        raise LLMError(f"{what} ({failures} attempt{'s' if failures > 1 else ''})")
+            raise UserError(self._fatal_error)
+        raise LLMError(f"{description} ({failures} attempt{'s' if failures > 1 else ''})")

@@ -1,4 +1,4 @@
-"""What a chat completion says, and whether it is an answer."""
+"""Reads a chat completion, and decides whether it is an answer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FILTERED = ("content_filter", "safety", "refusal")
 
 
 def read_chat(content: Mapping[str, Any], model: str, prompt: Sequence[str]) -> Reply[Response]:
-    """Raises TransportError for JSON that is no chat completion."""
+    """Raises TransportError for JSON that is not a chat completion."""
     match content.get("choices"):
         case [{"message": dict() as message, **choice}, *_]:
             pass
         case _:
-            raise TransportError("the server sent JSON that is no chat completion")
+            raise TransportError("the server sent JSON that is not a chat completion")
     text, refusal, finish = _text(message.get("content")), message.get("refusal"), choice.get("finish_reason")
     if isinstance(refusal, str) and refusal and not text:
         text, finish = refusal, "refusal"
@@ -46,7 +46,7 @@ def read_usage(content: Mapping[str, Any]) -> Usage | None:
 
 
 def answer_text(response: Response, max_tokens: int) -> str:
-    """The answer without a reasoning model's thoughts. Raises LLMError for what is no whole answer."""
+    """The answer without a reasoning model's thoughts. Raises LLMError if it is cut off, refused or empty."""
     if response.finish_reason in _CUT_OFF:
         raise LLMError(f"the answer was cut off at the token limit (max_tokens={max_tokens})", response.text)
     if response.finish_reason in _FILTERED:
@@ -58,12 +58,12 @@ def answer_text(response: Response, max_tokens: int) -> str:
 
 
 def is_blank(response: Response) -> bool:
-    """Nothing was said, and no reason given."""
+    """Whether the reply has no text and gives no reason."""
     return not response.text.strip() and response.finish_reason not in (*_CUT_OFF, *_FILTERED)
 
 
 def _text(content: Any) -> str:
-    """Some servers send the content in parts."""
+    """The text of a message. Some servers send it in parts."""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""

@@ -1,4 +1,4 @@
-"""Chat and embeddings at one endpoint, each answer kept before it is handed over."""
+"""Chat and embeddings at one endpoint. Each answer is cached before the caller gets it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from engram_eval.llm.cost.token_estimates import Estimates
 from engram_eval.llm.embeddings import Embedded, Embeddings
 from engram_eval.llm.endpoint import endpoint_url
 from engram_eval.llm.errors import CacheMiss, LLMError
+from engram_eval.llm.negotiation import Negotiation
 from engram_eval.llm.parsing import NotParsed, parse_json
-from engram_eval.llm.provider_capabilities import ProviderCapabilities, adapted, first_capabilities, names_its_objection
+from engram_eval.llm.provider_capabilities import ProviderCapabilities
 from engram_eval.llm.settings import LLMSettings
-from engram_eval.llm.transport import Endpoint, HTTPStatusError
+from engram_eval.llm.transport import Endpoint
 
 
 class LLM:
-    """One endpoint, any number of models.
+    """A client of one endpoint, for any number of models.
 
-    `api_key`: None for $OPENAI_API_KEY; a server that is not OpenAI's may do without. `ledger`: one for several clients
-    makes them share one budget (its `max_cost_usd` then counts, not the settings'). Raises UserError for settings that
-    cannot work. To be used in one event loop and closed at the end.
+    `api_key`: None means $OPENAI_API_KEY; servers other than OpenAI's may need no key. `budget_tracker`: several clients
+    that share one have one budget together (its `max_cost_usd` then counts, not the one in the settings). Raises
+    UserError for settings that cannot work. Use a client in one event loop, and close it at the end.
     """
 
     def __init__(
@@ -42,23 +43,23 @@ class LLM:
         cache_folder: Path,
         *,
         api_key: str | None = None,
-        ledger: BudgetTracker | None = None,
+        budget_tracker: BudgetTracker | None = None,
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
         self.settings = settings
         self.endpoint = endpoint_url(settings.base_url)
         self._prices = Prices(settings.prices)
-        self._ledger = ledger or BudgetTracker(settings.max_cost_usd)
+        self._budget = budget_tracker or BudgetTracker(settings.max_cost_usd)
         self._estimates = Estimates()
-        self._dialects: dict[str, ProviderCapabilities] = {}
-        self._flights: SingleFlight[bytes, Response] = SingleFlight()
-        self._used: set[bytes] = set()
+        self._capabilities: dict[str, ProviderCapabilities] = {}
+        self._single_flight: SingleFlight[bytes, Response] = SingleFlight()
+        self._used_keys: set[bytes] = set()
         self._server: Endpoint | None = None
         self._calls: Calls | None = None
         if not settings.replay:
             self._server = Endpoint(settings.base_url, api_key, settings.timeout_s, clock)
-            self._calls = Calls(settings, self._server, self._ledger, clock)
+            self._calls = Calls(settings, self._server, self._budget, clock)
         self._cache = ResponseCache(cache_file(cache_folder), read_only=settings.replay)
         self._embeddings = Embeddings(self.endpoint, self._calls, self._cache, self._prices, self._estimates)
 
@@ -72,10 +73,10 @@ class LLM:
         max_tokens: int = 1024,
         repeat: int = 0,
     ) -> Completion:
-        """One answer at temperature 0. `repeat` numbers answers to the same request that are to be independent.
+        """One answer at temperature 0. Different numbers `repeat` give independent answers to the same request.
 
-        Raises LLMError for an answer that is empty, cut off, refused or not what `schema` asks for, with the text kept
-        in `raw`, and for a call that failed for good; UserError where no further call can succeed.
+        Raises LLMError for an answer that is empty, cut off, refused or does not satisfy `schema` (its text is in `raw`),
+        and for a call that failed after its retries; UserError if no further call can succeed.
         """
         self.require_prices([model])
         plain = [{name: encodable(value) for name, value in message.items()} for message in messages]
@@ -87,33 +88,33 @@ class LLM:
                 raise CacheMiss(
                     f"{self._cache.path}: holds no answer of {model} at {self.endpoint} for this {role} call"
                 )
-            response, cached = await self._flights.join(
+            response, cached = await self._single_flight.join(
                 key, lambda: self._ask(calls, key, model, plain, schema, max_tokens)
             )
-        if not is_blank(response):  # which is not kept
-            self._used.add(key)
+        if not is_blank(response):  # a blank one is not cached
+            self._used_keys.add(key)
         price = self._prices.of(model)
         prompt, completion = response.prompt_tokens, response.completion_tokens
         cost = price.cost(prompt, completion, response.cached_prompt_tokens) if price else None
-        self._ledger.record(role, prompt_tokens=prompt, completion_tokens=completion, cost_usd=cost, cached=cached)
+        self._budget.record(role, prompt_tokens=prompt, completion_tokens=completion, cost_usd=cost, cached=cached)
         text = answer_text(response, max_tokens)
         data = _parsed(text, schema, response)
         return Completion(text, data, prompt, completion, cost, response.latency_s, cached)
 
     async def embed(self, *, role: str, model: str, texts: Sequence[str]) -> Embedded:
-        """One row a text. Raises LLMError for a call that failed for good; UserError where none can succeed."""
+        """One row for each text. Raises LLMError for a call that failed after its retries; UserError if none can succeed."""
         self.require_prices([model])
-        embedded, used = await self._embeddings.embed(model, [encodable(text) for text in texts])
+        embedded, requests = await self._embeddings.embed(model, [encodable(text) for text in texts])
         price = self._prices.of(model)
-        for tokens, cached in used:
+        for tokens, cached in requests:
             cost = price.cost(tokens, 0) if price else None
-            self._ledger.record(role, prompt_tokens=tokens, completion_tokens=0, cost_usd=cost, cached=cached)
+            self._budget.record(role, prompt_tokens=tokens, completion_tokens=0, cost_usd=cost, cached=cached)
         return embedded
 
     async def models(self) -> list[str]:
-        """The ids of the models that the server lists, within 5 s; none where it has no list, and in a replay.
+        """The ids of the models that the server lists; none if it has no list within 5 s, and none in a replay.
 
-        Raises UserError where nothing is there at all.
+        Raises UserError if there is no server at all.
         """
         listed = await self._server.get("/models") if self._server else None
         entries = listed.get("data") if isinstance(listed, dict) else listed  # some servers send the bare list
@@ -122,8 +123,8 @@ class LLM:
         return [encodable(name) for name in ids if isinstance(name, str) and name]
 
     def require_prices(self, models: Sequence[str]) -> None:
-        """Raises UserError if there is a budget and one of these models has no price: it could not be held."""
-        if self._ledger.max_cost_usd is None or self._calls is None:
+        """Raises UserError if there is a budget and one of these models has no price: the budget could not be kept."""
+        if self._budget.max_cost_usd is None or self._calls is None:
             return
         for model in models:
             if self._prices.of(model) is None:
@@ -132,20 +133,20 @@ class LLM:
     def usage(self) -> dict[str, dict[str, float]]:
         """By role: calls, cached, prompt_tokens, completion_tokens, cost_usd, spent_usd, unpriced.
 
-        Tokens and `cost_usd` are of all answered calls, cached ones included; `spent_usd` is what this process paid for.
+        Tokens and `cost_usd` include cached calls; `spent_usd` is what this process paid for.
         """
-        return self._ledger.usage()
+        return self._budget.usage()
 
     def take_used_keys(self) -> frozenset[bytes]:
-        """The response cache's keys of what was handed out since this was last asked."""
-        used = frozenset(self._used | self._embeddings.used)
-        self._used.clear()
-        self._embeddings.used.clear()
-        return used
+        """The cache keys of all answers and embeddings returned since the last call of this method."""
+        keys = frozenset(self._used_keys | self._embeddings.used_keys)
+        self._used_keys.clear()
+        self._embeddings.used_keys.clear()
+        return keys
 
     async def close(self) -> None:
-        """Calls still in flight are given up."""
-        await self._flights.cancel()
+        """Cancels the calls that are still in flight."""
+        await self._single_flight.cancel()
         await self._embeddings.close()
         if self._server is not None:
             await self._server.close()
@@ -160,48 +161,28 @@ class LLM:
         schema: Mapping[str, Any] | None,
         max_tokens: int,
     ) -> Response:
-        dialect = self._dialects.get(model) or first_capabilities(model)
-        certain = True
-        tried = {dialect}
+        """Sends the call and caches its answer."""
+        negotiation = Negotiation(self._capabilities, model, asks_for_json=schema is not None)
         texts = [message.get("content", "") for message in messages]
         counted = self._estimates.count(model, texts, schema) if calls.counts_tokens else 0
         price = self._prices.of(model)
 
         def request() -> Request:
-            body = dialect.body(model, messages, schema, max_tokens)
+            capabilities = negotiation.capabilities
+            body = capabilities.body(model, messages, schema, max_tokens)
             prompt = self._estimates.bound(model, counted)
-            return Request("/chat/completions", body, price, prompt, max_tokens + dialect.room)
+            return Request("/chat/completions", body, price, prompt, max_tokens + capabilities.room)
 
         def read(content: dict[str, Any]) -> Reply[Response]:
             return read_chat(content, model, texts)
 
-        def adapt(rejected: HTTPStatusError) -> bool:
-            nonlocal dialect, certain
-            if rejected.is_about_context() or rejected.is_about_content():
-                return False
-            learnt = self._dialects.get(model)
-            if learnt is None or learnt in tried:  # else another call has found out meanwhile
-                learnt = adapted(dialect, rejected, asks_for_json=schema is not None)
-            if learnt is None or learnt in tried:
-                return False
-            certain = certain and names_its_objection(rejected)
-            dialect = learnt
-            tried.add(learnt)
-            return True
-
-        reply, latency = await calls.send(request, read, adapt)
-        if certain:  # a bad day of the server's must not change how all later calls are made
-            self._remember(model, dialect, asked_for_json=schema is not None)
+        reply, latency = await calls.send(request, read, negotiation.adapt)
+        negotiation.remember()
         self._estimates.observe(model, counted, reply.usage.prompt_tokens)
         response = replace(reply.value, latency_s=latency)
-        if is_blank(response):  # a whim of the server, more often than the model's answer: ask again when resumed
+        if is_blank(response):  # more often a fault of the server than the model's answer: a resumed run asks again
             return response
         return self._cache.put(key, response, endpoint=self.endpoint, model=model)
-
-    def _remember(self, model: str, dialect: ProviderCapabilities, *, asked_for_json: bool) -> None:
-        """What worked. Without a schema nothing was learnt about output, which stays as it was known."""
-        known = self._dialects.get(model, dialect)
-        self._dialects[model] = dialect if asked_for_json else replace(dialect, output=known.output)
 
 
 def _parsed(text: str, schema: Mapping[str, Any] | None, response: Response) -> Any:
@@ -210,4 +191,4 @@ def _parsed(text: str, schema: Mapping[str, Any] | None, response: Response) -> 
     try:
         return parse_json(text, json.dumps(schema))
     except NotParsed as error:
-        raise LLMError(f"the answer is not what was asked for: {error}", response.text) from None
+        raise LLMError(f"the answer is not the JSON that was requested: {error}", response.text) from None

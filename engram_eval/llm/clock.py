@@ -1,4 +1,4 @@
-"""Time and chance, passed in so that tests wait for nothing and repeat exactly."""
+"""Time and randomness, passed in so that tests do not wait and are repeatable."""
 
 from __future__ import annotations
 

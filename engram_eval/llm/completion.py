@@ -1,4 +1,4 @@
-"""What a caller gets."""
+"""The answer to a chat call."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """`data`: the parsed JSON if a schema was asked for. Of a cached answer, tokens, cost and latency are those of the
-    call that first got it; latency is that of the attempt that succeeded, without waiting for limits or retries."""
+    """`data`: the parsed JSON, if the call had a schema. Tokens, cost and latency of a cached answer are those of the call
+    that first got it. Latency is that of the successful attempt, without the waits for limits and retries."""
 
     text: str
     data: Any | None

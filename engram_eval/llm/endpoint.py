@@ -11,7 +11,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 
 def endpoint_url(base_url: str | None) -> str:
-    """A base URL in one spelling. Raises UserError for one that is none or that holds a secret."""
+    """A normalised base URL. Raises UserError if it is not a URL, or holds a secret."""
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).strip()
     try:
         parts = urlsplit(url)
@@ -19,10 +19,10 @@ def endpoint_url(base_url: str | None) -> str:
     except ValueError:
         host, port = None, None
     if host is None or parts.scheme.lower() not in ("http", "https"):
-        raise UserError("the base URL is not of the form http://HOST:PORT/v1; mend --base-url")
+        raise UserError("the base URL is not of the form http://HOST:PORT/v1; correct --base-url")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UserError(
-            f"the base URL of {host} holds a password or a query; leave it out and put the key into OPENAI_API_KEY"
+            f"the base URL of {host} holds a password or a query; remove it and put the key into OPENAI_API_KEY"
         )
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme.lower()}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"

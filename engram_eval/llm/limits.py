@@ -1,4 +1,4 @@
-"""Requests and tokens per minute, over any 60 seconds as the server sees them."""
+"""Limits on requests and tokens per minute, kept in every 60 seconds as the server sees them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from engram_eval.llm.clock import Clock
 from engram_eval.llm.errors import LLMError
 
 _WINDOW_S = 60.0
-_LOOK_AGAIN_S = 1.0  # finished calls may have given tokens back meanwhile
+_LOOK_AGAIN_S = 1.0  # meanwhile, finished calls may have given tokens back
 
 
 @dataclass(slots=True)
 class Permit:
-    """One request in the log: the tokens counted for it, and when it has reached the server at the latest."""
+    """One request in the log: the tokens counted for it, and the latest time at which it reached the server."""
 
     tokens: int
     arrived_by: float
 
 
 class Limits:
-    """A sliding log of the last minute, first come first served.
+    """A sliding log of the last minute, first come, first served.
 
-    The server counts a request when it arrives, which is after it was sent and before its reply: a request stands in
-    the log until a minute after its reply (or after `transit_s`, by which it is there or never will be), so that no
-    minute of the server's holds more than the limits allow.
+    The server counts a request when it arrives, which is some time between sending and reply. So a request stays in the
+    log until a minute after its reply (or after `transit_s`, by which it has arrived or never will), and no minute on
+    the server's clock holds more than the limits allow.
     """
 
     def __init__(self, requests: int | None, tokens: int | None, clock: Clock, transit_s: float) -> None:
@@ -41,7 +41,7 @@ class Limits:
         return self._tokens is not None
 
     async def admit(self, tokens: int) -> Permit:
-        """Waits until the request may be sent. Raises LLMError for one that alone is over the limit on tokens."""
+        """Waits until the request may be sent. Raises LLMError if this request alone exceeds the limit on tokens."""
         if self._requests is None and self._tokens is None:
             return Permit(0, 0.0)
         if self._tokens is not None and tokens > self._tokens:
@@ -52,20 +52,20 @@ class Limits:
             while not self._fits(tokens):
                 expiry = self._log[0].arrived_by + _WINDOW_S
                 await self._clock.sleep(min(_LOOK_AGAIN_S, max(0.001, expiry - self._clock.monotonic())))
-            admission = Permit(tokens, self._clock.monotonic() + self._transit_s)
-            self._log.append(admission)
+            permit = Permit(tokens, self._clock.monotonic() + self._transit_s)
+            self._log.append(permit)
             self._logged_tokens += tokens
-            return admission
+            return permit
 
-    def finish(self, admission: Permit, tokens: int) -> None:
-        """The reply is here, and what it used is known."""
-        admission.arrived_by = min(admission.arrived_by, self._clock.monotonic())
-        if admission.arrived_by + _WINDOW_S > self._clock.monotonic():  # else it may be out of the log
-            self._logged_tokens += tokens - admission.tokens
-            admission.tokens = tokens
+    def finish(self, permit: Permit, tokens: int) -> None:
+        """Call this when the reply has arrived, with the tokens that the request used."""
+        permit.arrived_by = min(permit.arrived_by, self._clock.monotonic())
+        if permit.arrived_by + _WINDOW_S > self._clock.monotonic():  # else it may have left the log
+            self._logged_tokens += tokens - permit.tokens
+            permit.tokens = tokens
 
     def _fits(self, tokens: int) -> bool:
-        # Only ever from the left: an entry behind one whose reply is still out stays a little longer than it must.
+        # Only from the left: an entry behind one that is still unanswered stays a little longer than necessary.
         while self._log and self._log[0].arrived_by + _WINDOW_S <= self._clock.monotonic():
             self._logged_tokens -= self._log.popleft().tokens
         if self._requests is not None and len(self._log) >= self._requests:

@@ -1,7 +1,7 @@
 """Strict JSON from a model's text.
 
-Nothing is fished out of prose: text that merely quotes JSON (an answer under judgement, say) must never pass for the
-model's own. What may stand around the one JSON value is white space, a code fence, and a reasoning model's thoughts.
+JSON inside prose is not extracted: JSON that the model only quotes (from the answer to grade, say) must never pass for the
+model's own. Only white space, a code fence and a reasoning model's thoughts may surround the one JSON value.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _FENCED = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(.*)\n?[ \t]*```", re.DOTALL)
 
 
 class NotParsed(ValueError):  # noqa: N818
-    """Says in a few words why the text is not what was asked for."""
+    """Says in a few words why the text is not the JSON that was requested."""
 
 
 def without_thoughts(text: str) -> str:
-    """The text behind a leading <think> block, which some local servers leave in; empty if the block never ends."""
+    """The text after a leading <think> block, which some local servers leave in; empty if the block never ends."""
     match = _THOUGHTS.match(text)
     return text[match.end() :] if match else text
 
 
 def parse_json(text: str, schema: str) -> Any:
-    """The one JSON value that `text` is, if it satisfies `schema` (itself JSON text). Raises NotParsed."""
+    """The JSON value in `text`, if it satisfies `schema` (which is JSON text, too). Raises NotParsed."""
     body = without_thoughts(text).strip().removeprefix("\ufeff")
     if fenced := _FENCED.fullmatch(body):
         body = fenced[1]
@@ -41,14 +41,14 @@ def parse_json(text: str, schema: str) -> Any:
         raise NotParsed("nested too deeply") from None
     except ValueError as error:  # also an integer of too many digits
         raise NotParsed(f"not one JSON value: {error}") from None
-    if "\\u" in body:  # half of a pair, escaped: no file or request could carry it
+    if "\\u" in body:  # an escaped half of a surrogate pair, which no file or request can carry
         value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     try:
-        fault = next(_validator(schema).iter_errors(value), None)
+        violation = next(_validator(schema).iter_errors(value), None)
     except RecursionError:
         raise NotParsed("nested too deeply") from None
-    if fault is not None:
-        raise NotParsed(f"does not satisfy the schema at {fault.json_path}: {_brief(fault.message)}")
+    if violation is not None:
+        raise NotParsed(f"does not satisfy the schema at {violation.json_path}: {_brief(violation.message)}")
     return value
 
 
@@ -59,10 +59,10 @@ def _validator(schema: str) -> Validator:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        raise NotParsed("a key stands twice in one object")
-    return out
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise NotParsed("a key occurs twice in one object")
+    return values
 
 
 def _no_constant(name: str) -> None:

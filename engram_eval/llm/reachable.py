@@ -1,19 +1,20 @@
-"""Is there anything at an address? Found out within seconds, even where the name server is dead."""
+"""Checks within seconds whether there is a server at an address, even if the name server is dead."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import suppress
 from threading import Thread
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from engram_eval.system.network import connection_failure
+
 _CONNECT_S = 3.0
 
 
 async def why_unreachable(url: str) -> str:
-    """Empty if the host takes connections, else why not. Where a proxy stands before the host, the proxy is tried."""
+    """Empty if the host accepts connections, else the reason. If there is a proxy for the host, the proxy is tried."""
     target = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(target.scheme) or proxies.get("all")
@@ -24,26 +25,18 @@ async def why_unreachable(url: str) -> str:
     outcome: asyncio.Future[str] = loop.create_future()
 
     def attempt() -> None:
-        fault = _connect(host, port)
+        reason = connection_failure(host, port)
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, fault)
+            loop.call_soon_threadsafe(settle, reason)
 
-    def settle(fault: str) -> None:
+    def settle(reason: str) -> None:
         if not outcome.done():
-            outcome.set_result(fault)
+            outcome.set_result(reason)
 
-    # In a thread of its own, not the loop's pool: looking a name up knows no timeout, and a pool is waited for at exit.
+    # In its own thread, not in the loop's pool: looking up a name has no timeout, and a pool is waited for at exit.
     Thread(target=attempt, daemon=True).start()
     try:
         async with asyncio.timeout(_CONNECT_S):
             return await outcome
     except TimeoutError:
         return f"no answer within {_CONNECT_S:.0f} s"
-
-
-def _connect(host: str, port: int) -> str:
-    try:
-        socket.create_connection((host, port), timeout=_CONNECT_S).close()
-    except (OSError, UnicodeError) as error:  # UnicodeError: a label of the host's name is too long
-        return getattr(error, "strerror", None) or str(error)
-    return ""

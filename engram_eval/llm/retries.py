@@ -9,30 +9,30 @@ from engram_eval.llm.clock import Clock
 
 _FIRST_S = 1.0
 _CEILING_S = 60.0
-_LONGEST_ASKED_S = 300.0  # a server that asks for more has closed for longer than a call can wait
+_LONGEST_REQUESTED_S = 300.0  # a server that requests a longer wait is not available for this call
 
 
-def is_passing(status: int) -> bool:
-    """Whether the same request may well succeed later."""
+def is_temporary(status: int) -> bool:
+    """Whether the same request may succeed later."""
     return status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505))
 
 
 def backoff(failures: int, headers: Mapping[str, str], clock: Clock) -> float | None:
-    """Seconds to wait after the n-th failure (from 1); None if the server asks for longer than makes sense.
+    """Seconds to wait after the n-th failure (from 1); None if the server requests a wait that is too long.
 
-    Exponential with full jitter (each wait is uniform between 0 and its ceiling), so that calls that failed together do
-    not come back together. What the server asks for is waited for in full, with a little jitter on top.
+    Exponential with full jitter: each wait is uniform between 0 and its ceiling, so that calls that failed together do
+    not come back together. A wait that the server requests is kept in full, with a little jitter on top.
     """
     ceiling = min(_CEILING_S, _FIRST_S * 2.0 ** (failures - 1))
-    asked = _asked(headers, clock)
-    if asked is None:
+    requested = _requested_wait(headers, clock)
+    if requested is None:
         return ceiling * clock.random()
-    return None if asked > _LONGEST_ASKED_S else asked + min(1.0, ceiling) * clock.random()
+    return None if requested > _LONGEST_REQUESTED_S else requested + min(1.0, ceiling) * clock.random()
 
 
-def _asked(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """What Retry-After says, in seconds from now: a number, or an HTTP date (RFC 9110, 10.2.3)."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:  # OpenAI's finer one
+def _requested_wait(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """Retry-After in seconds from now; the header holds a number or an HTTP date (RFC 9110, 10.2.3)."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:  # OpenAI's more precise header
         return milliseconds / 1000
     value = headers.get("retry-after")
     if value is None or (seconds := _number(value)) is not None:

@@ -1,4 +1,4 @@
-"""What a user can set about the client."""
+"""The client's settings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from engram_eval.errors import UserError
 
 @dataclass(frozen=True)
 class LLMSettings:
-    """Limits are for this client: roles at one endpoint that share a client share them too.
+    """The limits are per client: roles that share a client, because they have one endpoint, share its limits.
 
-    `base_url`: None for $OPENAI_BASE_URL or OpenAI's own. `prices`: a TOML file like prices.toml whose entries come
-    before the packaged ones. `retries`: after the first attempt. `timeout_s`: for one attempt, all of it.
-    `max_cost_usd`: what the run may spend (see `BudgetTracker` for one that is resumed); answers from the cache cost nothing.
+    `base_url`: None means $OPENAI_BASE_URL, or OpenAI. `prices`: a TOML file like prices.toml, whose entries come before
+    the packaged ones. `retries`: after the first attempt. `timeout_s`: for one whole attempt. `max_cost_usd`: what the
+    run may spend (see `BudgetTracker` for a resumed run); cached answers cost nothing.
     """
 
     base_url: str | None = None
@@ -28,10 +28,15 @@ class LLMSettings:
     prices: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("max_in_flight", 1), ("requests_per_minute", 1), ("tokens_per_minute", 1), ("retries", 0)):
+        for name, minimum in (
+            ("max_in_flight", 1),
+            ("requests_per_minute", 1),
+            ("tokens_per_minute", 1),
+            ("retries", 0),
+        ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {least}")
+            if value is not None and value < minimum:
+                raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {minimum}")
         if not self.timeout_s > 0:
             raise UserError(f"--timeout {self.timeout_s:g}: must be above 0 seconds")
         if self.max_cost_usd is not None and not self.max_cost_usd >= 0:  # also catches NaN

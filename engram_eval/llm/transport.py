@@ -1,7 +1,7 @@
-"""One attempt at one request: out comes the server's JSON, or one of two faults.
+"""One attempt at one request. It gives the server's JSON, or one of two errors.
 
-The SDK carries the request (`post` with the raw response as its result, its way for bodies it does not model). Bodies
-are read here: servers send fields and faults that the SDK's types do not know, and reading them costs half.
+The SDK sends the request (`post` with the raw response as its result, which is its way for bodies that it does not model).
+Bodies are parsed here: servers send fields and errors that the SDK's types do not have, and parsing takes half the time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
 from engram_eval.llm.reachable import why_unreachable
 
 CONNECT_S = 5.0
-_LOOK_S = 5.0
+_LIST_S = 5.0
 _SHORTEST_KEY = 16
 _ABOUT_CONTEXT = re.compile(
     r"context[_ ]?(?:length|window|size)|maximum context|exceed_context|too many tokens|prompt is too long|"
@@ -54,7 +54,7 @@ class HTTPStatusError(Exception):
     headers: Mapping[str, str]
 
     def names(self, parameter: str) -> bool:
-        """Whether it is this parameter that the server objects to."""
+        """Whether the server objects to this parameter."""
         if self.param:
             return self.param == parameter
         return re.search(rf"(?<![\w]){re.escape(parameter)}(?![\w])", self.message) is not None
@@ -79,7 +79,7 @@ class HTTPStatusError(Exception):
 
 @dataclass(eq=False)
 class TransportError(Exception):
-    """No usable reply: time-out, dropped connection, broken body. `sent`: the server may have done (and charged) the work."""
+    """No usable reply: time-out, dropped connection, broken body. `sent`: the server may have done and charged the work."""
 
     message: str
     sent: bool = True
@@ -89,7 +89,7 @@ class TransportError(Exception):
 
 
 class Endpoint:
-    """A server. `url` is its identity in the response cache: it never holds a key, a password or a query."""
+    """A server. `url` identifies it in the response cache, and never holds a key, a password or a query."""
 
     def __init__(self, base_url: str | None, api_key: str | None, timeout_s: float, clock: Clock) -> None:
         self.url = endpoint_url(base_url)
@@ -100,47 +100,46 @@ class Endpoint:
             base_url=self.url,
             max_retries=0,
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_s),
-            # Half the time of the SDK's own transport, whose pool looks at every open connection for every request.
+            # It takes half the time of the SDK's default transport, whose pool checks all open connections for each request.
             http_client=openai.DefaultAioHttpClient(verify=_certificates()),
         )
-        if (
-            urlsplit(self.url).hostname != urlsplit(OPENAI_URL).hostname
-        ):  # what names an account of OpenAI's stays at home
+        # The names of an OpenAI account are sent to OpenAI only.
+        if urlsplit(self.url).hostname != urlsplit(OPENAI_URL).hostname:
             self._client.organization = self._client.project = None
-        self._answered = False  # ever, with JSON
+        self._has_answered = False  # with JSON, at any time
         self._web_pages = 0
-        self._reached = asyncio.Lock()
-        self._was_reached = False
+        self._reaching = asyncio.Lock()
+        self._is_reached = False
 
     async def post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
         """The reply and the seconds it took. Raises HTTPStatusError, TransportError, or UserError if there is no server."""
-        if not self._was_reached:
+        if not self._is_reached:
             await self._reach()
         start = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._client.post(path, cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
-            self._answered = self._answered or "json" in error.response.headers.get("content-type", "")
-            raise self._rejected(error.status_code, error.response.text, error.response.headers) from None
+            self._has_answered = self._has_answered or "json" in error.response.headers.get("content-type", "")
+            raise self._status_error(error.status_code, error.response.text, error.response.headers) from None
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             raise self._no_reply(_root(error)) from None
         latency = self._clock.monotonic() - start
         return self._read(response), latency
 
     async def get(self, path: str) -> Any:
-        """The JSON at a path, None where there is none within 5 s. Raises UserError if nothing is there at all."""
+        """The JSON at a path; None if there is none within 5 s. Raises UserError if there is no server at all."""
         try:
-            async with asyncio.timeout(_LOOK_S):
-                if not self._was_reached:
+            async with asyncio.timeout(_LIST_S):
+                if not self._is_reached:
                     await self._reach()
                 response = await self._client.get(path, cast_to=httpx2.Response)
         except openai.APIStatusError:
             return None
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
-            fault = self._no_reply(_root(error))
-            if isinstance(fault, UserError):
-                raise fault from None
+            failure = self._no_reply(_root(error))
+            if isinstance(failure, UserError):
+                raise failure from None
             return None
         try:
             return json.loads(self._without_key(response.text))
@@ -151,12 +150,12 @@ class Endpoint:
         await self._client.close()
 
     async def _reach(self) -> None:
-        """Once, before the first request: with no network at all, a look-up of the host's name can hang for long."""
-        async with self._reached:
-            if not self._was_reached:
-                if fault := await why_unreachable(self.url):
-                    raise self._nothing_there(fault)
-                self._was_reached = True
+        """Checks once, before the first request, that there is a server. Without a network, looking up its name can hang."""
+        async with self._reaching:
+            if not self._is_reached:
+                if reason := await why_unreachable(self.url):
+                    raise self._no_server(reason)
+                self._is_reached = True
 
     def _read(self, response: httpx2.Response) -> dict[str, Any]:
         text = self._without_key(response.text)
@@ -166,16 +165,18 @@ class Endpoint:
             reply = None
         if not isinstance(reply, dict):
             self._web_pages += text.lstrip()[:1] == "<"
-            if self._web_pages > 1 and not self._answered:
-                raise UserError(f"{self.url} answers with a web page; name an OpenAI-compatible API, most end in /v1")
+            if self._web_pages > 1 and not self._has_answered:
+                raise UserError(f"{self.url} answers with a web page; name an OpenAI-compatible API (most end in /v1)")
             raise TransportError(f"{self.url} sent a body that is not JSON: {brief(text) or 'empty'}")
-        if isinstance(error := reply.get("error"), dict):  # some gateways put an error into a 200
+        if isinstance(error := reply.get("error"), dict):  # some gateways send an error with status 200
             status = error.get("code")
-            raise self._rejected(status if isinstance(status, int) and status >= 400 else 502, text, response.headers)
-        self._answered = True
+            raise self._status_error(
+                status if isinstance(status, int) and status >= 400 else 502, text, response.headers
+            )
+        self._has_answered = True
         return reply
 
-    def _rejected(self, status: int, text: str, headers: Mapping[str, str]) -> HTTPStatusError:
+    def _status_error(self, status: int, text: str, headers: Mapping[str, str]) -> HTTPStatusError:
         text = self._without_key(text)
         try:
             body = json.loads(text)
@@ -192,37 +193,37 @@ class Endpoint:
         return HTTPStatusError(status, message, str(code or ""), str(param or ""), headers)
 
     def _without_key(self, text: str) -> str:
-        """Some servers echo their request. Placeholders such as "EMPTY" are no secrets, and words of any text."""
+        """Removes the key, which some servers echo. Placeholders such as "EMPTY" are not secret, and may be words of a text."""
         if len(self._key) < _SHORTEST_KEY or self._key not in text:
             return text
         return text.replace(self._key, "[key]")
 
     def _no_reply(self, root: BaseException) -> Exception:
-        """By the first cause: on their way up, faults of the connection are renamed to what they are not."""
+        """The error for the root cause. The exceptions that wrap it can name a wrong cause."""
         if isinstance(root, aiohttp.ConnectionTimeoutError):
             return TransportError(f"no connection to {self.url} within {self._connect_s:g} s", sent=False)
         if isinstance(root, TimeoutError):
             return TransportError(f"{self.url} did not answer within {self._timeout_s:g} s")
-        what = brief(str(root)) or type(root).__name__
+        reason = brief(str(root)) or type(root).__name__
         if not isinstance(root, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
-            return TransportError(f"the connection to {self.url} broke ({what})")
-        if not self._answered:
-            return self._nothing_there(what)
-        return TransportError(f"the connection to {self.url} could not be made ({what})", sent=False)
+            return TransportError(f"the connection to {self.url} broke ({reason})")
+        if not self._has_answered:
+            return self._no_server(reason)
+        return TransportError(f"the connection to {self.url} could not be made ({reason})", sent=False)
 
-    def _nothing_there(self, fault: str) -> UserError:
-        mend = "check the network" if self.url == OPENAI_URL else "check --base-url and that the server is running"
-        return UserError(f"{self.url} cannot be reached ({fault}); {mend}")
+    def _no_server(self, reason: str) -> UserError:
+        fix = "check the network" if self.url == OPENAI_URL else "check --base-url and that the server is running"
+        return UserError(f"{self.url} cannot be reached ({reason}); {fix}")
 
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Read once for all clients: it takes some tens of milliseconds."""
+    """Loaded once for all clients: it takes some tens of milliseconds."""
     return httpx2.create_ssl_context()
 
 
 def _root(error: BaseException) -> BaseException:
-    """What began it. A fault of the network is itself the cause: what the system said comes before it, less plainly."""
+    """The root cause. An aiohttp error counts as the cause: its message is clearer than the system's below it."""
     while not isinstance(error, aiohttp.ClientError) and (cause := error.__cause__) is not None:
         error = cause
     return error
@@ -237,7 +238,7 @@ def brief(text: str) -> str:
 def _checked_key(key: str | None, url: str) -> str:
     key = (key or "").strip()
     if not key and urlsplit(url).hostname == urlsplit(OPENAI_URL).hostname:
-        raise UserError("OPENAI_API_KEY is not set; set it, or name a server of your own with --base-url")
+        raise UserError("OPENAI_API_KEY is not set; set it, or name your own server with --base-url")
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise UserError("OPENAI_API_KEY holds characters that no key has; set it anew")
+        raise UserError("OPENAI_API_KEY holds characters that no key has; set it again")
     return key

@@ -177,7 +177,7 @@ class ModelClients:
         key = self._key(role, url)
         if (url, key) not in self._clients:
             self._clients[url, key] = LLM(
-                _limits(self._settings, url), cache_folder(), api_key=key, ledger=self._the_ledger()
+                _limits(self._settings, url), cache_folder(), api_key=key, budget_tracker=self._the_ledger()
             )
         self._played.add(role)
         self._clients[url, key].require_prices([self.model(role)])
@@ -236,7 +236,7 @@ class ModelClients:
         key, ledger = self._key("embedder", url), self._the_ledger()
 
         async def width() -> int:  # a client of its own: one belongs to one event loop
-            llm = LLM(_limits(self._settings, url), cache_folder(), api_key=key, ledger=ledger)
+            llm = LLM(_limits(self._settings, url), cache_folder(), api_key=key, budget_tracker=ledger)
             try:
                 return int((await llm.embed(role="embedder", model=model, texts=[" "])).vectors.shape[1])
             finally:

@@ -1,1 +1,1 @@
-"""Files, folders, SQLite, the network and tasks."""
+"""Wraps the operating system for all other rooms: files, SQLite, JSON input, validation, the network, parallel tasks."""

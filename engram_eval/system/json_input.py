@@ -1,6 +1,6 @@
-"""Reading JSON that somebody else wrote: every fault is one sentence with the file, the place and the mend.
+"""Reads JSON that other people wrote. Every fault is one sentence with the file, the place and how to fix it.
 
-A `Node` is a value and the way to it, so that a loader can ask for what it expects and say nothing of where it is.
+A `Node` is a value and its place in the file: a loader asks for what it expects, and the node words the error.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from typing import Any
 import ijson
 
 from engram_eval.errors import UserError
+from engram_eval.system.files import file_error, read_bytes
+
+_FIX = "check the path given with --data"
 
 
 class Node:
-    """One JSON value with the place it stands at. Its methods raise UserError where the value is not as asked for."""
+    """One JSON value and its place. A method raises UserError if the value is not of the type that it returns."""
 
     def __init__(self, value: Any, file: Path, place: str, form: str) -> None:
         self.value = value
         self._file, self._place, self._form = file, place, form
 
-    def fault(self, what: str) -> UserError:
-        return UserError(f"{self._file}: {self._place}: {what}; compare it with {self._form}")
+    def fault(self, description: str) -> UserError:
+        return UserError(f"{self._file}: {self._place}: {description}; compare it with {self._form}")
 
     def items(self) -> list[Node]:
         if not isinstance(self.value, list):
@@ -31,7 +34,7 @@ class Node:
         return [self._child(value, f"[{i}]") for i, value in enumerate(self.value)]
 
     def has(self, key: str) -> bool:
-        """Is there a value under `key`, and not null?"""
+        """Whether there is a value under `key` that is not null."""
         if not isinstance(self.value, dict):
             raise self.fault(f"expected an object, found {_kind(self.value)}")
         return self.value.get(key) is not None
@@ -48,13 +51,13 @@ class Node:
         return list(self.value)
 
     def text(self) -> str:
-        """A string that any UTF-8 consumer can take: JSON can spell half of a surrogate pair, which none can."""
+        """A string that UTF-8 can encode: half of a surrogate pair, which JSON can spell, is replaced."""
         if not isinstance(self.value, str):
             raise self.fault(f"expected text, found {_kind(self.value)}")
         return self.value.encode("utf-8", "replace").decode("utf-8")
 
     def scalar(self) -> str:
-        """A string, or a number as one: gold answers are now and then numbers."""
+        """A string, or a number as a string: some gold answers are numbers."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float | str):
             raise self.fault(f"expected text or a number, found {_kind(self.value)}")
         return self.text() if isinstance(self.value, str) else str(self.value)
@@ -64,16 +67,12 @@ class Node:
 
 
 def read_json(path: Path, form: str) -> Node:
-    """The whole file as one node. `form` says, for error messages, what the file is to be compared with."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from None
-    return parse_json(content, path, form)
+    """The whole file as one node. `form` names an example of the format, for error messages."""
+    return parse_json(read_bytes(path, fix=_FIX), path, form)
 
 
 def parse_json(content: bytes, path: Path, form: str) -> Node:
-    """As `read_json`, of what was read already; `path` names it in messages."""
+    """Parses what was read already; `path` is its name in messages."""
     try:
         return Node(json.loads(content.decode("utf-8-sig")), path, "the file", form)
     except UnicodeDecodeError as error:
@@ -81,12 +80,26 @@ def parse_json(content: bytes, path: Path, form: str) -> Node:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UserError(f"{path}: {where}: not JSON ({error.msg}); is it cut short? fetch it again") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested without end
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or endless brackets
         raise UserError(f"{path}: not usable JSON ({_first_line(error)}); compare it with {form}") from None
 
 
+def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
+    """One line of JSON Lines. Raises UserError if it is not JSON."""
+    try:
+        return Node(json.loads(line.decode("utf-8")), path, f"line {number}", form)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: line {number}, byte {error.start + 1}: not UTF-8; save the file as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); give it one JSON object a line"
+        ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or endless brackets
+        raise UserError(f"{path}: line {number}: not usable JSON; give it one JSON object of plain values") from None
+
+
 def stream_array(path: Path, form: str) -> Iterator[Node]:
-    """The elements of a file that is one JSON array, one at a time: memory holds one element, whatever the file."""
+    """Yields the elements of a file that is one JSON array. Only one element is in memory at a time."""
     count = 0
     try:
         with path.open("rb") as file:
@@ -111,11 +124,8 @@ def stream_array(path: Path, form: str) -> Iterator[Node]:
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{path}: there is no such file; check the path given with --data")
-    if isinstance(error, IsADirectoryError):
-        return UserError(f"{path}: this is a folder; name the data file in it")
-    return UserError(f"{path}: cannot be read ({error.strerror or error}); check its permissions")
+    """The sentence for a data file that cannot be read."""
+    return file_error(path, error, fix=_FIX)
 
 
 def _is_array(head: bytes) -> bool:
@@ -129,17 +139,3 @@ def _kind(value: Any) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no detail"])[0][:120]
-
-
-def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
-    """One line of JSON Lines. Raises UserError for what is no JSON."""
-    try:
-        return Node(json.loads(line.decode("utf-8")), path, f"line {number}", form)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: line {number}, byte {error.start + 1}: not UTF-8; save the file as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); give it one JSON object a line"
-        ) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, brackets nested without end
-        raise UserError(f"{path}: line {number}: not usable JSON; give it one JSON object of plain values") from None

@@ -1,4 +1,4 @@
-"""Where things that can be had again are kept between runs."""
+"""The folder for data that can be downloaded or computed again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """`$ENGRAM_EVAL_CACHE`, or the system's own place for caches. Not created here."""
-    named = os.environ.get("ENGRAM_EVAL_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("engram_eval"))
+    """`$ENGRAM_EVAL_CACHE`, or the system's folder for caches. Creates nothing."""
+    override = os.environ.get("ENGRAM_EVAL_CACHE")
+    return Path(override) if override else Path(platformdirs.user_cache_dir("engram_eval"))

@@ -1,4 +1,4 @@
-"""Work that overlaps, up to a limit."""
+"""Runs coroutines at the same time, up to a limit."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, Self
 
 
 class Pool:
-    """Runs up to `limit` coroutines at a time; with a limit of one, each where it stands.
+    """Runs up to `limit` coroutines at a time; with a limit of one, each in the caller's own task.
 
-    The first that raises stops the rest. However it ends, what is under way is waited for: it is paid for already.
+    The first that raises stops the pool. However it ends, it waits for the coroutines in flight: they are already paid for.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._running: list[asyncio.Task[None]] = []  # in the order in which they began
+        self._running: list[asyncio.Task[None]] = []  # in the order in which they started
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts the work, and returns when there is room for more. Raises what any work so far has raised."""
+        """Starts the work and returns when there is room for more. Raises the error of any work so far."""
         if self._limit == 1:
             await work
             return
         self._running.append(asyncio.create_task(work))
         while len(self._running) >= self._limit:
-            await self._some(asyncio.FIRST_COMPLETED)
+            await self._wait(asyncio.FIRST_COMPLETED)
 
-    async def _some(self, until: str) -> None:
+    async def _wait(self, until: str) -> None:
         done, _ = await asyncio.wait(self._running, return_when=until)
         errors = [task.exception() for task in self._running if task in done]
         self._running = [task for task in self._running if task not in done]
@@ -41,11 +41,11 @@ class Pool:
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             while self._running:
-                await self._some(asyncio.ALL_COMPLETED)
+                await self._wait(asyncio.ALL_COMPLETED)
         elif self._running:
             count = len(self._running)
             print(
-                f"\nwaiting for {count} answers that are under way (Ctrl-C again: drop them)",
+                f"\nwaiting for {count} answers in flight (Ctrl-C again drops them)",
                 file=sys.stderr,
                 flush=True,
             )

@@ -78,8 +78,8 @@ def describe_fault(error: ValidationError, values: Any) -> str:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return f"{subject} is not a known key"
     expectation = _expectation(fault)
-    if fault["type"] in ("value_error", "assertion_error") and not isinstance(fault["input"], str | int | float):
-        return f"{subject}: {expectation}" if name else expectation  # the fault of an object as a whole
+    if fault["type"] in ("value_error", "assertion_error") and not isinstance(fault["input"], str | int | float | None):
+        return f"{subject}: {expectation}" if name else expectation  # of an object or a list as a whole
     return f"{subject} is {_shown(fault['input'])}, {expectation}"
 
 

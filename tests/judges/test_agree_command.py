@@ -226,7 +226,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
     verdicts: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = verdicts(line())
-    for out, told in ((tmp_path / "no" / "f", "cannot be written"), (tmp_path, "ordinary"), (path, "the file that is")):
+    for out, told in ((tmp_path / "no" / "f", "cannot be written"), (tmp_path, "this is a folder"), (path, "the file that is")):
         with Server() as server, pytest.raises(UserError, match=told):
             run(path, "--judge", "llm", "--model", "m", "--base-url", server.url, "--out", out)
         assert not server.asked

@@ -21,7 +21,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class FakeTime:
-    """Time that passes only by sleeping, and not while a request is `on_its_way`. Chance always says one half."""
+    """Time that passes only by sleeping, and not while a request is `on_its_way`. Every random number is one half."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -43,7 +43,7 @@ def fake_time() -> FakeTime:
 
 
 class Client:
-    """Runs a coroutine with a fresh client on the test's cache, and closes the client."""
+    """Runs a coroutine with a new client on the test's cache, then closes the client."""
 
     def __init__(self, folder: Path, time: FakeTime) -> None:
         self.folder, self.time = folder, time

@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that answers as a test says, and remembers what it was asked."""
+"""A real HTTP server on the loopback that answers as a test specifies, and records the requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Step:
-    """One answer. `declared`: a Content-Length other than the true one. `dropped`: no answer, the connection is cut."""
+    """One answer. `declared`: a false Content-Length. `dropped`: no answer, the connection is cut."""
 
     status: int = 200
     body: bytes = b""
@@ -56,7 +56,7 @@ class Asked:
 
 
 class Server:
-    """`script`: steps for the first requests; then `answer` decides by the request's body."""
+    """`script` answers the first requests. After them, `answer` decides by the request's body."""
 
     def __init__(self, *script: Step, answer: Answer | None = None) -> None:
         self.script = deque(script)
@@ -83,7 +83,7 @@ class Server:
         self._server.server_close()
         self._thread.join()
         with self._lock:
-            for connection in list(self.connections):  # kept alive by their clients, they would be served on
+            for connection in list(self.connections):  # clients keep them alive, and they would still be served
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
@@ -105,7 +105,7 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None: ...  # clients that go away are part of the tests
+    def handle_error(self, request: Any, client_address: Any) -> None: ...  # tests include clients that disconnect
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -150,5 +150,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def together(parties: int) -> Callable[[], object]:
-    """For `before`: answers wait until so many requests are there, but not for ever."""
+    """For `before`: answers wait until this many requests have arrived, for at most five seconds."""
     return Barrier(parties, timeout=5).wait

@@ -1,4 +1,4 @@
-"""A published run can be repeated from its bundle, and a bundle that is not whole and in order changes nothing."""
+"""A published run can be repeated from its bundle; a bundle that is not whole and in order changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EMBEDDER = "text-embedding-3-small"
 
 def _answer(client: Client) -> Callable[[dict[str, Any]], Step]:
     def answer(body: dict[str, Any]) -> Step:
-        client.time.now += 0.1 + len(str(body)) / 7  # latencies that no short decimal is
+        client.time.now += 0.1 + len(str(body)) / 7  # latencies that have no short decimal
         if "input" not in body:
             return says(f"ä\x00\u2028 {body['messages'][0]['content']} 😀 {KEY}", prompt=100)
         rows = [
@@ -50,7 +50,7 @@ async def _work(llm: LLM) -> tuple[list[Completion], Embedded, frozenset[bytes]]
 
 
 def _entries(cache: Path) -> list[Any]:
-    """All that the file holds, as it stands in it."""
+    """All rows of the file."""
     if not cache.exists():
         return []
     db = sqlite3.connect(cache)
@@ -59,22 +59,22 @@ def _entries(cache: Path) -> list[Any]:
     return rows
 
 
-def test_a_run_is_repeated_bit_for_bit_from_its_bundle_with_no_request(client: Client, tmp_path: Path) -> None:
-    there, bundle = cache_file(client.folder), tmp_path / "run.jsonl.gz"
+def test_a_run_is_repeated_bit_for_bit_from_its_bundle_without_a_request(client: Client, tmp_path: Path) -> None:
+    original, bundle = cache_file(client.folder), tmp_path / "run.jsonl.gz"
     with Server(answer=_answer(client)) as server:
         completions, embedded, keys = client.run(server.url, _work)
         sent = len(server.asked)
-        assert export_bundle(there, bundle) == Entries(3, 2)
+        assert export_bundle(original, bundle) == Entries(3, 2)
         client.folder = tmp_path / "elsewhere"
-        here = cache_file(client.folder)
-        assert import_bundle(bundle, here) == Imported(Entries(3, 2), Entries(0, 0))
+        copy = cache_file(client.folder)
+        assert import_bundle(bundle, copy) == Imported(Entries(3, 2), Entries(0, 0))
         again, embedded_again, keys_again = client.run(server.url, _work, replay=True)
     assert len(server.asked) == sent
     assert again == [replace(completion, cached=True) for completion in completions]
     assert embedded_again.vectors.tobytes() == embedded.vectors.tobytes()
     assert replace(embedded_again, vectors=embedded.vectors, cached=False) == embedded
     assert keys_again == keys
-    assert _entries(here) == _entries(there)
+    assert _entries(copy) == _entries(original)
 
 
 def test_the_same_entries_give_the_same_bytes(client: Client, tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_the_same_entries_give_the_same_bytes(client: Client, tmp_path: Path) ->
     ]
 
 
-def test_no_key_is_in_a_bundle_and_no_password_can_come_into_its_endpoints(client: Client, tmp_path: Path) -> None:
+def test_a_bundle_holds_no_key_and_no_password(client: Client, tmp_path: Path) -> None:
     bundle = tmp_path / "run.jsonl.gz"
-    with Server(answer=_answer(client)) as server:  # which says the key, too
+    with Server(answer=_answer(client)) as server:  # whose answers hold the key, too
         client.run(server.url, _work)
         with pytest.raises(UserError, match="holds a password"):
             client.chat(server.url.replace("//", f"//user:{KEY}@"))
@@ -113,7 +113,7 @@ def test_no_key_is_in_a_bundle_and_no_password_can_come_into_its_endpoints(clien
     assert {json.loads(line)["endpoint"] for line in written.splitlines()[1:]} == {server.url}
 
 
-def test_only_what_the_named_runs_used_is_exported(client: Client, tmp_path: Path) -> None:
+def test_only_entries_that_the_named_runs_used_are_exported(client: Client, tmp_path: Path) -> None:
     bundle, here = tmp_path / "run.jsonl.gz", tmp_path / "cache.sqlite"
     with Server(answer=_answer(client)) as server:
         for name, texts in (("one", "ab"), ("two", "bc"), ("three", "d")):
@@ -146,7 +146,7 @@ def _small(path: Path, *, texts: tuple[str, ...] = ("first", "second")) -> Path:
     return path
 
 
-def test_what_a_run_used_and_the_cache_does_not_hold_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+def test_entries_that_a_run_used_and_the_cache_lacks_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
     cache, bundle = _small(tmp_path / "cache.sqlite"), tmp_path / "run.jsonl.gz"
     (tmp_path / KEYS_FILE).write_text(f"{'00' * 20}\n{'64' * 20}\n{'ff' * 20}\n")
     with pytest.raises(UserError, match="lacks 1 of the 3 answers and embeddings"):
@@ -157,15 +157,17 @@ def test_what_a_run_used_and_the_cache_does_not_hold_is_told_and_nothing_is_writ
 @pytest.mark.parametrize(
     "content", [b"00\n", b"\n", b"\xff" * 40 + b"\n", b"0" * 10_000, b"00" * 20 + b"\n" + b"00 " * 20]
 )
-def test_a_line_that_is_no_key_is_told_with_its_place(tmp_path: Path, content: bytes) -> None:
+def test_a_line_that_is_not_a_key_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / KEYS_FILE).write_bytes(content)
     with pytest.raises(UserError, match=r"cache_keys\.txt: line [12] is not a cache key; without --run"):
         export_bundle(_small(tmp_path / "cache.sqlite"), tmp_path / "run.jsonl.gz", [tmp_path])
 
 
-def test_a_run_without_keys_and_a_cache_that_is_none_are_told(tmp_path: Path) -> None:
+def test_a_run_without_keys_and_an_unreadable_cache_are_reported(tmp_path: Path) -> None:
     cache, bundle = _small(tmp_path / "cache.sqlite"), tmp_path / "run.jsonl.gz"
-    with pytest.raises(UserError, match=r"cache_keys\.txt: No such file or directory; is .* the folder of a run"):
+    with pytest.raises(
+        UserError, match=r"cache_keys\.txt: cannot be read \(there is no such file\); name the folder of a run"
+    ):
         export_bundle(cache, bundle, [tmp_path / "absent"])
     with pytest.raises(UserError, match="there is no response cache to export"):
         export_bundle(tmp_path / "absent.sqlite", bundle)
@@ -175,36 +177,38 @@ def test_a_run_without_keys_and_a_cache_that_is_none_are_told(tmp_path: Path) ->
     assert not bundle.exists()
 
 
-def test_a_bundle_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_that_cannot_be_written_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cache").mkdir()
     cache, bundle = _small(tmp_path / "cache" / "cache.sqlite"), tmp_path / "run.jsonl.gz"
     bundle.write_bytes(b"before")
-    with pytest.raises(UserError, match=r"absent.run.gz: cannot be written \(No such file"):
+    with pytest.raises(UserError, match=r"absent.run.gz: cannot be written \(there is no such folder"):
         export_bundle(cache, tmp_path / "absent" / "run.gz")
-    with pytest.raises(UserError, match="is not a file"):
+    with pytest.raises(UserError, match="this is a folder"):
         export_bundle(cache, tmp_path)
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(UserError, match="no space left"):
         export_bundle(cache, bundle)
     assert bundle.read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "run.jsonl.gz"]
 
 
-def test_the_first_one_written_stays(tmp_path: Path) -> None:
-    bundle = tmp_path / "theirs.jsonl.gz"
-    export_bundle(_small(tmp_path / "theirs.sqlite", texts=("theirs", "theirs too", "new")), bundle)
-    mine = _small(tmp_path / "mine.sqlite", texts=("mine",))
-    assert import_bundle(bundle, mine) == Imported(Entries(2, 0), Entries(1, 2))
-    cache = ResponseCache(mine, read_only=True)
-    assert [cache.get(bytes([i]) * 20).text for i in range(3)] == ["mine", "theirs too", "new"]  # type: ignore[union-attr]
+def test_an_import_does_not_replace_existing_entries(tmp_path: Path) -> None:
+    bundle = tmp_path / "other.jsonl.gz"
+    export_bundle(_small(tmp_path / "other.sqlite", texts=("other 1", "other 2", "other 3")), bundle)
+    own = _small(tmp_path / "own.sqlite", texts=("own",))
+    assert import_bundle(bundle, own) == Imported(Entries(2, 0), Entries(1, 2))
+    cache = ResponseCache(own, read_only=True)
+    assert [cache.get(bytes([i]) * 20).text for i in range(3)] == ["own", "other 2", "other 3"]  # type: ignore[union-attr]
     cache.close()
 
 
-# --- bundles that are none --------------------------------------------------------------------------------------
+# --- invalid bundles --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -215,23 +219,23 @@ def whole() -> bytes:
 
 
 def _refused(content: bytes) -> str:
-    """What is said of a bundle with these bytes, empty if it is taken; what is refused changes nothing."""
+    """The error for a bundle with these bytes, empty if it is accepted. A refused bundle changes nothing."""
     with TemporaryDirectory() as folder:
         bundle, fresh, used = (Path(folder) / name for name in ("bundle", "fresh.sqlite", "used.sqlite"))
         bundle.write_bytes(content)
-        _small(used, texts=("mine",))
+        _small(used, texts=("own",))
         before = _entries(used)
-        said = []
+        errors = []
         for cache in (fresh, used):
             try:
                 import_bundle(bundle, cache)
             except UserError as error:
-                said.append(str(error).removeprefix(f"{bundle}: "))
-        if said:
+                errors.append(str(error).removeprefix(f"{bundle}: "))
+        if errors:
             assert not fresh.exists()
             assert _entries(used) == before
-        assert len(set(said)) <= 1 and len(said) != 1
-        return said[0] if said else ""
+        assert len(set(errors)) <= 1 and len(errors) != 1
+        return errors[0] if errors else ""
 
 
 def _gz(content: bytes) -> bytes:
@@ -246,7 +250,7 @@ def _lines(whole: bytes) -> list[Any]:
     return [json.loads(line) for line in gzip.decompress(whole).splitlines()]
 
 
-def test_a_whole_bundle_is_taken(whole: bytes) -> None:
+def test_a_whole_bundle_is_accepted(whole: bytes) -> None:
     assert _refused(whole) == ""
     assert _refused(_zipped(*_lines(whole))) == ""
     assert _refused(_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 0})) == ""
@@ -254,39 +258,39 @@ def test_a_whole_bundle_is_taken(whole: bytes) -> None:
 
 def test_a_bundle_cut_off_anywhere_is_refused(whole: bytes) -> None:
     assert all(_refused(whole[:end]) for end in range(0, len(whole), 7))
-    assert _refused(whole[:-1]) == "is cut off; fetch or export it anew"
+    assert _refused(whole[:-1]) == "is cut off; fetch or export it again"
 
 
 @pytest.mark.parametrize(
-    ("content", "what"),
+    ("content", "fault"),
     [
-        (b"", "is not a bundle made with"),
-        (b'{"engram_eval_cache": 1, "answers": 0, "embeddings": 0}\n', "is damaged, or not a bundle"),
-        (_gz(b"hello"), "is not a bundle made with"),
-        (_gz(b"[" * 100_000 + b"\n"), "is not a bundle made with"),
-        (_zipped([]), "is not a bundle made with"),
-        (_zipped({"answers": 0, "embeddings": 0}), "is not a bundle made with"),
-        (_zipped({"engram_eval_cache": True, "answers": 0, "embeddings": 0}), "is not a bundle made with"),
-        (_zipped({"engram_eval_cache": 1, "answers": -1, "embeddings": 0}), "is not a bundle made with"),
+        (b"", "name a bundle made with"),
+        (b'{"engram_eval_cache": 1, "answers": 0, "embeddings": 0}\n', "is damaged, or not a gzip file"),
+        (_gz(b"hello"), "name a bundle made with"),
+        (_gz(b"[" * 100_000 + b"\n"), "name a bundle made with"),
+        (_zipped([]), "name a bundle made with"),
+        (_zipped({"answers": 0, "embeddings": 0}), "name a bundle made with"),
+        (_zipped({"engram_eval_cache": True, "answers": 0, "embeddings": 0}), "name a bundle made with"),
+        (_zipped({"engram_eval_cache": 1, "answers": -1, "embeddings": 0}), "name a bundle made with"),
         (_zipped({"engram_eval_cache": 2}), "is of version 2, and this engram-eval reads version 1"),
         (_zipped({"engram_eval_cache": 1, "answers": 1, "embeddings": 0}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 10**11}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 0}, {}), "more entries"),
         (
             _zipped({"engram_eval_cache": 1, "answers": 1, "embeddings": 0}, {}),
-            "line 2 is not an entry with the fields",
+            "line 2: 'key' is missing",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "bundle",
 )
-def test_what_is_no_bundle_is_told_in_one_sentence(content: bytes, what: str) -> None:
-    assert what in _refused(content)
+def test_a_file_that_is_not_a_bundle_is_refused_in_one_sentence(content: bytes, fault: str) -> None:
+    assert fault in _refused(content)
 
 
-def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent: cannot be read \(No such file or directory\)"):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent: cannot be read \(there is no such file\)"):
         import_bundle(tmp_path / "absent", tmp_path / "cache.sqlite")
-    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(UserError, match=r"cannot be read \(this is a folder\)"):
         import_bundle(tmp_path, tmp_path / "cache.sqlite")
     assert not (tmp_path / "cache.sqlite").exists()
 
@@ -294,7 +298,10 @@ def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path) -> None:
 def test_a_line_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engram_eval.llm.cache.bundle._LONGEST_LINE", 1000)
     header = b'{"engram_eval_cache":1,"answers":1,"embeddings":0}\n'
-    assert _refused(_gz(header + b" " * 1_000_000)) == "line 2 is not JSON; fetch or export it anew"
+    assert (
+        _refused(_gz(header + b" " * 1_000_000))
+        == "line 2: is cut off, or longer than 1,000 bytes; fetch or export it again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,14 +317,14 @@ def test_a_line_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPa
         (3, "text", "x"),
     ],
 )
-def test_an_entry_that_is_none_is_told_with_its_line(whole: bytes, line: int, field: str, value: Any) -> None:
+def test_an_invalid_entry_is_named_by_line_and_field(whole: bytes, line: int, field: str, value: Any) -> None:
     lines = _lines(whole)
     lines[line][field] = value
-    assert f"line {line + 1} " in _refused(_zipped(*lines))
+    assert f"line {line + 1}: '{field}' is" in _refused(_zipped(*lines))
 
 
 @pytest.mark.parametrize("order", [[0, 2, 1, 3, 4], [0, 1, 1, 3, 4], [0, 1, 3, 2, 4], [0, 3, 4, 1, 2]])
-def test_entries_out_of_order_or_twice_are_refused(whole: bytes, order: list[int]) -> None:
+def test_entries_out_of_order_or_repeated_are_refused(whole: bytes, order: list[int]) -> None:
     assert _refused(_zipped(*(_lines(whole)[i] for i in order)))
 
 
@@ -326,13 +333,13 @@ _VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | 
 
 @settings(max_examples=60)
 @given(st.binary(max_size=300), st.booleans())
-def test_whatever_the_bytes_there_is_a_sentence_and_no_traceback(content: bytes, zipped: bool) -> None:
+def test_any_bytes_give_one_sentence_and_no_traceback(content: bytes, zipped: bool) -> None:
     assert _refused(_gz(content) if zipped else content)
 
 
 @settings(max_examples=80)
 @given(st.data())
-def test_whatever_is_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
+def test_a_bundle_with_changed_values_is_accepted_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
     lines = _lines(whole)
     for _ in range(data.draw(st.integers(1, 3))):
         line = data.draw(st.sampled_from(lines))
@@ -342,7 +349,7 @@ def test_whatever_is_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: byt
 
 @settings(max_examples=80)
 @given(st.data())
-def test_whatever_bytes_are_changed_in_a_bundle_it_is_taken_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
+def test_a_bundle_with_changed_bytes_is_accepted_whole_or_refused(whole: bytes, data: st.DataObject) -> None:
     content = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -363,8 +370,8 @@ print(done.added.answers, done.known.answers)
 
 def test_processes_import_into_a_cache_that_others_read_and_write(client: Client, tmp_path: Path) -> None:
     bundle, here = tmp_path / "bundle.jsonl.gz", cache_file(client.folder)
-    _small(tmp_path / "theirs.sqlite", texts=tuple(map(str, range(60))))
-    export_bundle(tmp_path / "theirs.sqlite", bundle)
+    _small(tmp_path / "other.sqlite", texts=tuple(map(str, range(60))))
+    export_bundle(tmp_path / "other.sqlite", bundle)
     arguments = [sys.executable, "-W", "error", "-c", _IMPORTER, str(bundle), str(here)]
     with Server() as server:
         importers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
@@ -389,7 +396,7 @@ def test_processes_import_into_a_cache_that_others_read_and_write(client: Client
     cache.close()
 
 
-def test_an_answer_that_was_an_error_is_the_same_error_elsewhere(client: Client, tmp_path: Path) -> None:
+def test_an_answer_that_was_an_error_is_the_same_error_after_an_import(client: Client, tmp_path: Path) -> None:
     bundle = tmp_path / "run.jsonl.gz"
     with Server(says("The", finish="length")) as server:
         with pytest.raises(LLMError):

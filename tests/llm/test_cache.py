@@ -1,4 +1,4 @@
-"""The response cache: nothing paid for is lost, nothing is paid for twice."""
+"""The response cache: no paid-for answer is lost, and none is paid for twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _file(client: Client) -> Path:
     return cache_file(client.folder)
 
 
-def test_the_second_time_nothing_is_sent_and_everything_is_as_it_was(client: Client) -> None:
+def test_a_repeated_call_sends_nothing_and_returns_the_same(client: Client) -> None:
     with Server(says("Paris", prompt=70, completion=3)) as server:
         first = client.chat(server.url)
         again = client.chat(server.url)
@@ -49,7 +49,7 @@ SCHEMA = {"type": "object", "properties": {"a": {}, "b": {}}}
         {"schema": SCHEMA},
     ],
 )
-def test_whatever_decides_the_answer_makes_another_request(client: Client, other: dict[str, Any]) -> None:
+def test_everything_that_decides_the_answer_makes_another_request(client: Client, other: dict[str, Any]) -> None:
     with Server(answer=lambda _: says("{}")) as server:
         client.chat(server.url)
         assert not client.chat(server.url, **other).cached
@@ -62,14 +62,14 @@ def test_another_endpoint_makes_another_request_and_another_role_does_not(client
         assert not client.chat(second.url).cached
 
 
-def test_the_order_of_a_schemas_properties_counts(client: Client) -> None:
+def test_the_order_of_a_schemas_properties_makes_another_request(client: Client) -> None:
     turned = {"type": "object", "properties": {"b": {}, "a": {}}}
     with Server(answer=lambda _: says("{}")) as server:
         client.chat(server.url, schema=SCHEMA)
         assert not client.chat(server.url, schema=turned).cached
 
 
-def test_the_same_request_twice_at_once_is_sent_once(client: Client) -> None:
+def test_simultaneous_equal_requests_are_sent_once(client: Client) -> None:
     async def both(llm: LLM) -> list[bool]:
         return [c.cached for c in await asyncio.gather(chat(llm), chat(llm), chat(llm, "other"))]
 
@@ -78,7 +78,7 @@ def test_the_same_request_twice_at_once_is_sent_once(client: Client) -> None:
     assert len(server.asked) == 2
 
 
-def test_one_of_two_that_wait_for_a_call_may_leave(client: Client) -> None:
+def test_one_of_two_callers_of_the_same_request_may_be_cancelled(client: Client) -> None:
     release = Event()
 
     async def main(llm: LLM) -> str:
@@ -95,7 +95,7 @@ def test_one_of_two_that_wait_for_a_call_may_leave(client: Client) -> None:
     assert len(server.asked) == 1
 
 
-def test_what_nobody_waits_for_is_not_sent_and_can_be_asked_again(client: Client) -> None:
+def test_a_request_without_callers_is_cancelled_and_can_be_sent_again(client: Client) -> None:
     async def main(llm: LLM) -> str:
         task = asyncio.create_task(chat(llm))
         await asyncio.sleep(0)
@@ -107,24 +107,24 @@ def test_what_nobody_waits_for_is_not_sent_and_can_be_asked_again(client: Client
     assert len(server.asked) == 1
 
 
-def test_cut_off_refused_and_unparsable_answers_are_kept_and_are_the_same_error_again(client: Client) -> None:
+def test_cut_off_refused_and_unparsable_answers_are_cached_and_give_the_same_error_again(client: Client) -> None:
     schema = {"type": "object"}
     with Server(says("The", finish="length"), says("No", finish="content_filter"), says("prose")) as server:
         for _ in range(2):
-            for i, why in enumerate(("cut off", "refused", "not what was asked")):
+            for i, why in enumerate(("cut off", "refused", "not the JSON that was requested")):
                 with pytest.raises(LLMError, match=why):
                     client.chat(server.url, str(i), schema=schema)
     assert len(server.asked) == 3
 
 
-def test_an_empty_answer_is_asked_for_again(client: Client) -> None:
+def test_an_empty_answer_is_not_cached(client: Client) -> None:
     with Server(says("")) as server:
         with pytest.raises(LLMError):
             client.chat(server.url)
         assert client.chat(server.url).text == "fine"
 
 
-def test_a_replay_sends_nothing_needs_no_key_and_names_what_it_misses(
+def test_a_replay_sends_nothing_needs_no_key_and_names_a_missing_answer(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Server() as server:
@@ -139,20 +139,20 @@ def test_a_replay_sends_nothing_needs_no_key_and_names_what_it_misses(
     assert _file(client).read_bytes() == before
 
 
-def test_a_replay_without_a_cache_misses_and_makes_no_file(client: Client) -> None:
+def test_a_replay_without_a_cache_fails_and_makes_no_file(client: Client) -> None:
     with pytest.raises(CacheMiss):
         client.chat("https://api.openai.com/v1", settings={"replay": True})
     assert not client.folder.exists()
 
 
-def test_a_replay_of_a_broken_cache_says_so(client: Client) -> None:
+def test_a_replay_from_a_broken_cache_fails_in_one_sentence(client: Client) -> None:
     _file(client).parent.mkdir(parents=True)
     _file(client).write_bytes(b"not a database, whatever its name is" * 100)
     with pytest.raises(UserError, match="cannot be read"):
         client.chat("https://api.openai.com/v1", settings={"replay": True})
 
 
-def test_a_cache_that_cannot_be_written_costs_no_answer_and_is_told_once(
+def test_an_unwritable_cache_loses_no_answer_and_is_reported_once(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _file(client).parent.mkdir(parents=True)
@@ -166,9 +166,7 @@ def test_a_cache_that_cannot_be_written_costs_no_answer_and_is_told_once(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_a_full_disk_refused_is_written_when_there_is_room(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_answers_that_a_full_disk_refused_are_written_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = cache_file(tmp_path)
     cache = ResponseCache(path)
     assert cache._db is not None
@@ -186,13 +184,13 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(
     after.close()
 
 
-def test_where_two_processes_got_different_answers_both_hand_out_the_first(tmp_path: Path) -> None:
-    one, two = ResponseCache(cache_file(tmp_path)), ResponseCache(cache_file(tmp_path))
+def test_two_processes_with_different_answers_both_return_the_first(tmp_path: Path) -> None:
+    caches = ResponseCache(cache_file(tmp_path)), ResponseCache(cache_file(tmp_path))
     first, second = Response("first", "stop", 1, 0, 1, 0.5), Response("second", "stop", 1, 0, 1, 0.7)
-    assert one.put(b"k", first, endpoint="e", model="m") == first
-    assert two.put(b"k", second, endpoint="e", model="m") == first
-    one.close()
-    two.close()
+    assert caches[0].put(b"k", first, endpoint="e", model="m") == first
+    assert caches[1].put(b"k", second, endpoint="e", model="m") == first
+    for cache in caches:
+        cache.close()
 
 
 def test_contents_are_summed_by_endpoint_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +209,7 @@ def test_contents_are_summed_by_endpoint_and_model(tmp_path: Path, monkeypatch: 
     cache.close()
 
 
-def test_the_keys_of_what_was_handed_out_are_known_sent_for_or_not(client: Client) -> None:
+def test_the_keys_of_all_returned_answers_are_known_cached_or_not(client: Client) -> None:
     async def main(llm: LLM) -> frozenset[bytes]:
         await chat(llm, "a")
         await chat(llm, "a")
@@ -222,9 +220,9 @@ def test_the_keys_of_what_was_handed_out_are_known_sent_for_or_not(client: Clien
 
     with Server(says("x"), says("y", finish="length"), says("")) as server:
         keys = client.run(server.url, main)
-        assert len(keys) == 2  # what is blank is not kept
-        one = client.run(server.url, lambda llm: _keys(llm, "a"), replay=True)
-    assert one < keys
+        assert len(keys) == 2  # a blank answer is not cached
+        replayed = client.run(server.url, lambda llm: _keys(llm, "a"), replay=True)
+    assert replayed < keys
     cache = ResponseCache(_file(client), read_only=True)
     assert all(cache.get(key) for key in keys)
     cache.close()
@@ -242,10 +240,10 @@ from engram_eval.llm import LLM, LLMSettings
 
 async def main(url, folder, first, last):
     llm = LLM(LLMSettings(base_url=url, max_in_flight=4), Path(folder))
-    async def one(i):
+    async def ask(i):
         await llm.chat(role="reader", model="m", messages=[{"role": "user", "content": str(i)}])
         print(i, flush=True)
-    await asyncio.gather(*(one(i) for i in range(int(first), int(last))))
+    await asyncio.gather(*(ask(i) for i in range(int(first), int(last))))
     await llm.close()
 
 asyncio.run(main(*sys.argv[1:]))
@@ -273,8 +271,8 @@ def test_two_processes_share_one_cache(client: Client) -> None:
         assert len(server.asked) == sent
 
 
-def test_a_killed_process_loses_no_answer_that_it_was_given(client: Client) -> None:
-    """Answers 1 to 20 arrive, the rest hang; the process is killed. None of the 20 is asked for again."""
+def test_a_killed_process_loses_no_answer_that_it_received(client: Client) -> None:
+    """Answers 1 to 20 arrive, the rest hang, and the process is killed. None of the 20 is requested again."""
     release = Event()
     asked = iter(range(1, 1000))
 

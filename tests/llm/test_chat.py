@@ -1,4 +1,4 @@
-"""What is sent, what comes back, and what of it is an answer."""
+"""What is sent, what is received, and what counts as an answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = {
 YES = '{"correct": true}'
 
 
-def test_an_answer_comes_with_its_usage_price_and_latency(client: Client) -> None:
+def test_an_answer_has_its_usage_cost_and_latency(client: Client) -> None:
     with Server(says("Paris", prompt=1000, completion=10)) as server:
         completion = client.chat(server.url)
     assert (completion.text, completion.data, completion.cached) == ("Paris", None, False)
@@ -42,7 +42,7 @@ def test_an_answer_comes_with_its_usage_price_and_latency(client: Client) -> Non
 @pytest.mark.parametrize(
     "model", ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5-nano", "gpt-5.1", "openai/o3", "ft:gpt-5-mini:x"]
 )
-def test_reasoning_models_get_no_temperature_and_room_to_think(client: Client, model: str) -> None:
+def test_reasoning_models_get_no_temperature_and_extra_tokens_to_think(client: Client, model: str) -> None:
     with Server() as server:
         client.chat(server.url, model=model, max_tokens=100)
     body = server.asked[0].body
@@ -58,7 +58,7 @@ def test_other_models_get_temperature_zero(client: Client, model: str) -> None:
     assert server.asked[0].body["temperature"] == 0
 
 
-def test_a_refused_parameter_is_learnt_once_per_model(client: Client) -> None:
+def test_a_refused_parameter_is_learnt_once_for_each_model(client: Client) -> None:
     def answer(body: dict[str, Any]) -> Step:
         if "max_tokens" in body:
             return refuses(
@@ -79,20 +79,20 @@ def test_a_refused_parameter_is_learnt_once_per_model(client: Client) -> None:
     assert client.time.slept == []
 
 
-def test_a_parameter_named_only_in_the_message_is_learnt_too(client: Client) -> None:
+def test_a_refused_parameter_named_only_in_the_message_is_learnt_too(client: Client) -> None:
     with Server(refuses(400, "temperature: Extra inputs are not permitted")) as server:
         assert client.chat(server.url).text == "fine"
     assert "temperature" not in server.asked[1].body
 
 
-def test_a_server_that_refuses_every_form_of_a_parameter_is_not_asked_for_ever(client: Client) -> None:
+def test_a_server_that_refuses_every_form_of_a_parameter_gets_few_requests(client: Client) -> None:
     step = refuses(400, "max_tokens and max_completion_tokens are both wrong")
     with Server(answer=lambda _: step) as server, pytest.raises(LLMError, match="both wrong"):
         client.chat(server.url)
     assert len(server.asked) <= 4
 
 
-def test_a_schema_goes_out_strict_and_the_answer_is_parsed(client: Client) -> None:
+def test_a_schema_is_sent_as_strict_and_the_answer_is_parsed(client: Client) -> None:
     with Server(says(YES)) as server:
         assert client.chat(server.url, schema=SCHEMA).data == {"correct": True}
     format_ = server.asked[0].body["response_format"]
@@ -108,7 +108,7 @@ def test_a_schema_with_optional_properties_is_not_sent_as_strict(client: Client)
 
 @pytest.mark.parametrize("status", [400, 404, 501])
 @pytest.mark.parametrize(("refused", "forms"), [(("json_schema",), 2), (("json_schema", "json_object"), 3)])
-def test_where_an_endpoint_has_no_schemas_the_next_form_is_tried_and_remembered(
+def test_if_an_endpoint_does_not_support_schemas_the_next_form_is_tried_and_remembered(
     client: Client, status: int, refused: tuple[str, ...], forms: int
 ) -> None:
     def answer(body: dict[str, Any]) -> Step:
@@ -126,7 +126,7 @@ def test_where_an_endpoint_has_no_schemas_the_next_form_is_tried_and_remembered(
     assert client.time.slept == []
 
 
-def test_the_schema_is_told_in_the_system_message_where_there_is_one(client: Client) -> None:
+def test_the_schema_is_added_to_the_system_message_if_there_is_one(client: Client) -> None:
     messages = [{"role": "system", "content": "You judge."}, {"role": "user", "content": "Is it?"}]
     with Server(refuses(400, "response_format"), says(YES)) as server:
         client.chat(server.url, schema=SCHEMA, messages=messages)
@@ -136,7 +136,7 @@ def test_the_schema_is_told_in_the_system_message_where_there_is_one(client: Cli
 
 
 @pytest.mark.parametrize(
-    ("step", "says_why", "raw"),
+    ("step", "reason", "raw"),
     [
         (says(""), "empty", ""),
         (says("  \n"), "empty", "  \n"),
@@ -148,35 +148,33 @@ def test_the_schema_is_told_in_the_system_message_where_there_is_one(client: Cli
         (says(None, refusal="I cannot help."), "refused", "I cannot help."),
     ],
 )
-def test_what_is_no_whole_answer_is_an_error_with_the_text_kept(
-    client: Client, step: Step, says_why: str, raw: str
+def test_an_incomplete_answer_is_an_error_that_keeps_the_text(
+    client: Client, step: Step, reason: str, raw: str
 ) -> None:
-    with Server(step) as server, pytest.raises(LLMError, match=says_why) as caught:
+    with Server(step) as server, pytest.raises(LLMError, match=reason) as caught:
         client.chat(server.url)
     assert caught.value.raw == raw
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("text", ["CORRECT", '{"correct": "yes"}', '{"correct": true} and so on', "{}"])
-def test_an_answer_that_is_not_what_the_schema_asks_for_is_an_error_with_the_text_kept(
-    client: Client, text: str
-) -> None:
+def test_an_answer_that_does_not_satisfy_the_schema_is_an_error_that_keeps_the_text(client: Client, text: str) -> None:
     with Server(says(text)) as server, pytest.raises(LLMError) as caught:
         client.chat(server.url, schema=SCHEMA)
     assert caught.value.raw == text
 
 
-def test_thoughts_that_a_local_server_leaves_in_are_not_part_of_the_answer(client: Client) -> None:
+def test_thoughts_in_the_text_are_not_part_of_the_answer(client: Client) -> None:
     with Server(says("<think>\nFrance, so\n</think>\n\nParis")) as server:
         assert client.chat(server.url).text == "Paris"
 
 
-def test_content_in_parts_is_put_together(client: Client) -> None:
+def test_content_in_parts_is_joined(client: Client) -> None:
     with Server(says([{"type": "text", "text": "Pa"}, {"type": "text", "text": "ris"}])) as server:  # type: ignore[arg-type]
         assert client.chat(server.url).text == "Paris"
 
 
-def test_where_a_server_reports_no_usage_tokens_are_counted(client: Client) -> None:
+def test_if_a_server_reports_no_usage_the_tokens_are_counted_here(client: Client) -> None:
     reply = json.loads(says("one two three").body)
     del reply["usage"]
     with Server(sends(reply)) as server:
@@ -184,7 +182,7 @@ def test_where_a_server_reports_no_usage_tokens_are_counted(client: Client) -> N
     assert (completion.prompt_tokens, completion.completion_tokens) == (2, 3)
 
 
-def test_lone_surrogates_on_either_side_do_no_harm(client: Client) -> None:
+def test_lone_surrogates_in_question_and_answer_are_replaced(client: Client) -> None:
     with Server(Step(body=says("X").body.replace(b'"X"', b'"a\\ud83db"'))) as server:
         assert client.chat(server.url, "q\ud800").text == "a?b"
 
@@ -200,20 +198,20 @@ def test_lone_surrogates_on_either_side_do_no_harm(client: Client) -> None:
         sends({"object": "error", "message": "The prompt is too long: 9000 tokens", "code": 400}, 400),
     ],
 )
-def test_a_request_over_the_models_context_says_so(client: Client, step: Step) -> None:
+def test_a_request_longer_than_the_models_context_ends_in_a_clear_error(client: Client, step: Step) -> None:
     with Server(step) as server, pytest.raises(LLMError, match="longer than the model's context"):
         client.chat(server.url, schema=SCHEMA)
     assert len(server.asked) == 1
 
 
-def test_a_request_refused_for_its_content_says_so(client: Client) -> None:
+def test_a_request_refused_for_its_content_ends_in_a_clear_error(client: Client) -> None:
     with Server(refuses(400, "filtered", code="content_filter")) as server, pytest.raises(LLMError, match="content"):
         client.chat(server.url, schema=SCHEMA)
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://x/v1", "http://", "http://[::1"])
-def test_a_base_url_that_is_none_is_told_at_once(client: Client, url: str) -> None:
+def test_an_invalid_base_url_is_reported_at_once(client: Client, url: str) -> None:
     with pytest.raises(UserError, match="base URL"):
         client.chat(url)
 

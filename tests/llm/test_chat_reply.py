@@ -1,4 +1,4 @@
-"""Whatever JSON a server sends, it is a reply that can be kept or none."""
+"""Any JSON that a server sends is either a reply that can be cached or no reply."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _REPLIES = st.fixed_dictionaries(
 
 @settings(max_examples=60)
 @given(_REPLIES)
-def test_any_json_is_a_reply_that_the_cache_gives_back_as_it_was_or_no_reply(content: dict[str, Any]) -> None:
+def test_any_json_is_a_reply_that_the_cache_returns_unchanged_or_no_reply(content: dict[str, Any]) -> None:
     try:
         response = read_chat(content, "gpt-4o-mini", ["a question"]).value
     except TransportError:

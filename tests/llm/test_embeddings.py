@@ -1,4 +1,4 @@
-"""Embeddings: batched, kept by text, in order."""
+"""Embeddings: requested in batches, cached by text, returned in order."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_rows_come_in_the_order_of_the_texts(client: Client, floats: bool) -> No
     assert server.asked[0].body["input"] == ["a", "ccc", "bb"]
 
 
-def test_a_text_is_sent_once_whatever_batch_it_comes_in_again(client: Client) -> None:
+def test_a_text_is_sent_once_even_if_a_later_batch_holds_it_again(client: Client) -> None:
     async def main(llm: LLM) -> dict[str, dict[str, float]]:
         await _embed(llm, "a", "b")
         await _embed(llm, "b", "c")
@@ -73,17 +73,17 @@ def test_a_text_is_sent_once_whatever_batch_it_comes_in_again(client: Client) ->
     assert usage["spent_usd"] == pytest.approx(30 * 0.02 / 1e6)
 
 
-def test_texts_asked_for_twice_at_once_are_sent_once(client: Client) -> None:
+def test_texts_in_two_simultaneous_calls_are_sent_once(client: Client) -> None:
     async def both(llm: LLM) -> tuple[Vectors, Vectors]:
         return await asyncio.gather(_embed(llm, "a", "b"), _embed(llm, "b", "c"))
 
     with Server(answer=_answers) as server:
-        one, two = client.run(server.url, both)
-    assert (one[1] == two[0]).all()
+        first, second = client.run(server.url, both)
+    assert (first[1] == second[0]).all()
     assert sorted(text for asked in server.asked for text in asked.body["input"]) == ["a", "b", "c"]
 
 
-def test_many_texts_go_out_in_batches(client: Client) -> None:
+def test_many_texts_are_sent_in_batches(client: Client) -> None:
     texts = [f"{i} " + "x" * (60_000 if i < 8 else 5) for i in range(600)]
     with Server(answer=_answers) as server:
         rows = client.run(server.url, lambda llm: _embed(llm, *texts))
@@ -93,7 +93,7 @@ def test_many_texts_go_out_in_batches(client: Client) -> None:
     assert max(sum(map(len, asked.body["input"])) for asked in server.asked) <= 200_000
 
 
-def test_a_server_that_does_not_know_base64_is_asked_for_numbers(client: Client) -> None:
+def test_a_server_that_does_not_support_base64_is_asked_for_numbers(client: Client) -> None:
     def answer(body: dict[str, Any]) -> Step:
         return refuses(400, "unknown field encoding_format") if "encoding_format" in body else _answers(body)
 
@@ -120,13 +120,13 @@ def test_a_server_that_does_not_know_base64_is_asked_for_numbers(client: Client)
         "nonsense",
     ],
 )
-def test_a_reply_that_is_no_set_of_vectors_is_tried_again(client: Client, data: Any) -> None:
+def test_a_reply_without_one_vector_for_each_text_is_retried(client: Client, data: Any) -> None:
     with Server(sends({"data": data}), answer=_answers) as server:
         assert len(client.run(server.url, lambda llm: _embed(llm, "a", "b"))) == 2
     assert len(client.time.slept) == 1
 
 
-def test_a_failed_batch_fails_the_call_and_keeps_what_other_batches_gave(client: Client) -> None:
+def test_a_failed_batch_fails_the_call_but_the_other_batches_are_cached(client: Client) -> None:
     def answer(body: dict[str, Any]) -> Step:
         return refuses(500) if "bad" in body["input"] else _answers(body)
 
@@ -137,19 +137,19 @@ def test_a_failed_batch_fails_the_call_and_keeps_what_other_batches_gave(client:
         client.run(server.url, lambda llm: _embed(llm, *texts[:256]), replay=True)
 
 
-def test_blank_texts_are_zero_rows_of_the_models_width(client: Client) -> None:
+def test_blank_texts_give_zero_rows_of_the_models_width(client: Client) -> None:
     with Server(answer=_answers) as server:
         assert client.run(server.url, lambda llm: _embed(llm, "", " ")).tolist() == [[0, 0, 0]] * 2
         assert client.run(server.url, lambda llm: _embed(llm)).shape == (0, 0)
 
 
 def _takes(client: Client, seconds: float, body: dict[str, Any]) -> Step:
-    """The client's clock goes on while the server works."""
+    """The client's clock advances while the server works."""
     client.time.now += seconds
     return _answers(body)
 
 
-def test_each_text_keeps_its_share_of_its_request_and_the_shares_add_up(client: Client) -> None:
+def test_each_text_has_a_share_of_its_request_and_the_shares_add_up(client: Client) -> None:
     async def main(llm: LLM) -> list[Embedded]:
         return [await _embedded(llm, *texts) for texts in (("a", "bbb"), ("a",), ("bbb", "bbb"), ("bbb", "cccc"))]
 
@@ -166,35 +166,35 @@ def test_each_text_keeps_its_share_of_its_request_and_the_shares_add_up(client: 
     assert [e.cost_usd for e in (both, a, b, more)] == pytest.approx([t * 0.02 / 1e6 for t in (20, 5, 15, 25)])
 
 
-def test_a_blank_text_costs_nothing_beside_others_or_alone(client: Client) -> None:
+def test_a_blank_text_costs_nothing_alone_or_with_others(client: Client) -> None:
     async def main(llm: LLM) -> tuple[list[Embedded], dict[str, dict[str, float]]]:
         return [await _embedded(llm, *texts) for texts in ((), (" ",), (" ",), ("a", ""))], llm.usage()
 
     with Server(answer=lambda body: _takes(client, 2.0, body)) as server:
-        found, usage = client.run(server.url, main)
-    assert [(e.prompt_tokens, e.latency_s, e.cached) for e in found] == [
+        results, usage = client.run(server.url, main)
+    assert [(e.prompt_tokens, e.latency_s, e.cached) for e in results] == [
         (0, 0.0, True),
         (0, 0.0, False),
         (0, 0.0, True),
         (10, 2.0, False),
     ]
-    assert found[1].cost_usd == 0.0
-    assert usage["embedder"]["spent_usd"] == pytest.approx(20 * 0.02 / 1e6)  # what was sent was paid for
+    assert results[1].cost_usd == 0.0
+    assert usage["embedder"]["spent_usd"] == pytest.approx(20 * 0.02 / 1e6)  # requests that were sent were paid for
 
 
-def test_texts_that_another_call_is_embedding_are_not_sent_and_take_what_they_take(client: Client) -> None:
+def test_texts_that_another_call_is_embedding_are_not_sent_again_and_have_their_own_share(client: Client) -> None:
     async def both(llm: LLM) -> tuple[Embedded, Embedded]:
         return await asyncio.gather(_embedded(llm, "a", "bbb"), _embedded(llm, "bbb"))
 
     with Server(answer=lambda body: _takes(client, 2.0, body)) as server:
-        one, two = client.run(server.url, both)
-    assert (one.latency_s, one.cached, two.latency_s, two.cached) == (2.0, False, 1.5, True)
+        first, second = client.run(server.url, both)
+    assert (first.latency_s, first.cached, second.latency_s, second.cached) == (2.0, False, 1.5, True)
 
 
-def test_where_two_processes_got_different_vectors_both_hand_out_the_first(tmp_path: Path) -> None:
-    one, two = ResponseCache(tmp_path / FILE_NAME), ResponseCache(tmp_path / FILE_NAME)
+def test_two_processes_with_different_vectors_both_return_the_first(tmp_path: Path) -> None:
+    caches = ResponseCache(tmp_path / FILE_NAME), ResponseCache(tmp_path / FILE_NAME)
     first, second = (Vector(np.array([x], np.float32), 1, 0.5) for x in (1, 2))
-    for cache, vector in ((one, first), (two, second)):
+    for cache, vector in zip(caches, (first, second), strict=True):
         kept = cache.put_vectors({b"k": vector}, endpoint="e", model="m")
         assert kept[b"k"].values.tolist() == [1]
         cache.close()

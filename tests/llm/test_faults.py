@@ -1,4 +1,4 @@
-"""What goes wrong on the way, what is tried again, and what stops a run."""
+"""Failures: which are retried, which fail a call, and which stop the run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.llm.server import DROPS, NOT_JSON, TRUNCATED, Server, Step, refuses, 
         Step(body=b"x", headers={"content-encoding": "gzip"}),
     ],
 )
-def test_a_passing_fault_is_tried_again_with_growing_waits(client: Client, step: Step) -> None:
+def test_a_temporary_failure_is_retried_with_growing_waits(client: Client, step: Step) -> None:
     with Server(step, step, step, answer=lambda _: says("fine")) as server:
         if step.body.startswith(b"<"):
             server.script.pop(), server.script.pop()
@@ -45,7 +45,7 @@ def test_a_passing_fault_is_tried_again_with_growing_waits(client: Client, step:
     assert len(server.asked) == len(waits) + 1
 
 
-def test_after_its_retries_a_call_ends_in_one_sentence(client: Client) -> None:
+def test_after_its_retries_a_call_fails_with_one_sentence(client: Client) -> None:
     with Server(answer=lambda _: refuses(503, "overloaded")) as server, pytest.raises(LLMError) as caught:
         client.chat(server.url, settings={"retries": 2})
     assert str(caught.value) == f"{server.url} answered 503 overloaded (3 attempts)"
@@ -62,18 +62,18 @@ def test_after_its_retries_a_call_ends_in_one_sentence(client: Client) -> None:
         ({"retry-after": formatdate(1_600_000_000, usegmt=True)}, 0.0),
     ],
 )
-def test_what_a_server_asks_to_wait_is_waited_for(client: Client, headers: dict[str, str], least: float) -> None:
+def test_the_wait_that_a_server_requests_is_kept(client: Client, headers: dict[str, str], least: float) -> None:
     with Server(Step(429, b"{}", headers)) as server:
         client.chat(server.url)
     assert client.time.slept == [least + 0.5]
 
 
 @pytest.mark.parametrize("value", ["soon", "-3", "nan", "inf", "99999999999999999999999999 x", ""])
-def test_a_wait_that_makes_no_sense_is_no_wait_asked_for(value: str, fake_time: FakeTime) -> None:
+def test_an_invalid_requested_wait_is_ignored(value: str, fake_time: FakeTime) -> None:
     assert backoff(1, {"retry-after": value}, fake_time.clock) == 0.5
 
 
-def test_a_server_that_asks_for_an_hour_is_not_waited_for(client: Client) -> None:
+def test_a_requested_wait_of_an_hour_fails_the_call(client: Client) -> None:
     with (
         Server(refuses(429, "come back tomorrow", retry_after="3600")) as server,
         pytest.raises(LLMError, match="tomorrow"),
@@ -82,12 +82,12 @@ def test_a_server_that_asks_for_an_hour_is_not_waited_for(client: Client) -> Non
     assert client.time.slept == []
 
 
-def test_waits_grow_to_a_ceiling_and_are_spread_over_all_below_it(fake_time: FakeTime) -> None:
+def test_waits_grow_up_to_a_ceiling(fake_time: FakeTime) -> None:
     waits = [backoff(n, {}, fake_time.clock) for n in range(1, 12)]
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
 
 
-def test_a_server_that_hangs_is_given_up_and_tried_again(client: Client) -> None:
+def test_a_request_to_a_server_that_hangs_times_out_and_is_retried(client: Client) -> None:
     release = Event()
     hangs = Step(before=lambda: release.wait(5))
     with Server(hangs, says("fine")) as server:
@@ -126,7 +126,7 @@ def test_an_unknown_model_is_fatal_at_once(client: Client, step: Step, schema: d
     assert client.time.slept == []
 
 
-def test_a_quota_that_is_used_up_is_fatal_at_once(client: Client) -> None:
+def test_a_used_up_quota_is_fatal_at_once(client: Client) -> None:
     step = refuses(429, "You exceeded your current quota", code="insufficient_quota")
     with Server(step) as server, pytest.raises(UserError, match="quota"):
         client.chat(server.url)
@@ -166,7 +166,7 @@ def test_an_answer_ends_a_streak(client: Client) -> None:
     assert {type(outcome) for outcome in outcomes} == {LLMError}
 
 
-def test_a_server_that_dies_half_way_and_comes_back_costs_no_answer(client: Client) -> None:
+def test_a_server_that_dies_and_comes_back_loses_no_answer(client: Client) -> None:
     async def two(llm: LLM) -> list[str]:
         first = (await chat(llm, "a")).text
         server.script.extend([DROPS] * 3)
@@ -176,7 +176,7 @@ def test_a_server_that_dies_half_way_and_comes_back_costs_no_answer(client: Clie
         assert client.run(server.url, two) == ["fine", "fine"]
 
 
-def test_a_server_that_stops_listening_after_an_answer_is_tried_again(client: Client) -> None:
+def test_a_server_that_stops_listening_after_an_answer_is_retried(client: Client) -> None:
     server = Server()
 
     async def two(llm: LLM) -> None:
@@ -189,7 +189,7 @@ def test_a_server_that_stops_listening_after_an_answer_is_tried_again(client: Cl
     assert len(client.time.slept) == 3
 
 
-def test_nothing_at_the_address_is_told_in_one_sentence_without_retries(client: Client) -> None:
+def test_an_address_without_a_server_is_reported_in_one_sentence_without_retries(client: Client) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
         with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\); check --base-url"):
@@ -198,14 +198,16 @@ def test_nothing_at_the_address_is_told_in_one_sentence_without_retries(client: 
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_a_network_the_sentence_comes_at_once(client: Client) -> None:
+def test_without_a_network_the_error_comes_at_once(client: Client) -> None:
     with pytest.raises(
         UserError, match=r"api\.openai\.com/v1 cannot be reached \(Network is unreachable\); check the network"
     ):
         client.chat("https://api.openai.com/v1")
 
 
-def test_a_name_server_that_does_not_answer_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_does_not_answer_does_not_hang_the_call(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     release = Event()
 
     def hang(*_: object, **__: object) -> socket.socket:
@@ -219,13 +221,13 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(client: Client, mo
     release.set()
 
 
-def test_https_to_a_server_that_speaks_http_is_told_at_once(client: Client) -> None:
+def test_https_to_a_server_that_speaks_http_fails_at_once(client: Client) -> None:
     with Server() as server, pytest.raises(UserError, match="cannot be reached"):
         client.chat(server.url.replace("http:", "https:"))
     assert client.time.slept == []
 
 
-def test_a_web_site_in_place_of_an_api_is_told_after_a_second_look(client: Client) -> None:
+def test_a_web_site_instead_of_an_api_is_reported_at_the_second_page(client: Client) -> None:
     page = Step(body=b"<!doctype html><title>Welcome</title>")
     with Server(answer=lambda _: page) as server, pytest.raises(UserError, match="web page"):
         client.chat(server.url)
@@ -248,20 +250,20 @@ def test_the_key_is_in_no_error_no_output_and_no_file(
 
     async def call(llm: LLM) -> str:
         try:
-            said = repr(await chat(llm))
+            output = repr(await chat(llm))
         except (LLMError, UserError) as error:
-            said = "".join(traceback.format_exception(error)) + str(getattr(error, "raw", ""))
-        return said + repr(llm) + repr(vars(llm)) + repr(llm.settings)
+            output = "".join(traceback.format_exception(error)) + str(getattr(error, "raw", ""))
+        return output + repr(llm) + repr(vars(llm)) + repr(llm.settings)
 
     with Server(answer=lambda _: step) as server:
-        said = client.run(server.url, call, retries=0)
+        output = client.run(server.url, call, retries=0)
     out, err = capfd.readouterr()
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
-    assert KEY not in said + out + err + caplog.text
+    assert KEY not in output + out + err + caplog.text
     assert not any(KEY.encode() in path.read_bytes() for path in client.folder.rglob("*") if path.is_file())
 
 
-def test_a_placeholder_for_a_key_is_not_cut_out_of_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_placeholder_for_a_key_is_not_removed_from_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
     with Server(says("The EMPTY box")) as server:
         assert client.chat(server.url).text == "The EMPTY box"
@@ -277,7 +279,7 @@ def test_requests_go_through_the_proxy_of_the_environment(client: Client, monkey
 
 
 @pytest.mark.parametrize("key", ["sk-two\nlines", "sk-\N{EN DASH}dash", "sk two"])
-def test_a_key_that_cannot_be_one_is_refused_without_repeating_it(
+def test_an_invalid_key_is_refused_without_repeating_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
@@ -286,7 +288,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_repeating_it(
     assert key not in str(caught.value)
 
 
-def test_closing_gives_up_what_is_in_flight(client: Client) -> None:
+def test_closing_cancels_calls_in_flight(client: Client) -> None:
     release = Event()
 
     async def leave(llm: LLM) -> asyncio.Task[object]:

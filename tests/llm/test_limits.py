@@ -1,4 +1,4 @@
-"""How much is on its way at once, and how much in a minute."""
+"""Limits on simultaneous requests, and on requests and tokens per minute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _many(llm: LLM, count: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5])
-def test_the_server_never_sees_more_at_once_than_is_allowed_and_does_see_as_many(client: Client, limit: int) -> None:
+def test_the_number_of_simultaneous_requests_reaches_its_limit_and_never_exceeds_it(client: Client, limit: int) -> None:
     meet = together(limit)
     with Server(answer=lambda _: Step(body=says("fine").body, before=meet)) as server:
         client.run(server.url, lambda llm: _many(llm, 4 * limit), max_in_flight=limit)
@@ -31,7 +31,7 @@ def test_the_server_never_sees_more_at_once_than_is_allowed_and_does_see_as_many
 
 @pytest.fixture
 def _time_stands_still_for_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or a loopback request could take minutes of a time that passes by sleeping."""
+    """Otherwise a loopback request could take minutes of the fake time, which other tasks advance by sleeping."""
     post = Endpoint.post
 
     async def timed(endpoint: Endpoint, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
@@ -50,7 +50,7 @@ def _most_in_a_minute(arrivals: list[tuple[float, int]]) -> tuple[int, int]:
 
 
 @pytest.mark.usefixtures("_time_stands_still_for_requests")
-def test_requests_in_any_minute_stay_within_the_limit_as_the_server_counts_them(client: Client) -> None:
+def test_requests_in_every_minute_of_the_server_stay_within_the_limit(client: Client) -> None:
     arrivals: list[tuple[float, int]] = []
 
     def answer(_: object) -> Step:
@@ -61,11 +61,11 @@ def test_requests_in_any_minute_stay_within_the_limit_as_the_server_counts_them(
         client.run(server.url, lambda llm: _many(llm, 25), requests_per_minute=10, max_in_flight=3)
     assert len(arrivals) == 25
     assert _most_in_a_minute(arrivals)[0] == 10
-    assert client.time.now - 1000 < 130  # two minutes' waiting for 25, and not more
+    assert client.time.now - 1000 < 130  # 25 requests wait two minutes, and not longer
 
 
 @pytest.mark.usefixtures("_time_stands_still_for_requests")
-def test_tokens_in_any_minute_stay_within_the_limit_and_unused_ones_are_given_back(client: Client) -> None:
+def test_tokens_in_every_minute_stay_within_the_limit_and_unused_ones_are_returned(client: Client) -> None:
     arrivals: list[tuple[float, int]] = []
 
     def answer(_: object) -> Step:
@@ -75,10 +75,10 @@ def test_tokens_in_any_minute_stay_within_the_limit_and_unused_ones_are_given_ba
     with Server(answer=answer) as server:
         client.run(server.url, lambda llm: _many(llm, 60), tokens_per_minute=2000, max_in_flight=8)
     most = _most_in_a_minute(arrivals)[1]
-    assert 900 <= most <= 2000  # each set 1,064 aside and used 100
+    assert 900 <= most <= 2000  # each reserved 1,064 and used 100
 
 
-def test_a_request_that_alone_is_over_the_limit_is_told(client: Client) -> None:
+def test_a_request_that_alone_exceeds_the_limit_fails(client: Client) -> None:
     with Server() as server, pytest.raises(LLMError, match="more than the 500 allowed"):
         client.chat(server.url, settings={"tokens_per_minute": 500})
     assert server.asked == []
@@ -90,20 +90,20 @@ def test_a_request_that_alone_is_over_the_limit_is_told(client: Client) -> None:
     tokens=st.integers(50, 200),
     calls=st.lists(st.tuples(st.integers(0, 50), st.floats(0, 20), st.floats(0, 1)), max_size=40),
 )
-def test_no_minute_of_the_servers_holds_more_than_allowed(
+def test_no_minute_on_the_servers_clock_exceeds_the_limits(
     requests: int, tokens: int, calls: list[tuple[int, float, float]]
 ) -> None:
-    """Requests reach the server anywhere between being sent and being answered, at most five seconds after."""
+    """Requests reach the server some time between sending and reply, at most five seconds after sending."""
     time = FakeTime()
     arrivals: list[tuple[float, int]] = []
 
     async def main() -> None:
         limits = Limits(requests, tokens, time.clock, 5.0)
         for cost, duration, share in calls:
-            admission = await limits.admit(cost)
+            permit = await limits.admit(cost)
             arrivals.append((time.now + share * min(duration, 5.0), cost))
             time.now += duration
-            limits.finish(admission, cost)
+            limits.finish(permit, cost)
 
     asyncio.run(main())
     for start, _ in arrivals:
@@ -113,15 +113,15 @@ def test_no_minute_of_the_servers_holds_more_than_allowed(
 
 
 @given(st.lists(st.tuples(st.integers(0, 80), st.booleans(), st.floats(0, 30)), max_size=40))
-def test_tokens_in_the_log_add_up_whatever_is_given_back_and_when(calls: list[tuple[int, bool, float]]) -> None:
+def test_the_logged_tokens_add_up_whatever_is_returned_and_when(calls: list[tuple[int, bool, float]]) -> None:
     time = FakeTime()
 
     async def main() -> None:
         limits = Limits(None, 100, time.clock, 5.0)
         for cost, gives_back, duration in calls:
-            admission = await limits.admit(cost)
+            permit = await limits.admit(cost)
             time.now += duration
-            limits.finish(admission, 0 if gives_back else cost)
+            limits.finish(permit, 0 if gives_back else cost)
             assert limits._logged_tokens == sum(entry.tokens for entry in limits._log)
         time.now += 100
         await limits.admit(100)
@@ -140,7 +140,7 @@ _NAN = float("nan")
         *({name: _NAN} for name in ("timeout_s", "max_cost_usd")),
     ],
 )
-def test_a_limit_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+def test_an_impossible_limit_is_refused(wrong: dict[str, float]) -> None:
     flag = next(iter(wrong)).removesuffix("_s").removesuffix("_usd").replace("_", "-")
     with pytest.raises(UserError, match=f"--{flag} "):
         LLMSettings(**wrong)  # type: ignore[arg-type]

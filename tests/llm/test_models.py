@@ -1,4 +1,4 @@
-"""Which models a server says it has."""
+"""The list of models that a server has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.llm.server import DROPS, NOT_JSON, TRUNCATED, Server, Step, refuses, 
         (None, []),
     ],
 )
-def test_the_ids_that_are_listed_and_nothing_else(client: Client, listed: Any, ids: list[str]) -> None:
+def test_only_valid_ids_of_the_list_are_returned(client: Client, listed: Any, ids: list[str]) -> None:
     with Server(sends(listed)) as server:
         assert client.run(server.url, lambda llm: llm.models()) == ids
     assert server.asked[0].path == "/v1/models"
@@ -49,28 +49,28 @@ def test_the_ids_that_are_listed_and_nothing_else(client: Client, listed: Any, i
         Step(body=b"x", headers={"content-encoding": "gzip"}),
     ],
 )
-def test_a_server_without_a_list_has_none(client: Client, step: Step) -> None:
+def test_a_server_without_a_list_of_models_gives_none(client: Client, step: Step) -> None:
     with Server(answer=lambda _: step) as server:
         assert client.run(server.url, lambda llm: llm.models()) == []
     assert client.time.slept == []
 
 
-def test_a_server_that_hangs_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engram_eval.llm.transport._LOOK_S", 0.2)
+def test_a_server_that_hangs_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engram_eval.llm.transport._LIST_S", 0.2)
     release = Event()
     with Server(Step(before=lambda: release.wait(5))) as server:
         assert client.run(server.url, lambda llm: llm.models()) == []
         release.set()
 
 
-def test_nothing_at_the_address_is_told_in_one_sentence(client: Client) -> None:
+def test_an_address_without_a_server_is_reported_in_one_sentence(client: Client) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\); check --base-url"):
             client.run(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", lambda llm: llm.models())
 
 
-def test_a_replay_asks_nobody(client: Client) -> None:
+def test_a_replay_sends_no_request(client: Client) -> None:
     with Server(sends({"data": [{"id": "qwen3"}]})) as server:
         assert client.run(server.url, lambda llm: llm.models(), replay=True) == []
     assert server.asked == []

@@ -1,4 +1,4 @@
-"""Prices, usage by role, and a budget that is never exceeded."""
+"""Prices, usage by role, and budgets, which are never exceeded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.llm.conftest import Client, chat
 from tests.llm.server import DROPS, Server, Step, refuses, says
 
 
-def test_usage_is_kept_by_role_cached_calls_and_failed_answers_included(client: Client) -> None:
+def test_usage_is_counted_by_role_with_cached_calls_and_failed_answers(client: Client) -> None:
     async def main(llm: LLM) -> dict[str, dict[str, float]]:
         await chat(llm, "a", role="reader")
         await chat(llm, "a", role="reader")
@@ -27,12 +27,12 @@ def test_usage_is_kept_by_role_cached_calls_and_failed_answers_included(client: 
 
     with Server(says("x", prompt=100), says("y", prompt=10), says("z", prompt=1000, finish="length")) as server:
         usage = client.run(server.url, main)
-    one, cut = (100 * 0.15 + 5 * 0.6) / 1e6, (1000 * 2.5 + 5 * 10) / 1e6
+    answered, cut = (100 * 0.15 + 5 * 0.6) / 1e6, (1000 * 2.5 + 5 * 10) / 1e6
     columns = ("calls", "cached", "prompt_tokens", "completion_tokens", "unpriced")
     assert [usage["reader"][c] for c in columns] == [2, 1, 200, 10, 0]
     assert [usage["judge"][c] for c in columns] == [2, 0, 1010, 10, 1]
-    assert usage["reader"]["cost_usd"] == pytest.approx(2 * one)
-    assert usage["reader"]["spent_usd"] == pytest.approx(one)
+    assert usage["reader"]["cost_usd"] == pytest.approx(2 * answered)
+    assert usage["reader"]["spent_usd"] == pytest.approx(answered)
     assert usage["judge"]["cost_usd"] == pytest.approx(cut)
 
 
@@ -53,7 +53,7 @@ def test_a_dated_snapshot_costs_what_its_model_costs_unless_it_has_a_price_of_it
     assert prices.of("gpt-4o-mini-finetuned") is None
 
 
-def test_a_users_price_file_comes_before_ours(client: Client, tmp_path: Path) -> None:
+def test_a_users_price_file_takes_precedence(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text('[models]\n"gpt-4o-mini" = { input = 1, output = 2 }\nlocal = { input = 0, output = 0 }\n')
     with Server(says("x", prompt=1_000_000, completion=500_000)) as server:
@@ -63,22 +63,25 @@ def test_a_users_price_file_comes_before_ours(client: Client, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "fault"),
     [
-        ("models = 1", "no \\[models\\]"),
+        ("models = 1", "'models' is 1, not an object"),
+        ("", "'models' is missing"),
         ("x", "not TOML"),
-        ("[models]\na = 1", "'a': needs"),
-        ("[models]\na = {input = 1}", "needs"),
-        ("[models]\na = {input = -1, output = 1}", "`input` is -1"),
-        ("[models]\na = {input = 1, output = 'x'}", "`output`"),
-        ("[models]\na = {input = nan, output = 1}", "nan"),
+        ("[models]\na = 1", "'models.a' is 1, not an object"),
+        ("[models]\na = {input = 1}", "'models.a.output' is missing"),
+        ("[models]\na = {input = -1, output = 1}", "'models.a.input' is -1, not 0 or more"),
+        ("[models]\na = {input = 1, output = 'x'}", "'models.a.output' is 'x', not a number"),
+        ("[models]\na = {input = nan, output = 1}", "'models.a.input' is nan, not a finite number"),
     ],
 )
-def test_a_price_file_with_a_fault_is_told_with_its_place(tmp_path: Path, text: str, what: str) -> None:
-    path = tmp_path / "mine.toml"
+def test_a_fault_in_a_price_file_is_named_with_its_place(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "own.toml"
     path.write_text(text)
-    with pytest.raises(UserError, match=rf"mine\.toml: .*{what}|mine\.toml: {what}"):
+    with pytest.raises(UserError) as caught:
         Prices(path)
+    assert f"own.toml: {fault}" in str(caught.value)
+    assert str(caught.value).endswith("; write dollars per million tokens, as in engram_eval/llm/cost/prices.toml")
     with pytest.raises(UserError, match="cannot be read"):
         Prices(tmp_path / "absent.toml")
 
@@ -89,14 +92,14 @@ def test_a_budget_refuses_a_model_without_a_price_before_anything_is_sent(client
     assert server.asked == []
 
 
-async def _as_many_as_the_budget_lets(llm: LLM, count: int) -> tuple[int, int]:
+async def _as_many_as_the_budget_allows(llm: LLM, count: int) -> tuple[int, int]:
     outcomes = await asyncio.gather(*(chat(llm, f"q{i}", max_tokens=100) for i in range(count)), return_exceptions=True)
     stopped = [o for o in outcomes if isinstance(o, OverBudget)]
     assert all(isinstance(o, OverBudget | LLMError) for o in outcomes if isinstance(o, BaseException))
     return sum(not isinstance(o, BaseException) for o in outcomes), len(stopped)
 
 
-_WORST = (100 * 0.6) / 1e6  # of one call's completion; prompts cost a tenth of it here
+_WORST = (100 * 0.6) / 1e6  # dollars for one call's completion; its prompt costs a tenth of that
 
 
 @pytest.mark.parametrize("in_flight", [1, 16])
@@ -106,7 +109,7 @@ def test_a_budget_is_never_exceeded_and_is_used_up(client: Client, in_flight: in
     budget = 20.5 * cost + _WORST
     with Server(answer=lambda _: says("fine", prompt=40, completion=used)) as server:
         answered, stopped = client.run(
-            server.url, lambda llm: _as_many_as_the_budget_lets(llm, 60), max_cost_usd=budget, max_in_flight=in_flight
+            server.url, lambda llm: _as_many_as_the_budget_allows(llm, 60), max_cost_usd=budget, max_in_flight=in_flight
         )
         assert answered * cost <= budget
         assert answered >= 19
@@ -124,7 +127,7 @@ def test_calls_that_may_have_been_charged_for_count_against_the_budget(client: C
 
     budget = 20 * (40 * 0.15 + 100 * 0.6) / 1e6
     with Server(answer=answer) as server:
-        client.run(server.url, lambda llm: _as_many_as_the_budget_lets(llm, 40), max_cost_usd=budget, max_in_flight=4)
+        client.run(server.url, lambda llm: _as_many_as_the_budget_allows(llm, 40), max_cost_usd=budget, max_in_flight=4)
     assert 15 <= served <= 20
 
 
@@ -133,17 +136,17 @@ def test_refused_calls_cost_nothing(client: Client) -> None:
         assert client.chat(server.url, max_tokens=100, settings={"max_cost_usd": 1.5 * _WORST}).text == "fine"
 
 
-def test_a_server_that_reports_more_than_was_estimated_is_believed(client: Client) -> None:
-    """The first call shows it; from then on the worst case is set by what was reported."""
+def test_if_a_server_reports_more_than_was_estimated_the_estimates_grow(client: Client) -> None:
+    """After the first call, the worst case follows what was reported."""
     cost = (100_000 * 0.15) / 1e6
     with Server(answer=lambda _: says("fine", prompt=100_000, completion=0)) as server:
         answered, _ = client.run(
-            server.url, lambda llm: _as_many_as_the_budget_lets(llm, 20), max_cost_usd=5.5 * cost, max_in_flight=1
+            server.url, lambda llm: _as_many_as_the_budget_allows(llm, 20), max_cost_usd=5.5 * cost, max_in_flight=1
         )
     assert answered == 5
 
 
-def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(client: Client) -> None:
+def test_the_error_that_stops_a_run_names_what_is_spent_and_cached_answers_are_still_returned(client: Client) -> None:
     with Server() as server:
         client.chat(server.url)
         assert client.chat(server.url, settings={"max_cost_usd": 0}).cached
@@ -153,17 +156,17 @@ def test_what_stops_a_run_says_what_is_spent_and_cached_answers_are_still_given(
     assert isinstance(caught.value, UserError)
 
 
-def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(client: Client) -> None:
+def test_money_spent_before_a_run_was_resumed_counts_against_its_budget(client: Client) -> None:
     async def main(url: str) -> tuple[int, float, float, str]:
-        ledger = BudgetTracker(10.5 * _WORST, spent_usd=5 * _WORST)
-        before = ledger.spent_usd
-        llm = LLM(LLMSettings(base_url=url), client.folder, ledger=ledger)
-        answered, _ = await _as_many_as_the_budget_lets(llm, 8)
+        tracker = BudgetTracker(10.5 * _WORST, spent_usd=5 * _WORST)
+        before = tracker.spent_usd
+        llm = LLM(LLMSettings(base_url=url), client.folder, budget_tracker=tracker)
+        answered, _ = await _as_many_as_the_budget_allows(llm, 8)
         with pytest.raises(OverBudget) as caught:
             await chat(llm, "one more", max_tokens=100)
         await llm.close()
         assert llm.usage()["reader"]["spent_usd"] == pytest.approx(answered * _WORST)
-        return answered, before, ledger.spent_usd, str(caught.value)
+        return answered, before, tracker.spent_usd, str(caught.value)
 
     with Server(answer=lambda _: says("x", prompt=0, completion=100)) as server:
         answered, before, spent, sentence = asyncio.run(main(server.url))
@@ -175,14 +178,14 @@ def test_what_a_run_had_spent_before_it_was_resumed_counts_against_its_budget(cl
 
 def test_two_clients_may_share_one_budget(client: Client) -> None:
     async def main(first: str, second: str) -> tuple[int, dict[str, dict[str, float]]]:
-        ledger = BudgetTracker(10.5 * _WORST)
-        llms = [LLM(LLMSettings(base_url=url), client.folder, ledger=ledger) for url in (first, second)]
-        answered = [(await _as_many_as_the_budget_lets(llm, 8))[0] for llm in llms]
+        tracker = BudgetTracker(10.5 * _WORST)
+        llms = [LLM(LLMSettings(base_url=url), client.folder, budget_tracker=tracker) for url in (first, second)]
+        answered = [(await _as_many_as_the_budget_allows(llm, 8))[0] for llm in llms]
         for llm in llms:
             await llm.close()
         return sum(answered), llms[0].usage()
 
-    with Server(answer=lambda _: says("x", prompt=0, completion=100)) as one, Server(answer=one.answer) as two:
-        answered, usage = asyncio.run(main(one.url, two.url))
+    with Server(answer=lambda _: says("x", prompt=0, completion=100)) as first, Server(answer=first.answer) as second:
+        answered, usage = asyncio.run(main(first.url, second.url))
     assert answered in (9, 10)
     assert usage["reader"]["calls"] == answered

@@ -1,4 +1,4 @@
-"""JSON from text, and from nothing but JSON."""
+"""JSON is read from text that is JSON, and from no other text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VERDICT = json.dumps({"type": "object", "properties": {"correct": {"type": "boo
 
 
 @given(_VALUES, _SPACE, _SPACE, st.booleans(), st.sampled_from(["", "json", "JSON"]), st.booleans())
-def test_a_value_is_read_back_bare_fenced_or_behind_thoughts(
+def test_a_value_is_read_bare_in_a_code_fence_or_after_thoughts(
     value: Any, before: str, after: str, fenced: bool, language: str, thoughts: bool
 ) -> None:
     text = json.dumps(value, indent=1)
@@ -37,7 +37,7 @@ def test_half_of_an_escaped_pair_of_surrogates_is_replaced() -> None:
 
 
 @given(st.text())
-def test_any_text_is_read_as_json_reads_it_or_is_not_parsed(text: str) -> None:
+def test_any_text_is_read_as_the_json_module_reads_it_or_not_parsed(text: str) -> None:
     try:
         value = parse_json(text, "{}")
     except NotParsed:
@@ -51,7 +51,7 @@ def _insides(text: str) -> list[str]:
 
 
 @given(_VALUES, st.text(min_size=1).filter(lambda s: s.strip()), st.booleans())
-def test_json_with_prose_around_it_is_never_fished_out(value: Any, prose: str, first: bool) -> None:
+def test_json_inside_prose_is_never_extracted(value: Any, prose: str, first: bool) -> None:
     quoted = json.dumps({"answer": value})
     text = f"{prose}\n{quoted}" if first else f"{quoted}\n{prose}"
     try:
@@ -89,17 +89,17 @@ def test_json_with_prose_around_it_is_never_fished_out(value: Any, prose: str, f
         '// yes\n{"correct": true}',
     ],
 )
-def test_what_is_not_exactly_the_json_asked_for_is_refused(text: str) -> None:
+def test_anything_but_exactly_the_requested_json_is_refused(text: str) -> None:
     with pytest.raises(NotParsed):
         parse_json(text, _VERDICT)
 
 
-def test_the_fault_is_told_with_its_place() -> None:
+def test_the_error_names_the_faulty_place() -> None:
     with pytest.raises(NotParsed, match=r"at \$\.correct: 'yes' is not of type 'boolean'"):
         parse_json('{"correct": "yes"}', _VERDICT)
 
 
-def test_only_a_leading_thought_is_taken_away() -> None:
+def test_only_a_leading_thought_is_removed() -> None:
     assert without_thoughts("\n<think>a\nb</think>\nText <think>x</think>") == "Text <think>x</think>"
     assert without_thoughts("a <think>b</think>") == "a <think>b</think>"
     assert without_thoughts("<think>endless") == ""

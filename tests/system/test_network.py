@@ -1,4 +1,4 @@
-"""Being offline is found out at once and said in plain words."""
+"""A missing network is noticed at once and reported in plain words."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def test_a_host_that_answers_is_reachable(listening: int) -> None:
     require_network(f"http://127.0.0.1:{listening}/x", instead="-")
 
 
-def test_a_port_that_refuses_is_told_with_what_to_do() -> None:
+def test_a_refused_connection_is_reported_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closing:
         port = closing.getsockname()[1]
     with pytest.raises(UserError, match=r"127\.0\.0\.1 cannot be reached \(Connection refused\); use a file"):
         require_network(f"http://127.0.0.1:{port}", instead="use a file")
 
 
-def test_behind_a_proxy_the_proxy_is_asked(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_proxy_the_proxy_is_tried(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listening}")
     require_network("https://no-such-host.invalid", instead="-")
 
 
-def test_offline_by_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_offline_variable_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set; use a file"):
         require_network("https://huggingface.co", instead="use a file")
@@ -80,11 +80,11 @@ class _Files(http.server.BaseHTTPRequestHandler):
         self._answer(b"[1]")
 
     def _answer(self, body: bytes) -> None:
-        found = self.path == "/locomo10.json"
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", "3" if found else "0")
+        exists = self.path == "/locomo10.json"
+        self.send_response(200 if exists else 404)
+        self.send_header("Content-Length", "3" if exists else "0")
         self.end_headers()
-        if found:
+        if exists:
             self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None: ...
@@ -108,7 +108,7 @@ def test_a_file_is_fetched_checked_and_kept(tmp_path: Path) -> None:
     assert again == (path, f"{path} (cached)")
 
 
-def test_data_is_found_in_the_order_flag_variable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_is_found_by_flag_then_variable_then_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def find(data: Path | None = None) -> str:
         return find_data(data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=_REMOTE)[1]
 
@@ -132,7 +132,7 @@ def test_data_is_found_in_the_order_flag_variable_cache(tmp_path: Path, monkeypa
 
 
 @pytest.mark.usefixtures("no_network")
-def test_what_hugging_faces_own_cache_holds_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_hugging_faces_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remote = Remote("hf://datasets/owner/bench/file.json", "file.json", None)
     with pytest.raises(UserError, match=r"huggingface\.co cannot be reached"):
         find_data(None, patterns=(), remote=remote)
@@ -149,8 +149,8 @@ def test_what_hugging_faces_own_cache_holds_needs_no_network(tmp_path: Path, mon
     assert origin.endswith("(cached)")
 
 
-def test_a_file_of_the_hub_is_left_where_its_links_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's cache hands out a link into its blobs: moved elsewhere, it would lead nowhere."""
+def test_a_downloaded_hub_file_stays_in_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's cache returns a link into its blobs. Moved elsewhere, the link would be broken."""
     blob, link = tmp_path / "blobs" / "1", tmp_path / "snapshots" / "file.json"
     for file in (blob, link):
         file.parent.mkdir()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from engram_eval.backends.conditional.checksums import TornFileError, Words, checksums
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import UserError
-from engram_eval.system.sqlite import open_file, transaction
+from engram_eval.system.sqlite import open_or_recreate, select_by_keys, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 3
@@ -31,7 +31,6 @@ CREATE TABLE turns (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, session INTEGER NOT NULL, speaker TEXT NOT NULL, text TEXT NOT NULL
 );
 """
-_VARIABLES = 500  # under SQLite's oldest limit of 999 a statement
 _SUM = ("sum", "<u4")
 _FACTS = np.dtype([_SUM, ("session", "<u4"), ("speaker", "<u4"), ("words", "<u4")])
 _TOGETHER = 512  # bytes: rows that lie so near are read at once
@@ -51,7 +50,7 @@ class Store:
         self._row = np.dtype([_SUM, ("vector", "<f2", (dimensions + dimensions % 2,))])  # whole 32-bit words
         self._vectors = _File(folder / "turns.vectors", self._row)
         identity = f"conditional {_FORMAT} {embedder} {dimensions}"
-        self._db = open_file(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
+        self._db = open_or_recreate(folder / "turns.sqlite", identity=identity, schema=_SCHEMA)
         self.turns: int = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
         self._sessions: int = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
         self.speakers: list[str] = [name for (name,) in self._db.execute("SELECT name FROM speakers ORDER BY number")]
@@ -130,24 +129,19 @@ class Store:
 
     def sessions_with(self, numbers: Sequence[int]) -> list[Session]:
         """The sessions of turns, in time order, each with these turns alone."""
-        rows = self._select(
-            "SELECT number, session, id, speaker, text FROM turns WHERE number IN ({})", sorted(numbers)
+        rows = select_by_keys(
+            self._db, "SELECT number, session, id, speaker, text FROM turns WHERE number IN ({})", sorted(numbers)
         )
         by_session: dict[int, list[Turn]] = {}
         for _, session, *rest in sorted(rows):
             by_session.setdefault(session, []).append(Turn(*rest))
-        heads = self._select("SELECT number, id, started_at FROM sessions WHERE number IN ({})", list(by_session))
+        heads = select_by_keys(
+            self._db, "SELECT number, id, started_at FROM sessions WHERE number IN ({})", list(by_session)
+        )
         return [
             Session(session_id, datetime.fromisoformat(started_at) if started_at else None, tuple(by_session[number]))
             for number, session_id, started_at in sorted(heads)
         ]
-
-    def _select(self, query: str, keys: Sequence[int]) -> list[tuple[Any, ...]]:
-        out: list[tuple[Any, ...]] = []
-        for start in range(0, len(keys), _VARIABLES):
-            batch = keys[start : start + _VARIABLES]
-            out += self._db.execute(query.format(",".join("?" * len(batch))), batch).fetchall()
-        return out
 
     def close(self) -> None:
         self._facts.close()

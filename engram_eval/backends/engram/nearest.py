@@ -19,6 +19,7 @@ import numpy as np
 
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.errors import note
+from engram_eval.system.files import replacing
 
 Choice = Literal["auto", "exact", "approximate"]
 
@@ -158,7 +159,6 @@ def _opened(vectors: Vectors, path: Path) -> tuple[Vectors, Any]:
         return _read(path, vectors.shape, key)
     except (OSError, ValueError) as error:
         note(f"{path} cannot be kept ({error}); the index is held in memory")
-        path.with_name(path.name + ".new").unlink(missing_ok=True)
         return vectors.copy(), index
 
 
@@ -192,13 +192,11 @@ def _made(vectors: Vectors) -> Any:
 def _write(path: Path, key: bytes, vectors: Vectors, index: Any) -> None:
     import faiss
 
-    new = path.with_name(path.name + ".new")
     codes = faiss.serialize_index(index).tobytes()
-    with new.open("wb") as file:
+    with replacing(path) as file:
         file.write(key + hashlib.blake2b(codes, digest_size=_DIGEST).digest())
         vectors.tofile(file)
         file.write(codes)
-    new.replace(path)
 
 
 def _read(path: Path, shape: tuple[int, ...], key: bytes) -> tuple[Vectors, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from engram_eval.backends.engram.extractor import MemoryRecord
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.embedders.embedder import Vectors
-from engram_eval.system.sqlite import open_file, transaction
+from engram_eval.system.sqlite import open_or_recreate, transaction
 from engram_eval.types import Session, Turn
 
 _FORMAT = 2
@@ -71,7 +71,7 @@ class Store:
     def __init__(self, path: Path, *, embedder: str, dimensions: int) -> None:
         self._dimensions = dimensions
         identity = f"engram {_FORMAT} {embedder} {dimensions}"
-        self._db = open_file(path, identity=identity, schema=_SCHEMA)
+        self._db = open_or_recreate(path, identity=identity, schema=_SCHEMA)
 
     def has(self, session: Session) -> bool:
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())

@@ -1,4 +1,4 @@
-"""What makes two calls the same call: all that decides the answer, and nothing that does not."""
+"""Cache keys: the hash of everything that decides the answer, and of nothing else."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def chat_key(
     max_tokens: int,
     repeat: int,
 ) -> bytes:
-    """The request as asked for, before it is put into what a server understands: that is learnt, and may change.
+    """The key of the call as the caller made it, before it is adapted to the server: adaptations are learnt and may change.
 
-    Keys within the schema keep their order, which models follow; in a message it means nothing.
+    The keys of the schema keep their order, because models follow it; the order within a message means nothing.
     """
     plain = [dict(sorted(message.items())) for message in messages]
     return _hash(["chat", endpoint, model, plain, schema, max_tokens, {"temperature": _TEMPERATURE}, repeat])
@@ -31,7 +31,7 @@ def embedding_key(endpoint: str, model: str, text: str) -> bytes:
 
 
 def encodable(text: str) -> str:
-    """The text with lone surrogates, which no encoding can carry, replaced."""
+    """The text with lone surrogates replaced, which no encoding can carry."""
     return text.encode("utf-8", "replace").decode("utf-8") if not _is_encodable(text) else text
 
 

@@ -1,4 +1,4 @@
-"""The same work asked for twice at once is done once."""
+"""Work that several callers request at the same time is done once."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class SingleFlight(Generic[K, T]):
         self._flights: dict[K, _Flight[T]] = {}
 
     async def join(self, key: K, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """What the work gives, and whether it was under way already. It is given up when nobody waits for it any more."""
+        """The result of the work, and whether it was in flight already. It is cancelled when no caller is left."""
         flight = self._flights.get(key)
         joined = flight is not None
         if flight is None:
             flight = _Flight(asyncio.create_task(work()))
             self._flights[key] = flight
-            flight.task.add_done_callback(lambda task: self._landed(key, task))
+            flight.task.add_done_callback(lambda task: self._forget(key, task))
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task), joined
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
-                self._landed(key, flight.task)  # who comes now must not join what is being given up
+                self._forget(key, flight.task)  # a new caller must not join work that is being cancelled
                 flight.task.cancel()
 
     async def cancel(self) -> None:
@@ -44,9 +44,9 @@ class SingleFlight(Generic[K, T]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _landed(self, key: K, task: asyncio.Task[T]) -> None:
+    def _forget(self, key: K, task: asyncio.Task[T]) -> None:
         flight = self._flights.get(key)
         if flight is not None and flight.task is task:
             del self._flights[key]
         if task.done() and not task.cancelled():
-            task.exception()  # looked at, or asyncio complains where all who waited were cancelled
+            task.exception()  # retrieved, or asyncio complains if all callers were cancelled

@@ -1,1 +1,1 @@
-"""Prices, budgets and metering."""
+"""Computes what calls cost, estimates it in advance, and keeps runs within their budget."""

@@ -1,4 +1,4 @@
-"""What was used, by role, and the budget that stops a run before it is exceeded."""
+"""Usage by role, and the budget that stops a run before it is exceeded."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _COLUMNS = ("calls", "cached", "prompt_tokens", "completion_tokens", "cost_usd",
 
 
 class Reservation:
-    """What a call in flight may cost: its worst case, until `settle` says what it did cost."""
+    """Dollars set aside for a call in flight: its worst case, until `settle` replaces it with the actual cost."""
 
     __slots__ = ("amount",)
 
-    def __init__(self, worst: float) -> None:
-        self.amount = worst
+    def __init__(self, worst_case: float) -> None:
+        self.amount = worst_case
 
     def settle(self, cost: float) -> None:
         self.amount = cost
 
 
 class BudgetTracker:
-    """Usage by role and money spent. Clients of several endpoints may share one, and with it one budget.
+    """Usage by role and money spent. Clients of several endpoints may share one tracker, and with it one budget.
 
-    `spent_usd`: what a run had spent before it was resumed; it counts against `max_cost_usd` and in no role's usage.
-    `journal`: told after every change what is spent, with the worst case of the calls in flight.
+    `spent_usd`: what the run had spent before it was resumed. It counts against `max_cost_usd`, and in no role's usage.
+    `journal` is called after every change with the dollars spent, including the worst case of the calls in flight.
     """
 
     def __init__(self, max_cost_usd: float | None = None, *, spent_usd: float = 0.0) -> None:
@@ -42,7 +42,7 @@ class BudgetTracker:
     def record(
         self, role: str, *, prompt_tokens: int, completion_tokens: int, cost_usd: float | None, cached: bool
     ) -> None:
-        """One answered call. `cost_usd` is None for a model without a price."""
+        """Adds one answered call. `cost_usd` is None for a model without a price."""
         row = self._roles[role]
         row["calls"] += 1
         row["cached"] += cached
@@ -54,43 +54,43 @@ class BudgetTracker:
 
     @property
     def spent_usd(self) -> float:
-        """All that is spent, the time before the run was resumed included; of failed calls what they may have cost."""
+        """Everything spent, also before the run was resumed. Failed calls count with what they may have cost."""
         return self._spent
 
     def usage(self) -> dict[str, dict[str, float]]:
         return {role: dict(row) for role, row in sorted(self._roles.items())}
 
-    async def reserve(self, worst: float) -> Reservation:
-        """Sets the worst case of a call aside. Waits while calls in flight may yet turn out cheap enough to leave room.
+    async def reserve(self, worst_case: float) -> Reservation:
+        """Sets the worst case of a call aside. Waits while calls in flight may turn out cheap enough to leave room for it.
 
-        Raises OverBudget if the call does not fit beside what is spent.
+        Raises OverBudget if the call does not fit into what is left of the budget.
         """
-        while self.max_cost_usd is not None and self._spent + self._reserved() + worst > self.max_cost_usd:
-            if not self._in_flight or self._spent + worst > self.max_cost_usd:
+        while self.max_cost_usd is not None and self._spent + self._reserved() + worst_case > self.max_cost_usd:
+            if not self._in_flight or self._spent + worst_case > self.max_cost_usd:
                 raise OverBudget(
-                    f"the next call could cost ${worst:.4f} and ${self._spent:.4f} of --max-cost ${self.max_cost_usd:g} "
-                    "are spent; go on with a higher --max-cost (answers so far are kept)"
+                    f"the next call could cost ${worst_case:.4f} and ${self._spent:.4f} of --max-cost "
+                    f"${self.max_cost_usd:g} are spent; go on with a higher --max-cost (answers so far are kept)"
                 )
             self._settled.clear()
             await self._settled.wait()
-        charge = Reservation(worst)
-        self._in_flight.add(charge)
-        self._tell()
-        return charge
+        reservation = Reservation(worst_case)
+        self._in_flight.add(reservation)
+        self._update_journal()
+        return reservation
 
     @contextmanager
-    def holding(self, charge: Reservation) -> Iterator[Reservation]:
-        """Spends what the charge amounts to at the end: its worst case, if nothing better came to be known."""
+    def holding(self, reservation: Reservation) -> Iterator[Reservation]:
+        """Around the call. At the end, the reservation's amount counts as spent: its worst case, if it was not settled."""
         try:
-            yield charge
+            yield reservation
         finally:
-            self._in_flight.discard(charge)
-            self._spent += charge.amount
+            self._in_flight.discard(reservation)
+            self._spent += reservation.amount
             self._settled.set()
-            self._tell()
+            self._update_journal()
 
-    def _tell(self) -> None:
+    def _update_journal(self) -> None:
         self.journal(self._spent + self._reserved())
 
     def _reserved(self) -> float:
-        return sum(charge.amount for charge in self._in_flight)  # summed anew: a running total would drift
+        return sum(reservation.amount for reservation in self._in_flight)  # a running total would drift

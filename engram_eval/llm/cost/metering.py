@@ -1,4 +1,4 @@
-"""What the services of memories take and cost, cached or not."""
+"""The time and money that memories spend on models and embedders, whether their calls are cached or not."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """One for all services of a run: who measures a span adds the growth of these figures over the span.
+    """One meter for all services of a run. To measure a piece of work, add how much these figures grew during it.
 
-    `unmeasured_s` is what a clock on the wall lacks of the time that the work takes when nothing of it is cached (or has
-    too much). `cost_usd` grows by what the work costs or had cost, `unpriced` by calls of which nobody knows. So no
-    memory looks faster, or cheaper, for having come second. Calls may overlap; their time counts as if they had come one
-    after the other: it is the same whatever `--max-in-flight` is, and however long they waited for limits.
+    `unmeasured_s`: seconds to add to the wall-clock time, to get the time that the work takes without a cache (it may be
+    negative). `cost_usd`: what the calls cost, now or when they were cached. `unpriced`: calls of unknown cost. So no
+    memory looks faster or cheaper because another one filled the cache. Overlapping calls count as if they had run one
+    after another: their time does not depend on `--max-in-flight`, nor on how long they waited for limits.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Meter:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Around a call: the wall's time while at least one is waited for does not count."""
+        """Around a call. Wall-clock time does not count while at least one call is pending."""
         if not self._pending:
             self._waiting_since = perf_counter()
         self._pending += 1
@@ -41,18 +41,20 @@ class Meter:
                 self.unmeasured_s -= perf_counter() - self._waiting_since
 
     def charge(self, seconds: float, dollars: float | None) -> None:
-        """What a call took and cost when it was made."""
+        """Adds the seconds and dollars that a call took when it was made."""
         self.unmeasured_s += seconds
         self.cost_usd += dollars or 0.0
         self.unpriced += dollars is None
 
     def replace(self, took_s: float, seconds: float) -> None:
-        """For work that took `took_s` just now, and takes `seconds` when nothing of it is cached."""
-        self.unmeasured_s += seconds - (0.0 if self._pending else took_s)  # while calls wait, no time counts
+        """Counts work that took `took_s` just now as `seconds`, the time that it takes without a cache."""
+        self.unmeasured_s += seconds - (
+            0.0 if self._pending else took_s
+        )  # while calls are pending, wall-clock time does not count
 
 
 class ChatModel(Protocol):
-    """A model that a memory may ask."""
+    """A model that a memory may call."""
 
     model: str
 
@@ -64,12 +66,12 @@ class ChatModel(Protocol):
         schema: Mapping[str, Any] | None = None,
         max_tokens: int = 1024,
     ) -> Completion:
-        """As `LLM.chat`, of the model that the run names for its memories."""
+        """As `LLM.chat`, with the model that the run sets for its memories."""
         ...
 
 
 class MeteredLLM:
-    """The model that memories ask, with its calls on the meter."""
+    """The model that memories call, with each call added to the meter."""
 
     def __init__(self, llm: LLM, model: str, meter: Meter) -> None:
         self.model = model

@@ -1,4 +1,4 @@
-"""How many tokens a request can come to, before it is sent: what limits and budget set aside for it."""
+"""How many tokens a request may take, estimated before it is sent, for the limits and the budget."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from engram_eval.language.tokens import TokenCounter, token_counter
 
 _PER_MESSAGE = 8  # OpenAI's chat format takes 3 to 4, Llama's up to 7
 _PER_REQUEST = 32
-_OTHER_VOCABULARY = 1.5  # vocabularies of half the size take up to half as many tokens again on English
+_OTHER_VOCABULARY = 1.5  # a vocabulary of half the size needs up to 1.5 times the tokens for English
 
 
 @cache
 def _counter(model: str) -> tuple[TokenCounter, float]:
-    """The model's own vocabulary, or the default one and what another may differ from it by."""
+    """The model's own vocabulary, or the default one and by what factor the model's counts may exceed it."""
     try:
         return token_counter(tiktoken.model.encoding_name_for_model(model.rsplit("/", 1)[-1])), 1.0
-    except (KeyError, UserError):  # not OpenAI's; or an old encoding that would have to be fetched
+    except (KeyError, UserError):  # not an OpenAI model, or an old encoding that would have to be downloaded
         return token_counter(), _OTHER_VOCABULARY
 
 
 class Estimates:
-    """Upper bounds. What a server was seen to report beyond them (a template of its own, say) is added from then on."""
+    """Upper bounds. If a server reports more (because of its own chat template, say), the excess is added from then on."""
 
     def __init__(self) -> None:
-        self._beyond: dict[str, int] = {}
+        self._excess: dict[str, int] = {}
 
     def count(self, model: str, texts: Sequence[str], schema: Mapping[str, Any] | None = None) -> int:
-        """Once for a request: 100,000 tokens take some tens of milliseconds."""
+        """Call this once for each request: 100,000 tokens take some tens of milliseconds."""
         counter, factor = _counter(model)
         tokens = sum(counter.count(text) + _PER_MESSAGE for text in texts) + _PER_REQUEST
         if schema is not None:
@@ -41,14 +41,14 @@ class Estimates:
         return int(tokens * factor) + 1
 
     def bound(self, model: str, counted: int) -> int:
-        """By all that is known by now. 0 stays 0: nothing was counted because nothing limits it."""
-        return counted + self._beyond.get(model, 0) if counted else 0
+        """The count with the known excess. 0 stays 0: then tokens are not counted, because nothing limits them."""
+        return counted + self._excess.get(model, 0) if counted else 0
 
     def observe(self, model: str, counted: int, reported: int) -> None:
         if counted:
-            self._beyond[model] = max(self._beyond.get(model, 0), reported - counted)
+            self._excess[model] = max(self._excess.get(model, 0), reported - counted)
 
 
 def plain_count(model: str, text: str) -> int:
-    """For servers that report no usage."""
+    """The tokens of a text, for servers that report no usage."""
     return _counter(model)[0].count(text)
