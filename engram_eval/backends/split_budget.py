@@ -1,7 +1,7 @@
 """The token budget shared between two memories: `conditional` fills its part, `engram` what is left.
 
 The memory analogue of the sparsity allocation of DeepSeek's Engram (arXiv 2601.07372), which splits a model's parameters
-between experts and look-up tables and finds a loss that is U-shaped in the split. What is found here: benchmarks/allocation.md.
+between experts and look-up tables and finds a loss that is U-shaped in the split. What is found here: benchmarks/split_budget.md.
 """
 
 from __future__ import annotations

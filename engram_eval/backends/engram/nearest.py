@@ -27,7 +27,7 @@ APPROXIMATE_FROM = 50_000
 """Vectors from which `auto` takes the index: the look-ups of `engram dense` cross at some 25,000 turns, with one and a half
 vectors each; at 100,000 turns it is 8 ms for 22, at a million 46 for 186 (benchmarks/perf/scaling.md)."""
 NEAREST = 2048
-"""Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`found` in benchmarks/perf/scaling.md)."""
+"""Vectors scored exactly, so many that hardly one of the 40 nearest is missed (`index recall` in benchmarks/perf/scaling.md)."""
 
 _FORMAT = 1
 _TRAINED_ON = 16_384

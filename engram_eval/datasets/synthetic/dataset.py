@@ -1,4 +1,4 @@
-"""The synthetic dialogues as datasets: generated in the official file formats, read by the benchmarks' own loaders."""
+"""The synthetic dialogues as datasets: generated in the official formats and read by the benchmarks' loaders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engram_eval.errors import UserError
 from engram_eval.system.json_input import Node
 from engram_eval.types import Sample
 
-_GENERATED = Path("synthetic")  # stands where a file's name stands, should a generated record ever be faulty
+_GENERATED = Path("synthetic")  # shown in errors in place of a file name
 
 
 def open_synthetic(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    """LoCoMo style. Options: conversations, seed, sessions, turns (a conversation's)."""
+    """LoCoMo style. Options: conversations, seed, sessions and turns (per conversation)."""
     sizes = _numbers(data, options, {"conversations": 10, "seed": 0, "sessions": 30, "turns": 600})
     return Dataset(
         name="synthetic",
@@ -32,7 +32,7 @@ def open_synthetic(data: Path | None, options: Mapping[str, str]) -> Dataset:
 
 
 def open_synthetic_longmemeval(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    """LongMemEval-S style, one question a history. Options: histories, seed, sessions, tokens (a history's)."""
+    """LongMemEval-S style, one question per history. Options: histories, seed, sessions and tokens (per history)."""
     sizes = _numbers(data, options, {"histories": 60, "seed": 0, "sessions": 50, "tokens": 115_000})
     return Dataset(
         name="synthetic_longmemeval",
@@ -65,7 +65,7 @@ def _numbers(data: Path | None, options: Mapping[str, str], defaults: Mapping[st
 
 
 def _identity(style: str, sizes: Mapping[str, int]) -> str:
-    """What a file's hash is to a file: it changes with the settings and with the generator itself."""
+    """A hash that, like that of a file, changes whenever the generated data could: with the settings and the generator."""
     digest = hashlib.sha256(f"{style} {sorted(sizes.items())}".encode())
     for file in sorted(Path(__file__).parent.iterdir()):
         if file.is_file():
