@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 
 from engram_eval.errors import UserError
 from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
-from engram_eval.metrics.stats import bootstrap_kappa, bootstrap_proportion, cohen_kappa, wilson
+from engram_eval.metrics.intervals import bootstrap_proportion, wilson
+from engram_eval.metrics.kappa import bootstrap_kappa, cohen_kappa
 from engram_eval.types import Verdict
 
 
