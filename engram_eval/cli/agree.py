@@ -14,7 +14,7 @@ from engram_eval.cli.terminal import print_tables
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
-    from engram_eval.judges.verdict_file import Graded
+    from engram_eval.judges.verdict_file import GradedAnswer
 
 _LINE = """Each line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
 recorded verdict), and optionally conversation_id, category, system, benchmark (whose rules the judge uses: a name of
@@ -44,7 +44,7 @@ def _agree(options: argparse.Namespace) -> int:
     from engram_eval.run.agree import prepare_agreement
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
-    wrong = agreement.on_purpose(recorded, options.wrong)
+    wrong = agreement.matching_systems(recorded, options.wrong)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
     prepared = prepare_agreement(recorded, given(options))
@@ -60,12 +60,12 @@ def _agree(options: argparse.Namespace) -> int:
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
     judge = prepared.settings.judge
-    tables = agreement_tables.tables(answers, wrong, judge)
-    print_tables(tables, notes=agreement_tables.notes(tables, judge, sha256, wrong=bool(wrong)))
+    tables = agreement_tables.make_tables(answers, wrong, judge)
+    print_tables(tables, notes=agreement_tables.make_notes(tables, judge, sha256, wrong=bool(wrong)))
     return _report_errors([answer for answer in answers if answer.error])
 
 
-def _report_errors(errors: Sequence[Graded]) -> int:
+def _report_errors(errors: Sequence[GradedAnswer]) -> int:
     if not errors:
         return DONE
     print(

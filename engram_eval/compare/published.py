@@ -128,7 +128,7 @@ def published_tables(
 
 
 def _declared(name: str) -> Benchmark | None:
-    """The benchmark of that name; None where it is not installed, as for a run made elsewhere."""
+    """The benchmark of that name; None if it is not installed, as for a run made elsewhere."""
     try:
         benchmark: Benchmark = registry.resolve("datasets", name)
     except UserError:

@@ -5,12 +5,13 @@ Each loader repairs or keeps the oddities of its benchmark by a rule stated in i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.errors import UserError
-from engram_eval.types import Sample
+from engram_eval.types import Sample, Session
 
 
 @dataclass(slots=True)
@@ -50,3 +51,12 @@ def refuse_options(name: str, options: Mapping[str, str]) -> None:
     """For datasets that are read from a file: they have no settings."""
     for key, value in options.items():
         raise UserError(f"--set dataset.{key}={value}: {name} is read from a file and has no settings; leave it out")
+
+
+def in_time_order(sessions: Sequence[Session]) -> tuple[Session, ...]:
+    """By date where there is one; an undated session stays behind the session before it."""
+    latest, keyed = datetime.min, []
+    for session in sessions:
+        latest = session.started_at or latest
+        keyed.append((latest, session))
+    return tuple(session for _, session in sorted(keyed, key=lambda pair: pair[0]))

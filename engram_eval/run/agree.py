@@ -9,7 +9,7 @@ from typing import Any
 from engram_eval.judges import agreement
 from engram_eval.judges.grade import grade
 from engram_eval.judges.judge import Judge
-from engram_eval.judges.verdict_file import Graded, Recorded
+from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 from engram_eval.language.tokens import token_counter
 from engram_eval.run.defaults import resolve_defaults
 from engram_eval.run.extensions import Extensions, Opener
@@ -23,7 +23,7 @@ class Agreement:
     """A judge that is about to grade recorded answers, with one instance per benchmark, since each has its own rules."""
 
     settings: Settings
-    recorded: Sequence[Recorded]
+    recorded: Sequence[RecordedVerdict]
     judges: Mapping[str, Judge]
     clients: ModelClients
     why: str
@@ -32,22 +32,22 @@ class Agreement:
     usage: dict[str, dict[str, float]] = field(default_factory=dict)
     """What the judge's calls took, by role, when it has graded."""
 
-    def grade(self, count: Callable[[], object] = lambda: None) -> list[Graded]:
+    def grade(self, count: Callable[[], object] = lambda: None) -> list[GradedAnswer]:
         """The verdicts, in the order of the recorded ones. `count` is called after each."""
 
-        async def work() -> list[Graded]:
+        async def work() -> list[GradedAnswer]:
             todo = [(self.judges[answer.benchmark.name], answer.question, answer.answer) for answer in self.recorded]
             try:
                 verdicts = await grade(todo, self.calls_in_flight, count)
                 self.usage.update(self.clients.usage())
-                return agreement.graded(list(self.recorded), verdicts)
+                return agreement.pair_verdicts(list(self.recorded), verdicts)
             finally:
                 await self.clients.close()
 
         return run_to_end(work())
 
 
-def prepare_agreement(recorded: Sequence[Recorded], given: Mapping[str, Any]) -> Agreement:
+def prepare_agreement(recorded: Sequence[RecordedVerdict], given: Mapping[str, Any]) -> Agreement:
     """Opens the judge. No reader is used, so the judge defaults to offline: looking at a file must cost nothing."""
     settings = from_mapping({"judge": "offline", **given, "reader": "offline"}, "command line")
     opener = Opener(settings, Extensions())

@@ -195,7 +195,7 @@ def test_runs_of_both_benchmarks_have_a_table_each() -> None:
     assert list(_cells(tables[1])) == ["ENGRAM", "engram (run1)", "full history"]
     assert not any("run1" in note and "a budget of" in note for note in notes)  # 1,200 are as published
     assert any(
-        note.startswith("run1: ") and "judge model gpt-4o-mini (published: not known here)" in note for note in notes
+        note.startswith("run1: ") and "judge model gpt-4o-mini (published: unknown here)" in note for note in notes
     )
 
 

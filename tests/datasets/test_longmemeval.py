@@ -66,7 +66,7 @@ def test_a_session_without_turns_is_no_evidence_session(tmp_path: Path) -> None:
     assert sample.questions[0].evidence_sessions == ()
 
 
-def test_nothing_that_a_memory_sees_holds_a_label(tmp_path: Path) -> None:
+def test_no_label_reaches_a_memory(tmp_path: Path) -> None:
     (sample,), _ = _read(_write(tmp_path, [_RECORD]))
     seen = repr(sample.conversation)
     for label in ("answer_", "_abs", "has_answer", "q1", "sharegpt"):
@@ -130,7 +130,7 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         ([_RECORD, _RECORD], "record 1: question_id 'q1_abs' occurs twice"),
     ],
 )
-def test_a_fault_is_one_sentence_with_file_place_and_mend(tmp_path: Path, content: Any, sentence: str) -> None:
+def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
     path = _write(tmp_path, content)
     with pytest.raises(UserError, match=sentence) as caught:
         _read(path)
@@ -162,7 +162,7 @@ def test_a_folder_and_other_encodings(tmp_path: Path) -> None:
         | st.lists(st.none() | st.text(max_size=3) | st.lists(st.none())),
     ).map(lambda change: json.dumps([{**_RECORD, change[0]: change[1]}]).encode())
 )
-def test_whatever_the_bytes_there_is_no_traceback(tmp_path: Path, content: bytes) -> None:
+def test_no_bytes_cause_a_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.json"
     path.write_bytes(content)
     try:

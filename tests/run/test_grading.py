@@ -369,7 +369,7 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
     def answer(body: dict[str, Any]) -> Step:
         return Step(body=_model(body).body, before=lambda: interrupted.wait(20))
 
-    program = "import sys; from engram_eval.cli import judge, main as cli; cli._COMMANDS = (judge,); "
+    program = "import sys; from engram_eval.cli import main as cli; "
     with Server(answer=answer) as server:
         llm = [
             "--judge",

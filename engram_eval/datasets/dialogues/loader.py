@@ -11,13 +11,12 @@ Rules for what a line leaves open:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Notes
-from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, parse_date
+from engram_eval.datasets.dataset import Notes, in_time_order
+from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, SessionRecord, parse_date
 from engram_eval.errors import UserError
 from engram_eval.system.files import read_lines
 from engram_eval.system.validation import validate_json
@@ -92,99 +91,92 @@ def _refuse_repeated(sample: Sample, seen: dict[str, int], number: int, where: s
 
 def _sample(record: ConversationRecord, notes: Notes, where: str) -> Sample:
     sessions = _sessions(record, where)
-    ordered = _in_time_order(sessions)
-    conversation_id = record.id
-    if ordered != sessions:
-        notes.add("sessions out of time order: put in time order", conversation_id)
-    for session in ordered:
-        if session.started_at is None:
-            notes.add("sessions without a date: kept, undated", f"{conversation_id} {session.id}")
+    ordered = in_time_order(sessions)
     speakers = tuple(dict.fromkeys(turn.speaker for session in ordered for turn in session.turns))
     session_of = {turn.id: session.id for session in ordered for turn in session.turns}
-    questions = []
-    for number, question in enumerate(record.questions):
-        questions.append(_question(question, number, conversation_id, session_of, f"{where}: 'questions[{number}]"))
-    _refuse_repeated_ids([question.id for question in questions], f"{where}: 'questions[{{}}].id'")
-    for made in questions:
-        if made.unanswerable:
-            notes.add("unanswerable questions: scored as abstention", made.id)
-        if not made.evidence:
-            notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", made.id)
-    return Sample(Conversation(ConversationInfo(conversation_id, speakers), ordered), tuple(questions))
+    questions = tuple(
+        _question(question, number, record.id, session_of, where) for number, question in enumerate(record.questions)
+    )
+    _refuse_repeated_ids({f"questions[{i}].id": question.id for i, question in enumerate(questions)}, where)
+    if ordered != sessions:
+        notes.add("sessions out of time order: put in time order", record.id)
+    for session in ordered:
+        if session.started_at is None:
+            notes.add("sessions without a date: kept, undated", f"{record.id} {session.id}")
+    for question in questions:
+        if question.unanswerable:
+            notes.add("unanswerable questions: scored as abstention", question.id)
+        if not question.evidence:
+            notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", question.id)
+    return Sample(Conversation(ConversationInfo(record.id, speakers), ordered), questions)
 
 
 def _sessions(record: ConversationRecord, where: str) -> tuple[Session, ...]:
     """In the order of the file."""
-    sessions = []
-    for number, session in enumerate(record.sessions, start=1):
-        session_id = session.id or f"S{number}"
-        turns = tuple(
-            Turn(turn.id or f"{session_id}:{place}", turn.speaker, turn.text)
-            for place, turn in enumerate(session.turns, start=1)
-        )
-        sessions.append(Session(session_id, parse_date(session.date) if session.date else None, turns))
-    _refuse_repeated_ids([session.id for session in sessions], f"{where}: 'sessions[{{}}].id'")
-    places: dict[str, str] = {}
-    for i, one in enumerate(sessions):
-        for j, turn in enumerate(one.turns):
-            if turn.id in places:
-                raise UserError(
-                    f"{where}: 'sessions[{i}].turns[{j}].id' is {turn.id!r}, the id of {places[turn.id]} too; "
-                    "give each turn of a conversation its own id"
-                )
-            places[turn.id] = f"sessions[{i}].turns[{j}]"
-    return tuple(sessions)
+    sessions = tuple(_session(session, number) for number, session in enumerate(record.sessions, start=1))
+    _refuse_repeated_ids({f"sessions[{i}].id": session.id for i, session in enumerate(sessions)}, where)
+    turns = {
+        f"sessions[{i}].turns[{j}].id": turn.id
+        for i, session in enumerate(sessions)
+        for j, turn in enumerate(session.turns)
+    }
+    _refuse_repeated_ids(turns, where)
+    return sessions
 
 
-def _refuse_repeated_ids(ids: Sequence[str], where: str) -> None:
-    for place, name in enumerate(ids):
-        if name in ids[:place]:
-            raise UserError(f"{where.format(place)} is {name!r}, which occurs before it; give each its own id")
+def _session(record: SessionRecord, number: int) -> Session:
+    session_id = record.id or f"S{number}"
+    turns = tuple(
+        Turn(turn.id or f"{session_id}:{place}", turn.speaker, turn.text)
+        for place, turn in enumerate(record.turns, start=1)
+    )
+    return Session(session_id, parse_date(record.date) if record.date else None, turns)
 
 
-def _in_time_order(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
-    """By date where there is one; an undated session stays behind the session before it."""
-    latest, keyed = datetime.min, []
-    for session in sessions:
-        latest = session.started_at or latest
-        keyed.append((latest, session))
-    return tuple(session for _, session in sorted(keyed, key=lambda pair: pair[0]))
+def _refuse_repeated_ids(ids: Mapping[str, str], where: str) -> None:
+    """`ids`: by their paths in the record."""
+    paths: dict[str, str] = {}
+    for path, name in ids.items():
+        if name in paths:
+            raise UserError(f"{where}: '{path}' is {name!r}, as '{paths[name]}' is; give each its own id")
+        paths[name] = path
 
 
 def _question(
-    record: QuestionRecord, number: int, conversation_id: str, session_of: dict[str, str], where: str
+    record: QuestionRecord, number: int, conversation_id: str, session_of: Mapping[str, str], where: str
 ) -> Question:
+    path = f"questions[{number}]"
     unanswerable = bool(record.unanswerable)
     if record.answer is None and not unanswerable:
-        raise UserError(f'{where}.answer\' is missing; give the gold answer, or "unanswerable": true')
-    evidence = _known_ids(record.evidence or (), session_of, f"{where}.evidence", "turn")
+        raise UserError(f"{where}: '{path}.answer' is missing; give the gold answer, or \"unanswerable\": true")
+    evidence = record.evidence or ()
+    _refuse_unknown_ids(evidence, session_of, f"{where}: '{path}.evidence", "turn")
     if record.evidence_sessions is None:
-        sessions = tuple(dict.fromkeys(session_of[turn_id] for turn_id in evidence))
+        evidence_sessions = [session_of[turn_id] for turn_id in evidence]
     else:
-        sessions = _known_ids(record.evidence_sessions, session_of.values(), f"{where}.evidence_sessions", "session")
+        evidence_sessions = list(record.evidence_sessions)
+        known = dict.fromkeys(session_of.values())
+        _refuse_unknown_ids(evidence_sessions, known, f"{where}: '{path}.evidence_sessions", "session")
     return Question(
         id=record.id or f"{conversation_id}:q{number}",
         conversation_id=conversation_id,
         text=record.question,
-        gold=str(NOT_MENTIONED if record.answer is None else record.answer),
+        gold=NOT_MENTIONED if record.answer is None else str(record.answer),
         category=category_of(record),
         asked_at=parse_date(record.date) if record.date else None,
-        evidence=evidence,
-        evidence_sessions=sessions,
+        evidence=tuple(dict.fromkeys(evidence)),
+        evidence_sessions=tuple(dict.fromkeys(evidence_sessions)),
         unanswerable=unanswerable,
     )
 
 
-def _known_ids(names: tuple[str, ...], known: Iterable[str], where: str, what: str) -> tuple[str, ...]:
-    """The names without repetitions. Raises UserError for one that is not among the known."""
-    choices = list(dict.fromkeys(known))
+def _refuse_unknown_ids(names: Sequence[str], known: Mapping[str, object], where: str, what: str) -> None:
     for place, name in enumerate(names):
-        if name not in choices:
+        if name not in known:
             raise UserError(
                 f"{where}[{place}]' is {name!r}, which is no {what} of the conversation; "
-                f"use the {what}s' ids, such as {choices[0]!r}"
+                f"use the {what}s' ids, such as {next(iter(known))!r}"
             )
-    return tuple(dict.fromkeys(names))
 
 
 def category_of(record: QuestionRecord) -> str:

@@ -23,7 +23,7 @@ _GENERATED = Path("synthetic")  # shown in errors in place of a file name
 
 
 def _open_locomo_style(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    """Options: conversations, seed, sessions and turns (per conversation)."""
+    """LoCoMo style. Options: conversations, seed, sessions and turns (per conversation)."""
     sizes = _numbers(data, options, {"conversations": 10, "seed": 0, "sessions": 30, "turns": 600})
     return Dataset(
         benchmark=SYNTHETIC,
@@ -34,7 +34,7 @@ def _open_locomo_style(data: Path | None, options: Mapping[str, str]) -> Dataset
 
 
 def _open_longmemeval_style(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    """One question per history. Options: histories, seed, sessions and tokens (per history)."""
+    """LongMemEval-S style, one question per history. Options: histories, seed, sessions and tokens (per history)."""
     sizes = _numbers(data, options, {"histories": 60, "seed": 0, "sessions": 50, "tokens": 115_000})
     return Dataset(
         benchmark=SYNTHETIC_LONGMEMEVAL,
