@@ -19,7 +19,9 @@ from typing import Any, cast
 from engram_eval.backends.backend import MemoryBackend, Services, backend_info
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.static import StaticEmbedder
+from engram_eval.judges.judge import Judge
 from engram_eval.judges.probe import make_probes
+from engram_eval.readers.reader import Reader
 from engram_eval.run.models import Role
 from engram_eval.run.plan import MemorySetup, Plan
 from engram_eval.tables.table import Column, Table
@@ -122,6 +124,8 @@ def estimate_table(plan: Plan, lines: Sequence[Line]) -> Table[Line]:
 
 def cost_sentence(plan: Plan, lines: Sequence[Line]) -> str:
     """What the whole run would cost, in words."""
+    if unknown := _without_estimate(plan):
+        return f"The cost is unknown: {' and '.join(unknown)} may call a model any number of times."
     if not any(line.uses for line in lines):
         return "No model is called: the run costs nothing."
     total = 0.0
@@ -132,6 +136,12 @@ def cost_sentence(plan: Plan, lines: Sequence[Line]) -> str:
     limit = plan.settings.max_cost
     stop = "; set a limit with --max-cost" if limit is None else f"; it stops before it has cost more than ${limit:g}"
     return f"About ${total:.2f}{stop}." if total >= 1 else f"About ${total:.4f}{stop}."
+
+
+def _without_estimate(plan: Plan) -> list[str]:
+    """The reader or judge of a third party that calls a model."""
+    parts: list[Reader | Judge] = [plan.memories.reader, plan.judge] if plan.memories else [plan.judge]
+    return [part.name for part in parts if getattr(part, "asks_model", False) and not hasattr(part, "messages")]
 
 
 # --- one backend ------------------------------------------------------------------------------------------------

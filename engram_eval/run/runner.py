@@ -56,13 +56,7 @@ async def execute(
             for sample in plan.dataset.samples():
                 questions = [question for question in sample.questions if question.id in plan.chosen]
                 for label, source in plan.sources.items():
-                    todo = []
-                    for question in questions:
-                        reason = source.missing(question)
-                        if reason and (label, question.id) not in status:
-                            work.write(Record.of(label, question, status="error", error=reason))
-                        elif not reason and status.get((label, question.id)) != "ok":
-                            todo.append(question)
+                    todo = [q for q in questions if _is_open(source, q, status.get((label, q.id)))]
                     if todo:
                         await work.ask(label, source, sample.conversation, todo)
                 await _let_interrupts_in()
@@ -72,6 +66,11 @@ async def execute(
     for empty in [*folder.state_path.glob("*"), folder.state_path]:
         with contextlib.suppress(OSError):  # it holds memories that are kept
             empty.rmdir()
+
+
+def _is_open(source: AnswerSource, question: Question, status: str | None) -> bool:
+    """Whether a question with that record needs another one. An error for lack of an answer stays as it is."""
+    return status is None if source.missing(question) else status != "ok"
 
 
 async def _let_interrupts_in() -> None:
@@ -104,7 +103,10 @@ class _Work:
         else:
             try:
                 for question in questions:
-                    await self._ask_question(label, opened, question)
+                    if reason := source.missing(question):
+                        self.write(Record.of(label, question, status="error", error=reason))
+                    else:
+                        await self._ask_question(label, opened, question)
             finally:
                 await self._close(label, opened, conversation.id)
         if not self.keep_memories:

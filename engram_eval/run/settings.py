@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engram_eval import registry
 from engram_eval.errors import UserError
+from engram_eval.results.stored import encodable
 from engram_eval.system.files import read_text
 from engram_eval.system.validation import validate
 
@@ -202,12 +203,19 @@ class Settings(BaseModel):
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
 
     def to_json(self) -> dict[str, Any]:
-        values = self.model_dump().items()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
+        """As JSON values, in text that can always be encoded."""
+        values: dict[str, Any] = _to_json(self.model_dump())
+        return values
 
     def replace(self, **values: Any) -> Self:
         """The same settings with other values, which are not checked again."""
         return self.model_copy(update=values)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {encodable(name): _to_json(inner) for name, inner in value.items()}
+    return [_to_json(inner) for inner in value] if isinstance(value, tuple | list) else encodable(value)
 
 
 def declared() -> dict[str, Setting]:

@@ -68,9 +68,7 @@ def test_a_memory_of_ones_own_is_evaluated_beside_a_named_one(
     assert run.manifest.judge.name == "contains"
 
 
-def test_progress_is_printed_only_if_asked_for(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_is_printed_only_if_asked_for(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _evaluate(data, tmp_path / "run", backends=["bm25"], progress=True)
     out, err = capsys.readouterr()
     assert out == ""
@@ -117,10 +115,8 @@ def test_errors_are_records_and_a_run_is_resumed(data: Path, tmp_path: Path, mon
         ({"judge": EchoReader}, "judge 'EchoReader' has no 'judge'"),
     ],
 )
-def test_a_users_fault_is_one_sentence(
-    data: Path, tmp_path: Path, values: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(ee.UserError, match="^[^\n]*$") as fault:
+def test_a_users_fault_is_one_sentence(data: Path, tmp_path: Path, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ee.UserError, match=r"^[^\n]*$") as fault:
         _evaluate(data, tmp_path / "run", **{"backends": ["bm25"], **values})
     assert sentence in str(fault.value)
 

@@ -35,7 +35,11 @@ class TypedJudge:
         assert completion.data is not None
         correct = completion.data["same"] or self._lenient
         return Verdict(
-            correct, (correct,), f"{self._count(text)} tokens", cost_usd=completion.cost_usd, latency_s=completion.latency_s
+            correct,
+            (correct,),
+            f"{self._count(text)} tokens",
+            cost_usd=completion.cost_usd,
+            latency_s=completion.latency_s,
         )
 
 
@@ -68,7 +72,8 @@ def _run(data: Path, out: Path, server: Server, *arguments: str) -> int:
 
 
 def _records(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+    lines = (run / "records.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda record: str(record["question_id"]))
 
 
 def test_a_third_partys_judge_has_the_client_the_cache_and_the_budget(data: Path, tmp_path: Path) -> None:
@@ -82,7 +87,9 @@ def test_a_third_partys_judge_has_the_client_the_cache_and_the_budget(data: Path
         assert len(server.asked) == 4
     one, two = _records(tmp_path / "one"), _records(tmp_path / "two")
     assert [r["judge"]["cost_usd"] for r in one] == pytest.approx([price.cost(100, 5)] * 4)
-    assert [(r["correct"], r["judge"], r["judge_s"]) for r in one] == [(r["correct"], r["judge"], r["judge_s"]) for r in two]
+    assert [(r["correct"], r["judge"], r["judge_s"]) for r in one] == [
+        (r["correct"], r["judge"], r["judge_s"]) for r in two
+    ]
     manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert manifest["usage"]["judge"]["calls"] == 4
     assert manifest["usage"]["judge"]["spent_usd"] == pytest.approx(4 * price.cost(100, 5))
@@ -130,7 +137,10 @@ def test_what_is_no_judge_is_refused_in_one_sentence(
 ) -> None:
     arguments = ["run", "--data", str(data), "--out", str(tmp_path / "run"), "--reader", "offline"]
     for judge, sentence in (
-        ("tests.doubles:EchoReader", "judge 'tests.doubles:EchoReader' has no 'judge'; see engram_eval/judges/judge.py"),
+        (
+            "tests.doubles:EchoReader",
+            "judge 'tests.doubles:EchoReader' has no 'judge'; see engram_eval/judges/judge.py",
+        ),
         (f"{__name__}:OddJudge", "cannot be made (TypeError: "),
         ("offline:strict", "'offline' has no variants; name it without 'strict'"),
         ("llm:nope", "--judge llm:nope: locomo has no judge 'nope'; name llm or llm:strict"),

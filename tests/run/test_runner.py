@@ -160,7 +160,7 @@ def test_what_is_left_of_a_run_is_not_taken_over(
     assert _run(data, run, "--backend", "bm25") == 0
     (run / "manifest.json").unlink()
     assert _run(data, run, "--backend", "bm25") == 2
-    assert "holds what is left of a run without a manifest" in capsys.readouterr().err
+    assert "holds part of a run without a manifest" in capsys.readouterr().err
 
 
 def test_a_memorys_old_state_is_not_recalled_from(data: Path, tmp_path: Path) -> None:
@@ -404,7 +404,7 @@ def test_an_experiment_file_and_flags_over_it(data: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     assert main(["run", str(toml), "--out", str(run), "--limit", "3", "--set", "engram.k=6", *_DOUBLES]) == 0
     manifest = json.loads((run / "manifest.json").read_text())
-    assert (manifest["budget"], manifest["settings"]["context_limit"]) == (77, 3)
+    assert (manifest["budget"], manifest["settings"]["limit"]) == (77, 3)
     assert manifest["backends"]["engram"]["settings"].items() >= {"ranker": "hybrid", "k": 6, "total": 9}.items()
 
 

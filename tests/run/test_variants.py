@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +182,7 @@ def test_a_faulty_experiment_is_one_sentence(
 
 
 def _compared(path: Path, settings: dict[str, Any], labels: list[str]) -> RunFolder:
-    records = [replace(item, backend=label) for label in labels for item in run()[4:8]]
+    records = [item.model_copy(update={"backend": label}) for label in labels for item in run()[4:8]]
     return folder(path, records, settings=settings, backends={label: backend() for label in labels})
 
 
@@ -247,7 +246,7 @@ def test_evidence_recall_is_paired_where_there_is_evidence_to_find(tmp_path: Pat
     assert difference is not None
     assert (difference.mean, difference.n) == (0.25, 3)
     assert found.to_json()["evidence_recall"]["mean"] == 0.25
-    unknown = [replace(item, evidence_recall=None) for item in records]
+    unknown = [item.model_copy(update={"evidence_recall": None}) for item in records]
     backends = {"engram": backend(), "bm25": backend()}
     bare = compare([folder(tmp_path / "bare", unknown, backends=backends, settings=manifest_json()["settings"])])
     assert "evidence recall" not in [column.name for column in bare.tables[-1].columns]
