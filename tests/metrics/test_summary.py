@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engram_eval.metrics.stats import bootstrap_proportion
+from engram_eval.metrics.intervals import bootstrap_proportion
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.record import Record
 from tests.records import PRICED, changed, failed, manifest, priced_run, record, run
