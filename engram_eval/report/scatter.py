@@ -134,9 +134,7 @@ def _frame(points: Sequence[_Point], zeros: Sequence[_Point], width: int) -> _Fr
 # --- the spec -----------------------------------------------------------------------------------------------------
 
 
-def _spec(
-    points: Sequence[_Point], zeros: Sequence[_Point], front: Sequence[_Point], axis: str, width: int
-) -> Spec:
+def _spec(points: Sequence[_Point], zeros: Sequence[_Point], front: Sequence[_Point], axis: str, width: int) -> Spec:
     frame = _frame(points, zeros, width)
     x = {
         "field": "x", "type": "quantitative", "title": axis,
