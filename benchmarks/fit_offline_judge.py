@@ -1,12 +1,12 @@
-"""Fits the offline judge to recorded verdicts of an LLM judge, and measures how well it agrees with them.
+"""Fit the offline judge to the recorded verdicts of an LLM judge, and measure how well the two agree.
 
     python benchmarks/fit_offline_judge.py VERDICTS.jsonl [--write]
 
-A line of VERDICTS.jsonl holds conversation_id, question_id, category, question, gold, answer, system and correct (the
-verdict). Systems whose name begins with "wrong on purpose" hold answers that are known to be wrong. Everything that is
-printed but the time is measured leave-one-conversation-out: each answer is judged by a model that has seen no other
-answer from its conversation. (The features, the weights and the share of vague answers were chosen with these figures in
-view: on other data expect somewhat less.) With --write, the model that is fitted to all of them becomes
+Each line of VERDICTS.jsonl has conversation_id, question_id, category, question, gold, answer, system and correct (the
+verdict). Systems whose name starts with "wrong on purpose" gave answers that are known to be wrong. All printed figures
+except the time are measured leave-one-conversation-out: each answer is judged by a model that was fitted without the
+answers of its conversation. The features, the weights and the share of vague answers were chosen by these figures, so
+expect slightly lower agreement on other data. With --write, the model fitted to all answers is written to
 engram_eval/judges/offline/parameters.json.
 """
 
@@ -31,27 +31,27 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
 from engram_eval.judges.offline.features import compare
-from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, by_rule
+from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, decide_without_model
 from engram_eval.language.words import content_stems
 from engram_eval.types import Question
 
-WRONG = "wrong on purpose"
-SPECIFIC = f"{WRONG}, specific"
-VAGUE = f"{WRONG}, vague"
+KNOWN_WRONG = "wrong on purpose"
+KNOWN_WRONG_SPECIFIC = f"{KNOWN_WRONG}, specific"
+KNOWN_WRONG_VAGUE = f"{KNOWN_WRONG}, vague"
 BORROWED = "borrowed"
 HONEST = "honest"
 
-# Strength of the L2 penalty and the weight of each answer. An honest answer's target is the LLM's verdict. One that is
-# wrong on purpose has the target "wrong", whatever the LLM said of it: it accepts most of the vague ones, and that
-# generosity is not to be learnt. A borrowed answer is an honest one to another, similar question of the same
-# conversation: a long, fluent, topical sentence that does not answer, as an extractive reader may hand in. The vague
-# ones weigh most, as they are the hardest to tell from honest ones; agreement changes little between half and twice
-# these weights.
+# The strength of the L2 penalty, and the weight of each type of answer. The target for an honest answer is the LLM's
+# verdict. The target for an answer that is wrong on purpose is always "wrong": the LLM accepts most of the vague ones, and
+# the judge should not learn that. A borrowed answer is an honest answer to a similar question of the same conversation: a
+# long, fluent sentence on the topic that does not answer the question, as an extractive reader may give. The vague answers
+# have the largest weight of the three because they are the hardest to tell from honest ones. Agreement changes little
+# between half and twice these weights.
 PENALTY = 1.0
-WEIGHTS = {HONEST: 1.0, SPECIFIC: 0.15, VAGUE: 0.6, BORROWED: 0.3}
+WEIGHTS = {HONEST: 1.0, KNOWN_WRONG_SPECIFIC: 0.15, KNOWN_WRONG_VAGUE: 0.6, BORROWED: 0.3}
 
-# The decision threshold is where this share of the vague answers is accepted: a tenth is the most that is wanted, and
-# other conversations will have some more of them than those it is fitted to.
+# The decision threshold accepts this share of the vague answers. The aim is at most a tenth, and the share is slightly
+# higher on conversations that the model was not fitted to.
 VAGUE_ACCEPTANCE = 0.085
 
 Array = npt.NDArray[np.float64]
@@ -68,8 +68,8 @@ class Example:
     verdict: bool
 
     @property
-    def sort(self) -> str:
-        return next((sort for sort in WEIGHTS if self.system.startswith(sort)), HONEST)
+    def answer_type(self) -> str:
+        return next((answer_type for answer_type in WEIGHTS if self.system.startswith(answer_type)), HONEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class Model:
         return np.asarray(1 / (1 + np.exp(-(rows @ self.coefficients + self.intercept))))
 
 
-def read(path: Path) -> list[Example]:
-    """The recorded answers, and behind them the borrowed ones."""
+def read_examples(path: Path) -> list[Example]:
+    """The recorded answers, followed by the borrowed ones."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     examples = [
         Example(
@@ -97,73 +97,77 @@ def read(path: Path) -> list[Example]:
         )
         for row in rows
     ]
-    return examples + borrowed(examples)
+    return examples + borrowed_examples(examples)
 
 
-def borrowed(examples: Sequence[Example]) -> list[Example]:
-    """Each honest answer handed in to the most similar question whose gold shares no content word with its own gold.
+def borrowed_examples(examples: Sequence[Example]) -> list[Example]:
+    """Each honest answer, given to the most similar question whose gold answer shares no content word with its own.
 
-    One that nevertheless holds half of the other gold's content may well be right and is left out.
+    An answer that contains half of the content words of the other gold answer may be right, so it is left out.
     """
-    lent = []
-    honest = [example for example in examples if example.sort == HONEST]
-    asked = {(e.conversation_id, e.question_id): e for e in honest}
-    stems = {key: (set(content_stems(e.question)), set(content_stems(e.gold))) for key, e in asked.items()}
+    borrowed = []
+    honest = [example for example in examples if example.answer_type == HONEST]
+    by_question = {(e.conversation_id, e.question_id): e for e in honest}
+    stems = {key: (set(content_stems(e.question)), set(content_stems(e.gold))) for key, e in by_question.items()}
     nearest = {}
-    for key, (question, gold) in stems.items():
-        others = [k for k in stems if k[0] == key[0] and k != key and not stems[k][1] & gold]
-        nearest[key] = max(others, key=lambda k: (len(stems[k][0] & question) / len(stems[k][0] | question), k))
+    for key, (words, gold_words) in stems.items():
+        others = [k for k in stems if k[0] == key[0] and k != key and not stems[k][1] & gold_words]
+        nearest[key] = max(others, key=lambda k: (len(stems[k][0] & words) / len(stems[k][0] | words), k))
     for example in honest:
-        other = asked[nearest[example.conversation_id, example.question_id]]
-        wanted = set(content_stems(other.gold))
-        if 2 * len(wanted & set(content_stems(example.answer))) >= len(wanted):
+        nearest_question = by_question[nearest[example.conversation_id, example.question_id]]
+        gold_stems = set(content_stems(nearest_question.gold))
+        if 2 * len(gold_stems & set(content_stems(example.answer))) >= len(gold_stems):
             continue
         system = f"{BORROWED} from {example.system}"
-        lent.append(replace(example, question=other.question, gold=other.gold, system=system, verdict=False))
-    return lent
+        question, gold = nearest_question.question, nearest_question.gold
+        borrowed.append(replace(example, question=question, gold=gold, system=system, verdict=False))
+    return borrowed
 
 
-def matrix(examples: Sequence[Example]) -> tuple[Array, list[str], list[str]]:
-    """One row an example, the names of the columns, and each example's kind."""
+def feature_matrix(examples: Sequence[Example]) -> tuple[Array, list[str], list[str]]:
+    """One row per example, the names of the columns, and the kind of each example."""
     compared = [compare(e.question, e.gold, e.answer) for e in examples]
     names = sorted({name for comparison in compared for name in comparison.features})
     rows = np.array([[c.features.get(name, 0.0) for name in names] for c in compared])
     return rows, names, [c.kind for c in compared]
 
 
-def targets(examples: Sequence[Example], kinds: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """What the model is to say. Yes or no leaves no room to be vague: there, the LLM's verdict holds throughout."""
-    return np.array([e.verdict and (e.sort == HONEST or k == "yes-no") for e, k in zip(examples, kinds, strict=True)])
+def training_targets(examples: Sequence[Example], kinds: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """The target for each example. A yes-no answer cannot be vague, so its target is always the LLM's verdict."""
+    return np.array(
+        [e.verdict and (e.answer_type == HONEST or k == "yes-no") for e, k in zip(examples, kinds, strict=True)]
+    )
 
 
-def ruled(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
-    """Which answers are empty or abstain: wrong by rule, whatever the model says."""
-    return np.array([(by_rule(e.gold, e.answer) or (True, ""))[0] is False for e in examples])
+def wrong_by_rule(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    """Which answers are empty or abstain. They are wrong by rule, whatever the model predicts."""
+    return np.array([(decide_without_model(e.gold, e.answer) or (True, ""))[0] is False for e in examples])
 
 
 def fit(examples: Sequence[Example], rows: Array, target: npt.NDArray[np.bool_]) -> Model:
-    weights = np.array([WEIGHTS[example.sort] for example in examples])
+    weights = np.array([WEIGHTS[example.answer_type] for example in examples])
     scaler = StandardScaler().fit(rows)
     model = LogisticRegression(C=PENALTY, max_iter=5_000).fit(scaler.transform(rows), target, sample_weight=weights)
     coefficients = model.coef_[0] / scaler.scale_
     fitted = Model(float(model.intercept_[0] - coefficients @ scaler.mean_), coefficients, 0.5)
-    vague = np.array([example.sort == VAGUE for example in examples])
-    probabilities = np.where(ruled(examples), 0.0, fitted.probabilities(rows))
+    vague = np.array([example.answer_type == KNOWN_WRONG_VAGUE for example in examples])
+    probabilities = np.where(wrong_by_rule(examples), 0.0, fitted.probabilities(rows))
     return replace(fitted, threshold=float(np.quantile(probabilities[vague], 1 - VAGUE_ACCEPTANCE)))
 
 
 def leave_one_conversation_out(examples: Sequence[Example]) -> tuple[npt.NDArray[np.bool_], dict[str, Model]]:
-    """For each example, what a model says that was fitted to all other conversations; and those models."""
-    rows, _, kinds = matrix(examples)
-    target = targets(examples, kinds)
-    said = np.zeros(len(examples), bool)
+    """Whether a model fitted to all other conversations accepts each example, and those models by conversation."""
+    rows, _, kinds = feature_matrix(examples)
+    target = training_targets(examples, kinds)
+    accepted = np.zeros(len(examples), bool)
     models = {}
     for conversation in sorted({example.conversation_id for example in examples}):
-        out = np.array([example.conversation_id == conversation for example in examples])
-        model = fit([e for e, left in zip(examples, out, strict=True) if not left], rows[~out], target[~out])
-        said[out] = model.probabilities(rows[out]) >= model.threshold
+        held_out = np.array([example.conversation_id == conversation for example in examples])
+        others = [example for example in examples if example.conversation_id != conversation]
+        model = fit(others, rows[~held_out], target[~held_out])
+        accepted[held_out] = model.probabilities(rows[held_out]) >= model.threshold
         models[conversation] = model
-    return said & ~ruled(examples), models
+    return accepted & ~wrong_by_rule(examples), models
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,43 +180,51 @@ class Agreement:
     accepted_vague: float
 
 
-def agreement(examples: Sequence[Example], said: npt.NDArray[np.bool_]) -> Agreement:
-    """Accuracy and κ on the honest answers, and how many are accepted of those that are wrong on purpose.
+def agreement(examples: Sequence[Example], accepted: npt.NDArray[np.bool_]) -> Agreement:
+    """Accuracy and κ on the honest answers, and the accepted shares of the answers that are wrong on purpose.
 
-    κ after Cohen, "A coefficient of agreement for nominal scales", 1960.
+    κ: Cohen, "A coefficient of agreement for nominal scales", 1960.
     """
-    sorts = np.array([example.sort for example in examples])
-    honest = sorts == HONEST
+    answer_types = np.array([example.answer_type for example in examples])
+    honest = answer_types == HONEST
     verdicts = np.array([example.verdict for example in examples])
     return Agreement(
-        accuracy=round(float(np.mean(verdicts[honest] == said[honest])), 4),
-        kappa=round(float(cohen_kappa_score(verdicts[honest], said[honest])), 4),
+        accuracy=round(float(np.mean(verdicts[honest] == accepted[honest])), 4),
+        kappa=round(float(cohen_kappa_score(verdicts[honest], accepted[honest])), 4),
         answers=int(honest.sum()),
         conversations=len({example.conversation_id for example in examples}),
-        accepted_specific=round(float(np.mean(said[sorts == SPECIFIC])), 4),
-        accepted_vague=round(float(np.mean(said[sorts == VAGUE])), 4),
+        accepted_specific=round(float(np.mean(accepted[answer_types == KNOWN_WRONG_SPECIFIC])), 4),
+        accepted_vague=round(float(np.mean(accepted[answer_types == KNOWN_WRONG_VAGUE])), 4),
     )
 
 
-def report(examples: Sequence[Example], said: npt.NDArray[np.bool_], models: dict[str, Model]) -> None:
-    reached = agreement(examples, said)
-    print(f"leave-one-conversation-out, {reached.answers} honest answers: ", end="")
-    print(f"accuracy {reached.accuracy:.4f}, κ {reached.kappa:.3f}\n")
+def report(examples: Sequence[Example], accepted: npt.NDArray[np.bool_], models: dict[str, Model]) -> None:
+    """Print the agreement by system and by conversation, and the coefficients of each model."""
+    overall = agreement(examples, accepted)
+    print(f"leave-one-conversation-out, {overall.answers} honest answers: ", end="")
+    print(f"accuracy {overall.accuracy:.4f}, κ {overall.kappa:.3f}\n")
     print(f"{'accepted':<44} {'n':>5} {'LLM':>7} {'offline':>8} {'diff':>6}")
     systems = sorted({example.system for example in examples})
     for system in systems:
-        mine = np.array([example.system == system for example in examples])
-        llm, ours = _accepted(examples, said, mine)
-        print(f"{system:<44} {mine.sum():>5} {llm:>7.1%} {ours:>8.1%} {100 * (ours - llm):>+6.1f}")
-    honest = [system for system in systems if not system.startswith((WRONG, BORROWED))]
+        of_system = np.array([example.system == system for example in examples])
+        llm, offline = _acceptance_rates(examples, accepted, of_system)
+        print(f"{system:<44} {of_system.sum():>5} {llm:>7.1%} {offline:>8.1%} {100 * (offline - llm):>+6.1f}")
+    honest = [system for system in systems if not system.startswith((KNOWN_WRONG, BORROWED))]
     print(f"\n{'left out':<12} {'accuracy':>8} {'κ':>6} {'specific':>8} {'vague':>6}  diff of {', '.join(honest)}")
     for conversation in models:
         inside = np.array([example.conversation_id == conversation for example in examples])
-        found = agreement([e for e in examples if e.conversation_id == conversation], said[inside])
-        off = [_accepted(examples, said, inside & (np.array([e.system for e in examples]) == name)) for name in honest]
-        print(f"{conversation:<12} {found.accuracy:>8.4f} {found.kappa:>6.3f} {found.accepted_specific:>8.1%}", end="")
-        print(f" {found.accepted_vague:>6.1%}  " + " ".join(f"{100 * (ours - llm):+5.1f}" for llm, ours in off))
-    names = matrix(examples)[1]
+        measured = agreement([e for e in examples if e.conversation_id == conversation], accepted[inside])
+        rates = [
+            _acceptance_rates(examples, accepted, inside & (np.array([e.system for e in examples]) == name))
+            for name in honest
+        ]
+        differences = " ".join(f"{100 * (offline - llm):+5.1f}" for llm, offline in rates)
+        print(
+            f"{conversation:<12} {measured.accuracy:>8.4f} {measured.kappa:>6.3f} {measured.accepted_specific:>8.1%}",
+            end="",
+        )
+        print(f" {measured.accepted_vague:>6.1%}  {differences}")
+    names = feature_matrix(examples)[1]
     print(f"\n{'fitted without':<26}" + "".join(f"{conversation:>10}" for conversation in models))
     for i, name in enumerate(names):
         print(f"{name:<26}" + "".join(f"{model.coefficients[i]:>10.3f}" for model in models.values()))
@@ -220,34 +232,35 @@ def report(examples: Sequence[Example], said: npt.NDArray[np.bool_], models: dic
         print(f"{name:<26}" + "".join(f"{getattr(model, name):>10.3f}" for model in models.values()))
 
 
-def _accepted(
-    examples: Sequence[Example], said: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]
+def _acceptance_rates(
+    examples: Sequence[Example], accepted: npt.NDArray[np.bool_], selected: npt.NDArray[np.bool_]
 ) -> tuple[float, float]:
     verdicts = np.array([example.verdict for example in examples])
-    return float(np.mean(verdicts[of])), float(np.mean(said[of]))
+    return float(np.mean(verdicts[selected])), float(np.mean(accepted[selected]))
 
 
-def milliseconds(examples: Sequence[Example]) -> float:
-    """The judge's mean time for one recorded answer, with the parameters of the package."""
+def milliseconds_per_answer(examples: Sequence[Example]) -> float:
+    """Mean time in milliseconds of the offline judge, with the parameters of the package, for one recorded answer."""
     judge = OfflineJudge()
-    asked = [
+    answers = [
         (Question(e.question_id, e.conversation_id, e.question, e.gold, "", None, (), (), False), e.answer)
         for e in examples
-        if e.sort != BORROWED
+        if e.answer_type != BORROWED
     ]
 
-    async def every() -> None:
-        for question, answer in asked:
+    async def judge_all() -> None:
+        for question, answer in answers:
             await judge.judge(question, answer)
 
     started = perf_counter()
-    asyncio.run(every())
-    return 1_000 * (perf_counter() - started) / len(asked)
+    asyncio.run(judge_all())
+    return 1_000 * (perf_counter() - started) / len(answers)
 
 
-def parameters(path: Path, examples: Sequence[Example], reached: Agreement) -> dict[str, Any]:
-    rows, names, kinds = matrix(examples)
-    model = fit(examples, rows, targets(examples, kinds))
+def package_parameters(path: Path, examples: Sequence[Example], measured: Agreement) -> dict[str, Any]:
+    """The model fitted to all examples, in the format of parameters.json."""
+    rows, names, kinds = feature_matrix(examples)
+    model = fit(examples, rows, training_targets(examples, kinds))
     with path.open(encoding="utf-8") as lines:
         llm = json.loads(next(lines)).get("judge_model", "an LLM")
     return {
@@ -259,7 +272,7 @@ def parameters(path: Path, examples: Sequence[Example], reached: Agreement) -> d
         "penalty": PENALTY,
         "weights": WEIGHTS,
         "vague_acceptance": VAGUE_ACCEPTANCE,
-        "agreement": asdict(reached),
+        "agreement": asdict(measured),
         "threshold": round(model.threshold, 4),
         "intercept": round(model.intercept, 5),
         "coefficients": {name: round(float(value), 5) for name, value in zip(names, model.coefficients, strict=True)},
@@ -268,17 +281,17 @@ def parameters(path: Path, examples: Sequence[Example], reached: Agreement) -> d
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("verdicts", type=Path, help="recorded verdicts, one JSON object a line")
+    parser.add_argument("verdicts", type=Path, help="recorded verdicts, one JSON object per line")
     parser.add_argument("--write", action="store_true", help="write the parameters that the package uses")
     options = parser.parse_args(arguments)
-    examples = read(options.verdicts)
-    said, models = leave_one_conversation_out(examples)
-    report(examples, said, models)
+    examples = read_examples(options.verdicts)
+    accepted, models = leave_one_conversation_out(examples)
+    report(examples, accepted, models)
     if options.write:
-        found = parameters(options.verdicts, examples, agreement(examples, said))
-        PARAMETERS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        parameters = package_parameters(options.verdicts, examples, agreement(examples, accepted))
+        PARAMETERS.write_text(json.dumps(parameters, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"\nwrote {PARAMETERS}")
-    print(f"\n{milliseconds(examples):.2f} ms an answer")
+    print(f"\n{milliseconds_per_answer(examples):.2f} ms per answer")
     return 0
 
 

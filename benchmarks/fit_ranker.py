@@ -1,176 +1,219 @@
-"""Fits the weights of engram's hybrid ranker, and says how they do on conversations that they were not fitted on.
+"""Fit the weights of engram's hybrid ranker, and measure them on conversations that they were not fitted to.
 
     python benchmarks/fit_ranker.py locomo10.json
     python benchmarks/fit_ranker.py locomo10.json --embedder static
 
-A conditional logit (McFadden 1974): the chance of a turn being evidence for a question is proportional to exp(weights x
-parts), the competitors being the turns that the committed weights rank first. One set of weights for all embedders, fitted
-on questions of LoCoMo's categories 1-4 with a small ridge penalty. Prints
+The model is a conditional logit (McFadden 1974): the probability that a turn is evidence for a question is proportional to
+exp(weights x parts), and its competitors are the turns that the committed weights rank first. One set of weights is fitted
+for all embedders, on the questions of LoCoMo's categories 1-4, with a small ridge penalty. The script prints
 
-    evidence recall and all evidence at the published budget, as committed and leave-one-conversation-out;
-    the weights, fitted on all conversations and without each;
-    what each part is worth where it was not fitted: fitted again without it, leave-one-conversation-out, by how much the
-    held-out evidence is less likely (nats a question, 95 % interval over questions) and how much of it is recalled.
+    evidence recall and all-evidence at the published budget, for the committed weights and leave-one-conversation-out;
+    the weights, fitted to all conversations and without each one;
+    what each part contributes: the weights are fitted again without it, leave-one-conversation-out, and the script prints
+    by how much the held-out evidence is less likely (nats per question, 95 % interval over questions), and the recall.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
-from recalled import Shares, evidence_recall, print_row
+from retrieval_recall import RecallPairs, evidence_recall, print_row
 from scipy.optimize import minimize
 
 from engram_eval import registry
 from engram_eval.backends.backend import Services
-from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Weights
 from engram_eval.backends.engram.store import Store
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.backends.engram.vector_search import VectorSearches
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.language.tokens import token_counter
 from engram_eval.types import Sample
 
 Floats = npt.NDArray[np.float64]
 Cases = tuple[Floats, Floats]
+"""The values of the parts, shape (questions, turns, parts), and each turn's share of the evidence (questions, turns)."""
 
 _COMPETITORS = 160
 _RIDGE = 1e-3
 
 
-class Remembering:
-    """An embedder that embeds each text once."""
+class CachingEmbedder:
+    """Embeds each text only once."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self.name, self.dimensions = embedder.name, embedder.dimensions
-        self._known: dict[str, Vectors] = {}
+        self._vectors: dict[str, Vectors] = {}
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        self._known |= dict(zip(new, await self._embedder.embed(new), strict=True))
-        return np.array([self._known[text] for text in texts], np.float32).reshape(len(texts), self.dimensions)
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        self._vectors |= dict(zip(new, await self._embedder.embed(new), strict=True))
+        return np.array([self._vectors[text] for text in texts], np.float32).reshape(len(texts), self.dimensions)
 
 
-async def cases_of(sample: Sample, services: Services) -> Cases:
-    """Of each question of a conversation that engram has ingested into the services' folder: the parts of its evidence and
-    its competitors, shape (questions, turns, parts), and the share of the evidence that each turn is (questions, turns)."""
+async def training_cases(sample: Sample, services: Services) -> Cases:
+    """The cases of one conversation, which engram has already ingested into the folder of `services`.
+
+    The turns of a question are its evidence and the competitors that rank best by the committed weights.
+    """
     embedder = services.embedder
     store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
     stored = store.load()
     store.close()
-    ranker = HybridRanker(stored, embedder, Weights(), Neighbours("exact", services.folder, 0))
+    ranker = HybridRanker(stored, embedder, Weights(), VectorSearches("exact", services.folder, 0))
     committed = np.array([getattr(Weights(), part) for part in PARTS])
     ids = [turn.turn.id for turn in stored.turns]
-    of_turns, shares = [], []
+    part_values, shares = [], []
     for question in sample.questions:
         if question.evidence and not question.unanswerable:
             parts = np.stack(list((await ranker.parts(question.text)).values()), axis=1)
             evidence = np.isin(ids, question.evidence)
             kept = np.argsort(-(parts @ committed) - 1e6 * evidence, kind="stable")[:_COMPETITORS]
-            of_turns.append(parts[kept])
+            part_values.append(parts[kept])
             shares.append(evidence[kept] / evidence.sum())
-    return np.stack(of_turns), np.stack(shares)
+    return np.stack(part_values), np.stack(shares)
 
 
-def log_chances(parts: Floats, weights: Floats) -> Floats:
-    """Of each turn to be the evidence, shape (questions, turns)."""
+def log_probabilities(parts: Floats, weights: Floats) -> Floats:
+    """The log probability that each turn is the evidence, shape (questions, turns)."""
     scores: Floats = parts @ weights
     scores -= scores.max(axis=1, keepdims=True)
     scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
     return scores
 
 
-def fit(chosen: Sequence[Cases], without: str | None = None) -> Floats:
-    """The weights of the largest penalised likelihood; a question with several evidence turns shares its vote among them."""
+def fit(cases: Sequence[Cases], without: str | None = None) -> Floats:
+    """The weights with the largest penalised likelihood. Several evidence turns of a question share its weight equally.
+
+    `without` names a part whose weight is fixed at 0.
+    """
     kept = np.array([part != without for part in PARTS], float)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        total, slope = 0.0, np.zeros(len(PARTS))
-        for parts, shares in chosen:
-            logs = log_chances(parts, weights * kept)
-            total -= float((shares * logs).sum())
-            slope += np.tensordot(np.exp(logs) - shares, parts, axes=2) * kept
-        questions = sum(len(shares) for _, shares in chosen)
-        return total / questions + _RIDGE * float(weights @ weights), slope / questions + 2 * _RIDGE * weights
+        total, gradient = 0.0, np.zeros(len(PARTS))
+        for parts, shares in cases:
+            log_p = log_probabilities(parts, weights * kept)
+            total -= float((shares * log_p).sum())
+            gradient += np.tensordot(np.exp(log_p) - shares, parts, axes=2) * kept
+        questions = sum(len(shares) for _, shares in cases)
+        return total / questions + _RIDGE * float(weights @ weights), gradient / questions + 2 * _RIDGE * weights
 
     best: Floats = minimize(loss, np.zeros(len(PARTS)), jac=True, method="L-BFGS-B").x
     return best
 
 
-def likelihoods(cases: Cases, weights: Floats) -> Floats:
-    """The log likelihood of each question's evidence."""
+def log_likelihoods(cases: Cases, weights: Floats) -> Floats:
+    """The log likelihood of the evidence of each question."""
     parts, shares = cases
-    logs: Floats = (shares * log_chances(parts, weights)).sum(axis=1)
-    return logs
+    likelihoods: Floats = (shares * log_probabilities(parts, weights)).sum(axis=1)
+    return likelihoods
+
+
+def held_out_likelihoods(cases: Sequence[Sequence[Cases]], weights: Sequence[Floats]) -> Floats:
+    """Mean over embedders of each question's log likelihood, by the weights that were fitted without its conversation."""
+    return np.concatenate(
+        [
+            np.mean([log_likelihoods(each, fitted) for each in by_embedder], axis=0)
+            for by_embedder, fitted in zip(cases, weights, strict=True)
+        ]
+    )
+
+
+class Experiment:
+    """All conversations, with one memory per embedder and conversation."""
+
+    def __init__(self, samples: Sequence[Sample], embedders: Sequence[CachingEmbedder], folder: Path) -> None:
+        self.samples, self.embedders = samples, embedders
+        self.names = [sample.conversation.id for sample in samples]
+        self._services = [[self._service(embedder, name, folder) for name in self.names] for embedder in embedders]
+        self.cases: list[list[Cases]] = []
+        """By conversation and embedder."""
+
+    @staticmethod
+    def _service(embedder: CachingEmbedder, name: str, folder: Path) -> Services:
+        service = Services(embedder, token_counter(), folder / f"{embedder.name}-{name}")
+        service.folder.mkdir()
+        return service
+
+    def collect_cases(self) -> None:
+        """Compute the cases. `recall` must have run once, because it ingests the conversations."""
+        self.cases = [
+            [asyncio.run(training_cases(sample, services[i])) for services in self._services]
+            for i, sample in enumerate(self.samples)
+        ]
+
+    def recall(self, embedder: int, weights: Sequence[Floats] | None = None) -> list[RecallPairs]:
+        """Of each conversation with its own weights, or with the committed ones."""
+        # The weights of a ranker are never negative, so fitted weights below 0 become 0.
+        settings: list[dict[str, str]] = [
+            {part: str(max(weight, 0.0)) for part, weight in zip(PARTS, each, strict=True)} for each in weights or ()
+        ]
+        triples = zip(self.samples, settings or [{} for _ in self.samples], self._services[embedder], strict=True)
+        return [asyncio.run(evidence_recall("engram", *triple)) for triple in triples]
+
+    def fit_all(self) -> Floats:
+        return fit([cases for by_embedder in self.cases for cases in by_embedder])
+
+    def fit_held_out(self, without: str | None = None) -> list[Floats]:
+        """For each conversation, the weights fitted to all others."""
+        return [
+            fit([cases for j, by_embedder in enumerate(self.cases) if j != i for cases in by_embedder], without)
+            for i in range(len(self.samples))
+        ]
+
+
+def print_weights(experiment: Experiment, held_out_weights: Sequence[Floats]) -> None:
+    weights_of_all = experiment.fit_all()
+    print(f"\n{'weights':16}{'committed':>10}{'all':>10}  without {' '.join(experiment.names)}")
+    for n, part in enumerate(PARTS):
+        each = " ".join(f"{weights[n]:7.3f}" for weights in held_out_weights)
+        print(f"{part:16}{getattr(Weights(), part):>10.2f}{weights_of_all[n]:>10.3f}          {each}")
+
+
+def print_contributions(experiment: Experiment, held_out_weights: Sequence[Floats]) -> None:
+    """For each part, what is lost if the weights are fitted without it."""
+    names = [embedder.name for embedder in experiment.embedders]
+    with_all = held_out_likelihoods(experiment.cases, held_out_weights)
+    print(f"\n{'without':16}{'nats':>10}   95 % interval  recall " + " ".join(names))
+    for part in PARTS:
+        weights = experiment.fit_held_out(without=part)
+        lost = with_all - held_out_likelihoods(experiment.cases, weights)
+        margin = 1.96 * lost.std(ddof=1) / np.sqrt(len(lost))
+        recalls = [
+            np.mean([recall for pairs in experiment.recall(number, weights) for recall, _ in pairs])
+            for number in range(len(names))
+        ]
+        interval = f"{lost.mean() - margin:+.3f} to {lost.mean() + margin:+.3f}"
+        columns = " ".join(f"{recall:.4f}" for recall in recalls)
+        print(f"{part:16}{lost.mean():>10.3f}{interval:>18} {columns}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fits the weights of engram's hybrid ranker.")
-    parser.add_argument("data", type=Path)
+    parser = argparse.ArgumentParser(description="Fit the weights of engram's hybrid ranker.")
+    parser.add_argument("data", type=Path, help="a LoCoMo file")
     parser.add_argument("--embedder", action="append", help="may be repeated (default: static and minilm)")
     arguments = parser.parse_args()
-    samples = list(open_locomo(arguments.data, {}).samples())
-    names = [sample.conversation.id for sample in samples]
-    embedders = [Remembering(registry.make("embedders", name)) for name in arguments.embedder or ("static", "minilm")]
+    samples = list(LOCOMO.open(arguments.data, {}).samples())
+    names = arguments.embedder or ("static", "minilm")
+    embedders = [CachingEmbedder(registry.make("embedders", name)) for name in names]
     with TemporaryDirectory() as folder:
-        services = [
-            [Services(embedder, token_counter(), Path(folder) / f"{embedder.name}-{name}") for name in names]
-            for embedder in embedders
-        ]
-        for service in (one for of in services for one in of):
-            service.folder.mkdir()
-
-        def measure(of: Sequence[Services], settings: Sequence[Mapping[str, str]]) -> list[Shares]:
-            triples = zip(samples, settings, of, strict=True)
-            return [asyncio.run(evidence_recall("engram", *triple)) for triple in triples]
-
-        print(f"{'':24} recall    all   {' '.join(names)}")
-        for of, embedder in zip(services, embedders, strict=True):
-            print_row(f"{embedder.name}, as committed", measure(of, [{}] * len(names)))  # and ingests them all
-        known = [[asyncio.run(cases_of(sample, of[i])) for of in services] for i, sample in enumerate(samples)]
-
-        def left_out(part: str | None = None) -> list[Floats]:
-            return [fit([c for j, of in enumerate(known) if j != i for c in of], part) for i in range(len(names))]
-
-        def recalled(of: Sequence[Services], fitted: Sequence[Floats]) -> list[Shares]:
-            # A ranker's weights are not negative; what is fitted below 0 counts as nothing.
-            return measure(
-                of, [{part: str(max(w, 0.0)) for part, w in zip(PARTS, each, strict=True)} for each in fitted]
-            )
-
-        fitted = left_out()
-        for of, embedder in zip(services, embedders, strict=True):
-            print_row(f"{embedder.name}, left one out", recalled(of, fitted))
-        on_all = fit([cases for of in known for cases in of])
-        print(f"\n{'weights':16}{'committed':>10}{'all':>10}  without {' '.join(names)}")
-        for n, part in enumerate(PARTS):
-            each = " ".join(f"{weights[n]:7.3f}" for weights in fitted)
-            print(f"{part:16}{getattr(Weights(), part):>10.2f}{on_all[n]:>10.3f}          {each}")
-        whole = held_out(known, fitted)
-        print(
-            f"\n{'without':16}{'nats':>10}   95 % interval  recall " + " ".join(embedder.name for embedder in embedders)
-        )
-        for part in PARTS:
-            others = left_out(part)
-            lost = whole - held_out(known, others)
-            margin = 1.96 * lost.std(ddof=1) / np.sqrt(len(lost))
-            shares = [np.mean([share for rows in recalled(of, others) for share, _ in rows]) for of in services]
-            recall = " ".join(f"{share:.4f}" for share in shares)
-            interval = f"{lost.mean() - margin:+.3f} to {lost.mean() + margin:+.3f}"
-            print(f"{part:16}{lost.mean():>10.3f}{interval:>18} {recall}", flush=True)
-
-
-def held_out(known: Sequence[Sequence[Cases]], fitted: Sequence[Floats]) -> Floats:
-    """The mean over embedders of each question's log likelihood, by the weights that were fitted without it."""
-    return np.concatenate(
-        [np.mean([likelihoods(cases, w) for cases in of], axis=0) for of, w in zip(known, fitted, strict=True)]
-    )
+        experiment = Experiment(samples, embedders, Path(folder))
+        print(f"{'':24} recall    all   {' '.join(experiment.names)}")
+        for number, embedder in enumerate(embedders):
+            print_row(f"{embedder.name}, as committed", experiment.recall(number))
+        experiment.collect_cases()
+        held_out_weights = experiment.fit_held_out()
+        for number, embedder in enumerate(embedders):
+            print_row(f"{embedder.name}, left one out", experiment.recall(number, held_out_weights))
+        print_weights(experiment, held_out_weights)
+        print_contributions(experiment, held_out_weights)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""How good are conditional's weights where they were not chosen? (What each part is worth: ablations.toml.)
+"""Measure how well the weights of `conditional` generalise to conversations that they were not chosen on.
 
     python benchmarks/tune_conditional.py locomo10.json
 
-Prints, on categories 1-4 at the published budget, the committed settings by conversation, and leave-one-conversation-out: for
-each conversation the weights of the grid that are best on the others, measured on it.
+Prints evidence recall and all-evidence on categories 1-4 at the published budget, for the committed settings and
+leave-one-conversation-out: for each conversation, the weights of the grid that are best on the other conversations.
+ablations.toml measures what each part contributes.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from recalled import Shares, evidence_recall, print_row
+from retrieval_recall import RecallPairs, evidence_recall, print_row
 
 from engram_eval.backends.backend import Services
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.language.tokens import token_counter
 
@@ -33,14 +34,14 @@ _GRID: dict[str, tuple[str, ...]] = {
 
 
 def main(data: Path) -> None:
-    samples = list(open_locomo(data, {}).samples())
+    samples = list(LOCOMO.open(data, {}).samples())
     names = [sample.conversation.id for sample in samples]
     with TemporaryDirectory() as folder:
         services = [Services(StaticEmbedder(), token_counter(), Path(folder) / name) for name in names]
-        for each in services:
-            each.folder.mkdir()
+        for service in services:
+            service.folder.mkdir()
 
-        def measure(settings: Mapping[str, str]) -> list[Shares]:
+        def measure(settings: Mapping[str, str]) -> list[RecallPairs]:
             pairs = zip(samples, services, strict=True)
             return [asyncio.run(evidence_recall("conditional", sample, settings, service)) for sample, service in pairs]
 
@@ -54,15 +55,16 @@ def main(data: Path) -> None:
             left_out.append(measured[best][held_out])
             print(f"chosen without {name}: {grid[best]}")
         print_row("leave-one-out", left_out)
-        print_row("best on all (biased)", max(measured, key=lambda m: _mean_without(m, -1)))
+        print_row("best on all (biased)", max(measured, key=lambda recall: _mean_without(recall, -1)))
 
 
-def _mean_without(by_conversation: Sequence[Shares], held_out: int) -> float:
-    rest = [share for i, rows in enumerate(by_conversation) if i != held_out for share, _ in rows]
-    return float(np.mean(rest))
+def _mean_without(by_conversation: Sequence[RecallPairs], held_out: int) -> float:
+    """Mean evidence recall over all conversations except the one with index `held_out`."""
+    others = [recall for i, rows in enumerate(by_conversation) if i != held_out for recall, _ in rows]
+    return float(np.mean(others))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="How good conditional's weights are where they were not chosen.")
-    parser.add_argument("data", type=Path, help="LoCoMo's file")
+    parser = argparse.ArgumentParser(description="Measure how well the weights of conditional generalise.")
+    parser.add_argument("data", type=Path, help="a LoCoMo file")
     main(parser.parse_args().data)

@@ -2,7 +2,7 @@
 
 A name is one that is built in; or an entry point that an installed package declares,
 
-    [project.entry-points."engram_eval.backends.backend"]
+    [project.entry-points."engram_eval.backends"]
     mine = "my_package.memory:MyBackend"
 
 or `package.module:Object` itself. Nothing is imported before it is named.
@@ -34,13 +34,14 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",
     },
-    "datasets": {  # functions: (data, options) -> Dataset in engram_eval/datasets
-        "locomo": "engram_eval.datasets.locomo.loader:open_locomo",
-        "longmemeval_s": "engram_eval.datasets.longmemeval.loader:open_s",
-        "longmemeval_oracle": "engram_eval.datasets.longmemeval.loader:open_oracle",
-        "longmemeval_m": "engram_eval.datasets.longmemeval.loader:open_m",
-        "synthetic": "engram_eval.datasets.synthetic.dataset:open_synthetic",
-        "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:open_synthetic_longmemeval",
+    "datasets": {  # values: Benchmark in engram_eval/datasets/benchmark.py
+        "locomo": "engram_eval.datasets.locomo:LOCOMO",
+        "longmemeval_s": "engram_eval.datasets.longmemeval:LONGMEMEVAL_S",
+        "longmemeval_oracle": "engram_eval.datasets.longmemeval:LONGMEMEVAL_ORACLE",
+        "longmemeval_m": "engram_eval.datasets.longmemeval:LONGMEMEVAL_M",
+        "dialogues": "engram_eval.datasets.dialogues:DIALOGUES",
+        "synthetic": "engram_eval.datasets.synthetic.dataset:SYNTHETIC",
+        "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:SYNTHETIC_LONGMEMEVAL",
     },
     "readers": {  # classes: Reader in engram_eval/readers, made with a function that counts tokens
         "offline": "engram_eval.readers.offline.reader:OfflineReader",

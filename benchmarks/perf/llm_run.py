@@ -1,11 +1,11 @@
-"""How near does a run with a slow model come to the ideal, and what does the harness cost beside the bare clients?
+"""Measure how close a run with a slow model is to the ideal time, and the overhead of the harness over bare clients.
 
     python benchmarks/perf/llm_run.py
 
-A server on the loopback answers every call, first after 500 ms (64 calls in flight): 2,000 questions, 4,000 calls, held
-against 4,000 x 0.5 s / 64; then the same from the cache. Then at once: calls per second and CPU per call of a bare HTTP
-client, of a bare loop over the SDK, of our client, and of the whole harness (what 2,000 questions more take than 10);
-and the peak memory of 1,000 questions against 10,000.
+A local server answers every call. First it waits 500 ms per call, with 64 calls in flight: 2,000 questions make 4,000 calls,
+and the ideal time is 4,000 x 0.5 s / 64. The same run is repeated from the cache. Then the server answers immediately, and the
+script prints calls per second and CPU per call of a bare HTTP client, of a bare loop over the SDK, of our client, and of the
+whole harness (2,000 questions minus 10 questions), and the peak memory with 1,000 and with 10,000 questions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CALLS = 2000
 
 
 def _serve(listening: socket.socket, delay_s: float) -> None:
-    """Answers a reader's call with text, a judge's with a verdict, each after the delay."""
+    """Answers the calls of a reader with text and those of a judge with a verdict, after the delay."""
 
     def reply(text: str) -> bytes:
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
@@ -78,14 +78,14 @@ def _with_server(delay_s: float, work: Callable[[str], None]) -> None:
 
 
 @dataclass(frozen=True)
-class _Used:
+class _Usage:
     seconds: float
     cpu_s: float
     peak_mb: float
 
 
-def _run(url: str, folder: str, name: str, *arguments: str) -> _Used:
-    """One whole command, in a process of its own."""
+def _run(url: str, folder: str, name: str, *arguments: str) -> _Usage:
+    """Runs one whole command in a process of its own."""
     command = [
         sys.executable, "-m", "engram_eval", "run", "--dataset", "synthetic", "--backend", "bm25", "--no-controls",
         "--reader", "llm", "--judge", "llm", "--model", "gpt-4o-mini", "--base-url", url, "--no-probe",
@@ -94,32 +94,32 @@ def _run(url: str, folder: str, name: str, *arguments: str) -> _Used:
     environment = {**os.environ, "ENGRAM_EVAL_CACHE": f"{folder}/cache", "OPENAI_API_KEY": "none"}
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"the run {name} failed: {' '.join(command)}")
-    return _Used(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return _Usage(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _slow(url: str) -> None:
+def _measure_slow_server(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        called, cached = (_run(url, folder, name) for name in ("called", "cached"))
+        first, cached = (_run(url, folder, name) for name in ("first", "cached"))
     with tempfile.TemporaryDirectory() as folder:
         start_up = _run(url, folder, "few", "--limit", "10")
     ideal = 2 * _QUESTIONS * _DELAY_S / _IN_FLIGHT
-    print(f"{_QUESTIONS:,} questions, {_DELAY_S} s a call, {_IN_FLIGHT} in flight: {called.seconds:.1f} s,")
+    print(f"{_QUESTIONS:,} questions, {_DELAY_S} s per call, {_IN_FLIGHT} in flight: {first.seconds:.1f} s,")
     print(
-        f"  {called.seconds / ideal:.2f} x the ideal {ideal:.1f} s; 10 questions take {start_up.seconds:.1f} s, start-up,"
+        f"  {first.seconds / ideal:.2f} x the ideal {ideal:.1f} s; 10 questions take {start_up.seconds:.1f} s, start-up,"
     )
-    print(f"  without which it is {(called.seconds - start_up.seconds) / ideal:.2f} x.")
-    print(f"  The same again from the cache: {cached.seconds:.1f} s.")
+    print(f"  without which it is {(first.seconds - start_up.seconds) / ideal:.2f} x.")
+    print(f"  The same run from the cache: {cached.seconds:.1f} s.")
 
 
-def _harness(url: str) -> None:
+def _measure_harness(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         few, many = _run(url, folder, "few", "--limit", "10"), _run(url, folder, "many")
         calls = 2 * (_QUESTIONS - 10)
         seconds, cpu = many.seconds - few.seconds, many.cpu_s - few.cpu_s
-        print(f"{'whole harness':16} {calls / seconds:8,.0f} calls/s {1000 * cpu / calls:8.2f} ms CPU a call")
+        print(f"{'whole harness':16} {calls / seconds:8,.0f} calls/s {1000 * cpu / calls:8.2f} ms CPU per call")
     with tempfile.TemporaryDirectory() as folder:
         peaks = [
             _run(url, folder, str(conversations), "--set", f"dataset.conversations={conversations}").peak_mb
@@ -128,11 +128,11 @@ def _harness(url: str) -> None:
         print(f"peak memory: {peaks[0]:.0f} MB with 1,000 questions, {peaks[1]:.0f} MB with 10,000")
 
 
-def _bare(url: str) -> None:
-    asyncio.run(_against_the_sdk(url))
+def _measure_clients(url: str) -> None:
+    asyncio.run(_compare_clients(url))
 
 
-async def _against_the_sdk(url: str) -> None:
+async def _compare_clients(url: str) -> None:
     import aiohttp
     import openai
 
@@ -146,25 +146,29 @@ async def _against_the_sdk(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         llm = LLM(LLMSettings(base_url=url, max_in_flight=_IN_FLIGHT), Path(folder), api_key="none")
 
-        async def over_the_sdk(i: int) -> object:
+        async def call_sdk(i: int) -> object:
             return await sdk.chat.completions.create(model="gpt-4o-mini", messages=messages(i))  # type: ignore[arg-type]
 
-        async def over_http(i: int) -> object:
+        async def call_http(i: int) -> object:
             body = {"model": "gpt-4o-mini", "messages": messages(i)}
             async with http.post(f"{url}/chat/completions", json=body) as response:
                 return await response.json()
 
-        await _timed("bare HTTP", over_http)
-        sdk_cost = await _timed("bare SDK", over_the_sdk)
-        our_cost = await _timed("client", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i)))
-        await _timed("client, cached", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i)))
+        await _time_calls("bare HTTP", call_http)
+        sdk_cost = await _time_calls("bare SDK", call_sdk)
+        our_cost = await _time_calls(
+            "client", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i))
+        )
+        await _time_calls(
+            "client, cached", lambda i: llm.chat(role="reader", model="gpt-4o-mini", messages=messages(i))
+        )
         print(f"  CPU per call: {our_cost / sdk_cost:.2f} x the bare SDK's")
         await llm.close()
     await http.close()
     await sdk.close()
 
 
-async def _timed(name: str, call: Callable[[int], Awaitable[object]]) -> float:
+async def _time_calls(name: str, call: Callable[[int], Awaitable[object]]) -> float:
     await call(-1)  # connections, imports
     numbers = iter(range(_CALLS))
 
@@ -175,16 +179,16 @@ async def _timed(name: str, call: Callable[[int], Awaitable[object]]) -> float:
     started, cpu = time.perf_counter(), _cpu_s()
     await asyncio.gather(*(worker() for _ in range(_IN_FLIGHT)))
     seconds, cpu = time.perf_counter() - started, _cpu_s() - cpu
-    print(f"{name:16} {_CALLS / seconds:8,.0f} calls/s {1000 * cpu / _CALLS:8.2f} ms CPU a call")
+    print(f"{name:16} {_CALLS / seconds:8,.0f} calls/s {1000 * cpu / _CALLS:8.2f} ms CPU per call")
     return cpu
 
 
 def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
-    _with_server(_DELAY_S, _slow)
-    _with_server(0.0, _bare)
-    _with_server(0.0, _harness)
+    _with_server(_DELAY_S, _measure_slow_server)
+    _with_server(0.0, _measure_clients)
+    _with_server(0.0, _measure_harness)

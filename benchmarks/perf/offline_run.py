@@ -1,11 +1,11 @@
-"""What a whole offline run costs: wall time and peak memory of the real command, start-up and all.
+"""Measure the wall time and peak memory of a whole offline run, including start-up.
 
     python benchmarks/perf/offline_run.py --data locomo10.json
     python benchmarks/perf/offline_run.py --dataset synthetic_longmemeval --set dataset.histories=500 \\
         --backend engram --backend bm25
 
-Arguments are those of `engram-eval run`. The command runs twice: the second time the embedding cache is warm. Absolute
-times hold for one machine; the ratio to ingesting and asking with nothing remembered (`--backend none`) is printed beside.
+Arguments are those of `engram-eval run`. The command runs twice, the second time with a warm embedding cache. Absolute times
+are only comparable on one machine, so the script also runs `--backend none`, which remembers nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def measure(arguments: list[str], cache: Path) -> tuple[float, float, int]:
         if os.waitstatus_to_exitcode(status):
             raise SystemExit(f"failed: {' '.join(command)}")
         summary = json.loads((run / "summary.json").read_text())
-        records = sum(facts["n"] for b in summary["backends"].values() for facts in b["by_category"].values())
+        records = sum(
+            measured["n"] for backend in summary["backends"].values() for measured in backend["by_category"].values()
+        )
         return seconds, usage.ru_maxrss / 1024, records
 
 
@@ -47,8 +49,12 @@ def main(arguments: list[str]) -> None:
         for name in ("cold", "warm"):
             seconds, megabytes, records = measure(arguments, cache)
             print(f"{name:6} {seconds:8.1f} {megabytes:8.0f} {records:8,} {1000 * seconds / records:10.1f}")
-        without = [a for i, a in enumerate(arguments) if a != "--backend" and arguments[i - 1 : i] != ["--backend"]]
-        seconds, megabytes, records = measure([*without, "--backend", "none", "--no-controls"], cache)
+        other_arguments = [
+            argument
+            for i, argument in enumerate(arguments)
+            if argument != "--backend" and arguments[i - 1 : i] != ["--backend"]
+        ]
+        seconds, megabytes, records = measure([*other_arguments, "--backend", "none", "--no-controls"], cache)
         print(f"{'none':6} {seconds:8.1f} {megabytes:8.0f} {records:8,} {1000 * seconds / records:10.1f}")
 
 

@@ -1,4 +1,4 @@
-"""What `scaling.py` measured as a table, as crossing points, as a page, and as a plot."""
+"""Shows the measurements of `scaling.py` as a table, crossing points, a page and a plot."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 import vl_convert
 
-Row = dict[str, Any]  # backend, turns, and what `scaling.fill` and `scaling.ask` return
+Row = dict[str, Any]  # backend, turns, and the results of `fill_memory` and `measure_retrieval`
 LOOK_UP = "look-up p50 ms"
 _PANELS = (
     (LOOK_UP, "look-up, median, ms"),
     ("memory MB", "resident memory, MB"),
-    ("ingest turns/s", "ingest, turns a second"),
+    ("ingest turns/s", "ingest, turns per second"),
     ("disk MB", "disk, MB"),
 )
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00")
 _WIDTH, _HEIGHT = 300, 210  # pixels
-_LABEL = 13  # pixels that a label is high
+_LABEL = 13  # height of a label in pixels
 
 
 def cell(value: str | float) -> str:
@@ -30,14 +30,14 @@ def cell(value: str | float) -> str:
 
 
 def crossings(rows: Sequence[Row]) -> list[str]:
-    """For each two backends whose look-up medians change places, from which size on the one is faster, in a sentence.
+    """For each two backends, a sentence that says from which size on the first is faster.
 
-    Between two measured sizes the medians are taken as straight lines of the logarithms. Of several crossings the last.
+    Medians are interpolated between measured sizes as straight lines of the logarithms. The last of several crossings counts.
     """
     medians: dict[str, dict[int, float]] = {}
     for row in rows:
         medians.setdefault(row["backend"], {})[row["turns"]] = row[LOOK_UP]
-    told = []
+    sentences = []
     for a, b in permutations(medians, 2):
         sizes = sorted(medians[a].keys() & medians[b].keys())
         if not sizes:
@@ -47,31 +47,37 @@ def crossings(rows: Sequence[Row]) -> list[str]:
             continue
         last = max((i for i, value in enumerate(ahead) if value >= 0), default=None)
         if last is None:
-            told.append(f"{a} is faster than {b} at every size measured: they do not cross up to {sizes[-1]:,} turns.")
+            sentences.append(
+                f"{a} is faster than {b} at every size measured: they do not cross up to {sizes[-1]:,} turns."
+            )
             continue
         share = ahead[last] / (ahead[last] - ahead[last + 1])
         at = math.exp(math.log(sizes[last]) + share * math.log(sizes[last + 1] / sizes[last]))
-        told.append(f"{a} is faster than {b} from {float(f'{at:.2g}'):,.0f} turns on.")
-    return told
+        sentences.append(f"{a} is faster than {b} from {float(f'{at:.2g}'):,.0f} turns on.")
+    return sentences
 
 
 def growth(rows: Sequence[Row]) -> list[str]:
-    """How far each backend's look-up median grows over the sizes, in a sentence; both asked in turn."""
-    told = []
+    """For each backend, a sentence that says how much its look-up median grows over the sizes."""
+    sentences = []
     for name in dict.fromkeys(row["backend"] for row in rows):
-        of = sorted((row for row in rows if row["backend"] == name), key=lambda row: row["turns"])
-        if len(of) > 1:
-            times = of[-1]["x smallest"]
-            told.append(f"{name}: {times:,.2f} x from {of[0]['turns']:,} to {of[-1]['turns']:,} turns.")
-    return told
+        measured = sorted((row for row in rows if row["backend"] == name), key=lambda row: row["turns"])
+        if len(measured) > 1:
+            times = measured[-1]["x smallest"]
+            sentences.append(
+                f"{name}: {times:,.2f} x from {measured[0]['turns']:,} to {measured[-1]['turns']:,} turns."
+            )
+    return sentences
 
 
 def page(rows: Sequence[Row], explanation: str, command: str, plot: str | None, note: str = "") -> str:
-    """The measurements as Markdown; `explanation` says what the columns mean, `plot` is the image's relative path, `note`
-    how these rows were come by."""
+    """The measurements as Markdown.
+
+    `explanation` describes the columns, `plot` is the relative path of the image, `note` says how the rows were measured.
+    """
     heading = list(rows[0])
     lines = [
-        "# What a look-up costs as memory grows", "", "```console", f"$ {command}", "```", "",
+        "# Look-up time as memory grows", "", "```console", f"$ {command}", "```", "",
         "|".join(["", *(f" {name} " for name in heading), ""]),
         "|".join(["", "---", *["--:"] * (len(heading) - 1), ""]),
         *("|".join(["", *(f" {cell(value)} " for value in row.values()), ""]) for row in rows), "",
@@ -85,7 +91,7 @@ def page(rows: Sequence[Row], explanation: str, command: str, plot: str | None, 
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Four panels, both axes logarithmic, each line named at its end. What is 0 (no files) is not drawn."""
+    """Four panels with logarithmic axes and a name at the end of each line. Values of 0 (no files) are not drawn."""
     panels = [_panel(rows, column, title) for column, title in _PANELS]
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
@@ -130,7 +136,7 @@ def _panel(rows: Sequence[Row], column: str, title: str) -> dict[str, Any]:
 
 
 def _labels(rows: Sequence[Row], column: str, low: float, high: float) -> list[Row]:
-    """Each backend's name at the right edge, as near to the end of its line as the names below it leave room."""
+    """The names of the backends at the right edge, each as near to the end of its line as possible without overlap."""
     if not rows:
         return []
     edge = max(row["turns"] for row in rows)
@@ -140,7 +146,7 @@ def _labels(rows: Sequence[Row], column: str, low: float, high: float) -> list[R
     ends = sorted(last.items(), key=lambda item: item[1][column])
     for _, row in ends:
         heights.append(max(math.log(row[column]), heights[-1] + gap if heights else -math.inf))
-    over = max(0.0, heights[-1] - math.log(high))  # pushed above the panel: all that stands close goes down again
+    over = max(0.0, heights[-1] - math.log(high))  # the top label is above the panel: move it and its neighbours down
     for i in range(len(heights) - 1, -1, -1):
         ceiling = heights[-1] - over - gap * (len(heights) - 1 - i)
         heights[i] = min(heights[i], ceiling)

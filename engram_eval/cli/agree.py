@@ -15,11 +15,11 @@ from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
-    from engram_eval.judges.verdict_file import Graded, Recorded
+    from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 
 _LINE = """a line of VERDICTS.jsonl is a JSON object with question_id, question, gold, answer and correct (true or false: the
-recorded verdict), and if there are any conversation_id, category, system, benchmark (locomo or longmemeval) and
-unanswerable (true or false)"""
+recorded verdict), and if there are any conversation_id, category, system, benchmark (whose rules the judge uses: a name
+of 'datasets list'; locomo) and unanswerable (true or false)"""
 
 
 def add(commands: Any) -> None:
@@ -43,15 +43,16 @@ def _agree(options: argparse.Namespace) -> int:
     from engram_eval.run.models import resolve_defaults
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
-    wrong = agreement.on_purpose(recorded, options.wrong)
+    wrong = agreement.matching_systems(recorded, options.wrong)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
     settings = resolve_defaults(_settings(options))
     answers = asyncio.run(_grade(recorded, settings))
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
-    found = agreement_tables.tables(answers, wrong, settings.judge)
-    print_tables(found, notes=agreement_tables.notes(found, settings.judge, sha256, wrong=bool(wrong)))
+    tables = agreement_tables.make_tables(answers, wrong, settings.judge)
+    notes = agreement_tables.make_notes(tables, settings.judge, sha256, wrong=bool(wrong))
+    print_tables(tables, notes=notes)
     errors = [answer for answer in answers if answer.error]
     if not errors:
         return DONE
@@ -69,7 +70,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return from_mapping({"judge": "offline", **given(options), "reader": "offline"}, "command line")
 
 
-async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
+async def _grade(recorded: list[RecordedVerdict], settings: Settings) -> list[GradedAnswer]:
     from tqdm import tqdm
 
     from engram_eval.judges import agreement
@@ -78,10 +79,11 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
 
     roles = ModelClients(settings)
     try:
-        judges = {family: roles.judge(family) for family in {answer.family for answer in recorded}}
+        benchmarks = {answer.benchmark.name: answer.benchmark for answer in recorded}
+        judges = {name: roles.judge(benchmark) for name, benchmark in benchmarks.items()}
         who = roles.who("judge") if settings.asks_models() else next(iter(judges.values())).agreement
         print(f"judge     {settings.judge}{f': {who}' if who else ''}", file=sys.stderr)
-        todo = [(judges[answer.family], answer.question, answer.answer) for answer in recorded]
+        todo = [(judges[answer.benchmark.name], answer.question, answer.answer) for answer in recorded]
         limit = settings.max_in_flight if settings.asks_models() else 1
         form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
         with tqdm(total=len(todo), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
@@ -91,6 +93,6 @@ async def _grade(recorded: list[Recorded], settings: Settings) -> list[Graded]:
                 f"{role}: {used['calls']:,.0f} calls, {used['cached']:,.0f} from the cache, ${used['cost_usd']:.4f}",
                 file=sys.stderr,
             )
-        return agreement.graded(recorded, verdicts)
+        return agreement.pair_verdicts(recorded, verdicts)
     finally:
         await roles.close()

@@ -1,85 +1,16 @@
-"""What is here: the `datasets`, `backends` and `doctor` commands."""
+"""The `backends` and `doctor` commands."""
 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from engram_eval import registry
-from engram_eval.datasets.dataset import Dataset, Notes
+from engram_eval.datasets import catalogue
 from engram_eval.errors import UserError
-from engram_eval.run.plan import open_dataset
 from engram_eval.run.settings import Settings
 from engram_eval.system.network import require_network
 from engram_eval.system.paths import cache_folder
-
-# --- datasets ---------------------------------------------------------------------------------------------------
-
-_DATASETS = {
-    "locomo": "10 dialogues of two people, 1,986 questions (Maharana et al., ACL 2024); fetched once, 2.8 MB",
-    "longmemeval_s": "500 questions over chats of about 115k tokens (Wu et al., ICLR 2025); fetched once, 280 MB",
-    "longmemeval_oracle": "the same questions over their evidence sessions alone; fetched once, 15 MB",
-    "longmemeval_m": "the same questions over some 500 sessions each; fetched once, 2.7 GB",
-    "synthetic": "generated dialogues in the style of LoCoMo; nothing is fetched",
-    "synthetic_longmemeval": "generated chats in the style of LongMemEval-S; nothing is fetched",
-}
-
-
-def list_datasets() -> None:
-    for name in registry.names("datasets"):
-        print(f"{name:22} {_DATASETS.get(name, 'from an installed package')}")
-
-
-def check_dataset(settings: Settings, *, examples: int) -> bool:
-    """Reads every record and prints what is there and what was repaired. False if published facts do not hold."""
-    dataset, why = open_dataset(settings)
-    notes = Notes()
-    questions: Counter[str] = Counter()
-    conversations = []
-    sessions = turns = evidence = 0
-    for sample in dataset.samples(notes):
-        conversations.append(sample.conversation.id)
-        sessions += len(sample.conversation.sessions)
-        turns += sum(len(session.turns) for session in sample.conversation.sessions)
-        questions.update(question.category for question in sample.questions)
-        evidence += sum(len(question.evidence) for question in sample.questions)
-    print(f"{dataset.name}: {why}\nsha256 {dataset.sha256}")
-    print(f"{len(conversations):,} conversations, {sessions:,} sessions, {turns:,} turns")
-    print(f"{questions.total():,} questions, {evidence:,} evidence turns")
-    for category in dataset.categories:
-        print(f"  {category:26} {questions[category]:>6,}")
-    if notes.places:
-        print("Oddities, and what was done:")
-        for rule, places in sorted(notes.places.items(), key=lambda item: -len(item[1])):
-            more = f" and {len(places) - examples:,} more" if len(places) > examples else ""
-            print(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]")
-    differences = dataset.pinned(dict(questions), frozenset(conversations))
-    for difference in differences:
-        print(f"Differs from the published file: {difference}")
-    if dataset.published_sha256:
-        same = dataset.sha256 == dataset.published_sha256
-        print("This is the published file." if same else "This is not the published file: its sha256 is another.")
-    return not differences
-
-
-def generate(style: str, out: Path | None, seed: int, conversations: int | None) -> None:
-    """Writes synthetic dialogues in a benchmark's official file format."""
-    from engram_eval.datasets.synthetic import locomo_records, longmemeval_records, write_json_array
-
-    if out is None:
-        raise UserError("datasets generate: no file to write; name one with --out FILE")
-    if style == "locomo":
-        records = locomo_records(conversations=conversations or 10, seed=seed)
-    else:
-        records = longmemeval_records(histories=conversations or 60, seed=seed)
-    try:
-        write_json_array(records, out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); name another file with --out") from None
-    print(f"{out}: written; run it with: engram-eval run --data {out}")
-
 
 # --- backends ---------------------------------------------------------------------------------------------------
 
@@ -142,8 +73,7 @@ def _cache() -> str:
 
 
 def _locomo() -> str:
-    dataset: Dataset = registry.resolve("datasets", "locomo")(None, {})
-    return dataset.origin
+    return catalogue.benchmark("locomo").open(None, {}).origin
 
 
 def _hub() -> str:

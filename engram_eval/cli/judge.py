@@ -62,7 +62,7 @@ def _judge(options: argparse.Namespace) -> int:
         label = options.name or options.answers.stem
         settings = manifests.new_settings(None, {"backends": [label], "controls": False, **_given(options)})
         grading = make_grading(settings, read_answers(options.answers), label)
-        folder = RunFolder(options.out or default_folder(grading.dataset.name))
+        folder = RunFolder(options.out or default_folder(grading.dataset.benchmark.name))
         folder.create(Manifest.of(describe(grading), **provenance()))
     for name, text in {**grading.why, "run": str(folder.path)}.items():
         print(f"{name:9} {text}", file=sys.stderr)

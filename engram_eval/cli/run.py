@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
         manifests.refuse_other_run(stored, describe(plan), options.resume)
     else:
         plan = make_plan(manifests.new_settings(options.experiment, given(options)), dry=options.dry_run)
-        folder = RunFolder(options.out or default_folder(plan.dataset.name))
+        folder = RunFolder(options.out or default_folder(plan.dataset.benchmark.name))
     _print_plan(plan.why if options.dry_run else {**plan.why, "run": str(folder.path)})
     if options.dry_run:
         _print_estimate(plan)

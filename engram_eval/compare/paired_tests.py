@@ -11,16 +11,10 @@ from engram_eval.compare.notes import NoteKind
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
 from engram_eval.metrics.cost import COST_USD
 from engram_eval.metrics.evidence import EVIDENCE_RECALL
+from engram_eval.metrics.intervals import bootstrap_mean, t_interval
 from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.metrics.measure import Measure
-from engram_eval.metrics.stats import (
-    bootstrap_mean,
-    detectable_difference,
-    holm,
-    mcnemar,
-    newcombe,
-    t_interval,
-)
+from engram_eval.metrics.paired_statistics import detectable_difference, holm, mcnemar, newcombe
 from engram_eval.results.record import Record
 from engram_eval.tables.note import Note
 
@@ -64,7 +58,7 @@ class Pair:
 
     - `bounds`: the difference over all questions that both were asked, if every errored answer had gone against the first,
       and if it had gone for it; None without errors.
-    - `detectable`: the difference that would have been found with a power of 80 % (`stats.detectable_difference`).
+    - `detectable`: the difference that would have been found with a power of 80 % (`detectable_difference`).
     - `p`: McNemar's; `p_holm`: adjusted for all pairs tested together.
     - `measures`: the differences of a question's `PAIRED` measures, by name; None where they are unknown.
     - `word`: the result for the first: better, worse, no difference larger than x, cannot tell.

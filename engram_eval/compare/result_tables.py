@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engram_eval.compare.paired_tests import PAIRED, Pair
@@ -13,7 +14,7 @@ from engram_eval.metrics.cost import COST_USD
 from engram_eval.metrics.evidence import EVIDENCE_RECALL
 from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.metrics.measure import Measure
-from engram_eval.metrics.measures import measures_of
+from engram_eval.metrics.measures import table_measures
 from engram_eval.results.summary import Interval, Spread
 from engram_eval.tables.numbers import dollars, interval, percent, points, share, signed, signed_interval, whole
 from engram_eval.tables.table import Column, Table
@@ -29,8 +30,8 @@ def answers_table(rows: Sequence[BackendRow], categories: Sequence[str], headlin
         if any(category in row.summary.by_category for row in rows)
     ]
     columns = [_NAME]
-    for measure in measures_of("answers"):
-        columns += _mean_columns(measure)
+    for measure in table_measures("answers"):
+        columns += _measure_columns(measure)
         if measure is ACCURACY:
             columns += _without_label_errors(rows)
     columns += [_category_column(category, competes=category in headline) for category in present]
@@ -81,17 +82,18 @@ def _scored(row: BackendRow) -> str:
 def context_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
     """What was in the context, and how long it was."""
     columns: list[Column[BackendRow]] = [_NAME, Column("bound", lambda row: row.bound, str)]
-    for measure in measures_of("context"):
-        columns += _mean_columns(measure)
-    columns += _spread_columns(CONTEXT_TOKENS, ("mean", "p50", "p95"), competes=False)
+    for measure in table_measures("context"):
+        columns += _measure_columns(measure)
+    # No best: a short context is only good if it has the evidence.
+    columns += _spread_columns(replace(CONTEXT_TOKENS, better=None), ("mean", "p50", "p95"))
     return Table("Context (as it was sent to the reader)", columns, rows, lambda row: row.is_budgeted)
 
 
 def sessions_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
     """How high the evidence sessions rank among those of the context."""
     columns = [_NAME]
-    for measure in measures_of("sessions"):
-        columns += _mean_columns(measure)
+    for measure in table_measures("sessions"):
+        columns += _measure_columns(measure)
     title = "Sessions (distinct sessions of the turns in the context, best first)"
     return Table(title, columns, rows, lambda row: row.is_budgeted)
 
@@ -123,8 +125,8 @@ def _share_of_failures(stage: str) -> Callable[[BackendRow], float | None]:
 def time_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
     """How long a question took, and how long all ingestion took."""
     columns = [_NAME]
-    for measure in measures_of("time"):
-        columns += _spread_columns(measure, ("p50", "p95"), competes=True)
+    for measure in table_measures("time"):
+        columns += _measure_columns(measure)
     columns.append(Column("ingest s", lambda row: row.summary.ingest_s.total, "{:,.2f}".format))
     title = "Time (per question; total = retrieval + answer; ingest: all conversations)"
     return Table(title, columns, rows, lambda row: row.is_memory)
@@ -155,8 +157,10 @@ def _cheaper(row: BackendRow) -> str | None:
 # --- columns of measures ------------------------------------------------------------------------------------------
 
 
-def _mean_columns(measure: Measure) -> list[Column[BackendRow]]:
-    """A measure's mean, and its interval if it has one."""
+def _measure_columns(measure: Measure) -> list[Column[BackendRow]]:
+    """The median and the 95th percentile of a spread; the mean of any other measure, and its interval if that is shown."""
+    if measure.summary == "spread":
+        return _spread_columns(measure, ("p50", "p95"))
     columns: list[Column[BackendRow]] = [
         Column(measure.heading, lambda row: row.summary.mean(measure.name), measure.show, measure.better)
     ]
@@ -165,7 +169,7 @@ def _mean_columns(measure: Measure) -> list[Column[BackendRow]]:
     return columns
 
 
-def _spread_columns(measure: Measure, figures: Sequence[str], *, competes: bool) -> list[Column[BackendRow]]:
+def _spread_columns(measure: Measure, figures: Sequence[str]) -> list[Column[BackendRow]]:
     def figure_of(figure: str) -> Callable[[BackendRow], float | None]:
         def value(row: BackendRow) -> float | None:
             spread: Spread = row.summary.spread(measure.name)
@@ -174,8 +178,9 @@ def _spread_columns(measure: Measure, figures: Sequence[str], *, competes: bool)
 
         return value
 
-    better = measure.better if competes else None
-    return [Column(f"{measure.heading} {figure}", figure_of(figure), measure.show, better) for figure in figures]
+    return [
+        Column(f"{measure.heading} {figure}", figure_of(figure), measure.show, measure.better) for figure in figures
+    ]
 
 
 # --- pairs --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -11,16 +12,15 @@ from pydantic import AfterValidator, JsonValue, model_validator
 
 from engram_eval import __version__
 from engram_eval.compare.experiment import PARTS
-from engram_eval.errors import UserError
-from engram_eval.gate.scores import METRICS, Line, Scores
+from engram_eval.gate.scores import Line, Scores
 from engram_eval.metrics.accuracy import ACCURACY
-from engram_eval.metrics.measures import MEASURES
+from engram_eval.metrics.measures import gated_measures
 from engram_eval.results.stored import FORMAT, Stored, check_format
+from engram_eval.system.files import make_folder, read_bytes, write_file
 from engram_eval.tables.text import plural
 
 _FIX = "write it again with 'engram-eval baseline RUN -o FILE'"
-_MEASURES = {measure.name: measure for measure in MEASURES}
-_SHARES = {metric.measure.name for metric in METRICS.values() if metric.is_share}
+_NAME_ANOTHER = "name another file"
 
 
 class BaselineBackend(Stored):
@@ -52,25 +52,26 @@ class Baseline(Stored):
                 raise ValueError(f"{label} has {len(backend.lines):,} of {questions}")
             if not any(backend.lines.values()):
                 raise ValueError(f"{label} has no answered question")
-            for question, line in backend.lines.items():
-                if line is not None and not self._is_sound(line):
-                    raise ValueError(f"the scores of {label} at {question} are {json.dumps(line)[:60]}")
+        self._check_lines()
         return self
 
-    def _is_sound(self, line: Line) -> bool:
-        return len(line) == len(self.columns) and all(
-            value is None or 0 <= value <= (1 if column in _SHARES else float("1e300"))
-            for column, value in zip(self.columns, line, strict=True)
-        )
+    def _check_lines(self) -> None:
+        shares = {measure.name for measure in gated_measures() if measure.unit in ("0 or 1", "share")}
+        highest = [1.0 if column in shares else sys.float_info.max for column in self.columns]
+        for label, backend in self.backends.items():
+            for question, line in backend.lines.items():
+                if line is None:
+                    continue
+                if len(line) != len(self.columns):
+                    raise ValueError(f"{label} has {len(line)} scores for {len(self.columns)} columns at {question}")
+                for column, value, most in zip(self.columns, line, highest, strict=True):
+                    if value is not None and not 0 <= value <= most:
+                        raise ValueError(f"the {column} of {label} at {question} is {value}")
 
 
 def read_baseline(path: Path) -> Scores:
     """Raises UserError for any file that is not a baseline of this version."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
-    baseline = Baseline.read(content, str(path), _FIX)
+    baseline = Baseline.read(read_bytes(path, fix=_FIX), str(path), _FIX)
     return Scores(
         where=str(path),
         version=baseline.engram_eval,
@@ -108,9 +109,6 @@ def _dump(value: Any) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Raises UserError if the file cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file") from None
+    """Writes the file and makes its folder. Raises UserError."""
+    make_folder(path.parent, fix=_NAME_ANOTHER)
+    write_file(path, content, fix=_NAME_ANOTHER)

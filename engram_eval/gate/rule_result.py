@@ -11,8 +11,8 @@ from engram_eval.compare.experiment import mismatches
 from engram_eval.compare.paired_tests import FEW_CONVERSATIONS, Difference, difference
 from engram_eval.errors import UserError
 from engram_eval.gate.rules import Rule
-from engram_eval.gate.scores import BINARY, Metric, Scores
-from engram_eval.metrics.stats import newcombe
+from engram_eval.gate.scores import Metric, Scores, decimals
+from engram_eval.metrics.paired_statistics import newcombe
 from engram_eval.tables.text import plural
 
 Outcome = Literal["holds", "FAILS", "cannot tell"]
@@ -83,11 +83,13 @@ def _backends(rule: Rule, before: Scores) -> list[str]:
     candidates = list(before.lines) if rule.backend == "*" else [rule.backend]
     known = [base for base in candidates if before.has(rule.metric.measure, base)]
     if not known:
-        fix = "write the baseline with --with-latency" if rule.metric.ratio else "leave the rule out"
+        fix = "write the baseline with --with-latency" if rule.metric.is_ratio else "leave the rule out"
         raise UserError(f"{rule.where}: {before.where} has no {rule.metric.name} of {', '.join(candidates)}; {fix}")
     categories = before.experiment["categories"]
     if rule.category is not None and rule.category not in categories:
-        raise UserError(f"{rule.where}: category = {rule.category!r} is not one of {', '.join(categories)}")
+        raise UserError(
+            f"{rule.where}: 'category' is {rule.category!r}, not one of {', '.join(categories)}; name one of them"
+        )
     return known
 
 
@@ -110,7 +112,7 @@ def _check(rule: Rule, name: str, base: str, now: Scores, before: Scores, seed: 
     values, conversations = _paired_values(rule, name, base, now, before)
     mean_now, mean_before = (sum(side) / len(values) for side in zip(*values, strict=True))
     change = _difference(metric, values, conversations, seed)
-    margin = rule.margin * abs(mean_before) if rule.relative and not metric.ratio else rule.margin
+    margin = rule.margin * abs(mean_before) if rule.relative and not metric.is_ratio else rule.margin
     sign = -1 if metric.measure.better == "high" else 1
     loss = sign * change.mean
     losses = sorted(sign * end for end in change.interval) if change.interval else [-math.inf, math.inf]
@@ -151,8 +153,8 @@ def _difference(
     metric: Metric, values: Sequence[tuple[float, float]], conversations: Sequence[str], seed: int
 ) -> Difference:
     """Exactly 0, with certainty, if every question came out as before: that is a deterministic run repeated."""
-    if metric.ratio:
-        shortest = 10**-metric.measure.decimals  # what a baseline rounds to
+    if metric.is_ratio:
+        shortest = 10 ** -decimals(metric.measure)  # what a baseline rounds to
         logs = [math.log(max(new, shortest) / max(old, shortest)) for new, old in values]
         change = difference(logs, conversations, seed=seed)
         ends = change.interval and (math.expm1(change.interval[0]), math.expm1(change.interval[1]))
@@ -161,7 +163,7 @@ def _difference(
     least = None
     if not any(changes):
         least = (0.0, 0.0)
-    elif metric.measure in BINARY:
+    elif metric.measure.unit == "0 or 1":
         least = newcombe(*(sum(pair == cell for pair in values) for cell in ((1, 1), (1, 0), (0, 1), (0, 0))))
     return difference(changes, conversations, seed=seed, least=least)
 

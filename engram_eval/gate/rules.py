@@ -6,14 +6,16 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from engram_eval.errors import UserError
-from engram_eval.gate.scores import METRICS, Metric, Scores
-from engram_eval.system.validation import validate_toml
+from engram_eval.gate.scores import Metric, Scores, metrics
+from engram_eval.system.files import read_bytes
+from engram_eval.system.validation import validate, validate_toml
 
-_FIX = "see benchmarks/check.toml for an example"
+_FIX = "docs/ci.md describes what a rule has"
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
@@ -33,47 +35,43 @@ class Rule:
         return f"{self.metric.name}{f' of {self.category}' if self.category else ''} within {margin}"
 
 
+def _parse_margin(margin: Any) -> float | str:
+    is_number = isinstance(margin, int | float) and not isinstance(margin, bool) and 0 <= margin < math.inf
+    if not is_number and not (isinstance(margin, str) and _PERCENT.fullmatch(margin)):
+        raise ValueError('not a number from 0, nor a share such as "5%"')
+    return float(margin) if is_number else str(margin)
+
+
+def _parse_metric(name: Any) -> str:
+    if name not in (known := list(metrics())):
+        raise ValueError(f"not one of {', '.join(known)}")
+    return str(name)
+
+
 class _RuleTable(BaseModel):
     """A `[[rule]]` of a file."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    metric: str
+    metric: Annotated[str, BeforeValidator(_parse_metric)]
     backend: str = "*"
     category: str | None = None
-    margin: float | str
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in METRICS:
-            raise ValueError(f"not one of {', '.join(METRICS)}")
-        return name
-
-    @field_validator("margin")
-    @classmethod
-    def _margin(cls, margin: float | str) -> float | str:
-        if isinstance(margin, str) and not _PERCENT.fullmatch(margin):
-            raise ValueError('not a number from 0, nor a share such as "5%"')
-        if isinstance(margin, float) and not 0 <= margin < math.inf:
-            raise ValueError('not a number from 0, nor a share such as "5%"')
-        return margin
-
-
-class _RulesFile(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    rule: list[_RuleTable] = Field(min_length=1)
+    margin: Annotated[float | str, BeforeValidator(_parse_margin)]
 
 
 def read_rules(path: Path) -> list[Rule]:
     """The rules of a TOML file. Raises UserError, which names the rule, for anything that is not a rule."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
-    rules = validate_toml(_RulesFile, content, where=str(path), fix=_FIX).rule
-    return [_rule(table, f"{path}: rule {number}") for number, table in enumerate(rules, start=1)]
+    content = validate_toml(dict[str, Any], read_bytes(path, fix=_FIX), where=str(path), fix=_FIX)
+    tables = content.pop("rule", None)
+    if content:
+        raise UserError(f"{path}: {next(iter(content))!r} is not a known key; write each rule as a table [[rule]]")
+    if not isinstance(tables, list) or not tables:
+        raise UserError(f"{path}: has no rules; write each as a table [[rule]]")
+    rules = []
+    for number, table in enumerate(tables, start=1):
+        where = f"{path}: rule {number}"
+        rules.append(_rule(validate(_RuleTable, table, where=where, fix=_FIX), where))
+    return rules
 
 
 def default_rules(before: Scores) -> list[Rule]:
@@ -84,21 +82,22 @@ def default_rules(before: Scores) -> list[Rule]:
     margins: dict[str, float | str] = {
         "accuracy": 0.02, "evidence_recall": 0.02, "context_tokens": "5%", "cost_usd": "10%", "latency_ratio": 0.5,
     }  # fmt: skip
+    known = metrics()
     return [
         _rule(_RuleTable(metric=name, margin=margin), "the default rules")
         for name, margin in margins.items()
-        if any(before.has(METRICS[name].measure, label, above_0=name == "cost_usd") for label in before.lines)
+        if any(before.has(known[name].measure, label, above_0=name == "cost_usd") for label in before.lines)
     ]
 
 
 def _rule(table: _RuleTable, where: str) -> Rule:
-    metric, margin, relative = METRICS[table.metric], table.margin, False
+    metric, margin, relative = metrics()[table.metric], table.margin, False
     if isinstance(margin, str):
         share = _PERCENT.fullmatch(margin)
         assert share is not None  # checked by the model
         margin, relative = float(share[1]) / 100, True
-    if margin >= 1 and not relative and metric.is_share:
+    if margin >= 1 and not relative and metric.measure.unit in ("0 or 1", "share"):
         raise UserError(
-            f'{where}: margin = {table.margin!r} lets any share pass; write 0.01 for one point, or "5%" of the baseline'
+            f"{where}: 'margin' is {margin:g}, which lets any share pass; write 0.01 for one point, or \"5%\" of the baseline"
         )
     return Rule(metric, table.backend, table.category, margin, relative, where)

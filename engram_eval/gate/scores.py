@@ -3,61 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engram_eval.compare.experiment import identity
 from engram_eval.errors import UserError
-from engram_eval.metrics.accuracy import ACCURACY
-from engram_eval.metrics.answer_in_context import ANSWER_IN_CONTEXT
-from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
-from engram_eval.metrics.cost import COST_USD
-from engram_eval.metrics.evidence import EVIDENCE_ALL, EVIDENCE_RECALL
-from engram_eval.metrics.latency import LATENCY_S
-from engram_eval.metrics.measure import Measure
-from engram_eval.metrics.ndcg import NDCG_10
+from engram_eval.metrics.measure import Measure, Unit
+from engram_eval.metrics.measures import gated_measures
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
+from engram_eval.tables.numbers import Show
 from engram_eval.tables.text import plural
+
+Line = tuple[int | float | None, ...]
+"""One question of one backend: a value for each of `Scores.columns`."""
+
+_SHOWN_SHARE: tuple[Show, Show] = ("{:.3f}".format, "{:+.3f}".format)
+_SHOWN: dict[Unit, tuple[Show, Show]] = {
+    "0 or 1": _SHOWN_SHARE,
+    "share": _SHOWN_SHARE,
+    "count": ("{:,.1f}".format, "{:+,.1f}".format),
+    "seconds": (lambda seconds: f"{1000 * seconds:,.1f} ms", lambda seconds: f"{1000 * seconds:+,.1f} ms"),
+    "dollars": ("${:.6f}".format, "{:+.6f}".format),
+}
+"""How a value and a difference of values are shown: in the unit that a rule's margin is in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measure as the gate compares it. `ratio`: by the geometric mean of the questions' ratios, minus one."""
+    """A measure as rules name it and as the gate compares it: by the mean difference of the questions, or by their ratio.
 
-    name: str
+    A ratio is the geometric mean of the questions' ratios, minus one.
+    """
+
     measure: Measure
-    show: Callable[[float], str]
-    show_difference: Callable[[float], str]
-    ratio: bool = False
 
     @property
-    def is_share(self) -> bool:
-        """Whether its values are from 0 to 1."""
-        return self.measure not in (CONTEXT_TOKENS, LATENCY_S, COST_USD)
+    def name(self) -> str:
+        return f"{self.measure.name.removesuffix('_s')}_ratio" if self.is_ratio else self.measure.name
+
+    @property
+    def is_ratio(self) -> bool:
+        return self.measure.gate == "ratio"
+
+    def show(self, value: float) -> str:
+        return _SHOWN[self.measure.unit][0](value)
+
+    def show_difference(self, difference: float) -> str:
+        return f"{100 * difference:+.1f}%" if self.is_ratio else _SHOWN[self.measure.unit][1](difference)
 
 
-def _share(measure: Measure) -> Metric:
-    return Metric(measure.name, measure, "{:.3f}".format, "{:+.3f}".format)
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        *map(_share, (ACCURACY, EVIDENCE_RECALL, EVIDENCE_ALL, ANSWER_IN_CONTEXT, NDCG_10)),
-        Metric(CONTEXT_TOKENS.name, CONTEXT_TOKENS, "{:,.1f}".format, "{:+,.1f}".format),
-        Metric("latency_ratio", LATENCY_S, lambda s: f"{1000 * s:,.1f} ms", lambda r: f"{100 * r:+.1f}%", ratio=True),
-        Metric(COST_USD.name, COST_USD, "${:.6f}".format, "{:+.6f}".format),
-    )
-}
-"""By the name that a rule gives."""
-
-BINARY = (ACCURACY, EVIDENCE_ALL, ANSWER_IN_CONTEXT)
-"""Measures that are 0 or 1 for each question."""
-
-Line = tuple[float | None, ...]
-"""One question of one backend: a value for each of `Scores.columns`."""
+def metrics() -> dict[str, Metric]:
+    """What a rule can be about, by the name that a rule gives."""
+    return {metric.name: metric for metric in map(Metric, gated_measures())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,12 @@ class Scores:
 
 
 def scores(folder: RunFolder, *, controls: bool, latency: bool) -> Scores:
-    """The scores of a finished run, rounded as a baseline is. Raises UserError for a run that is empty or unfinished."""
+    """The scores of a finished run, rounded as a baseline is. Raises UserError for a run that is empty or unfinished.
+
+    `latency`: with the measures that are times, which differ from run to run.
+    """
     manifest = folder.manifest()
-    measures = [metric.measure for metric in METRICS.values() if latency or metric.measure is not LATENCY_S]
+    measures = [measure for measure in gated_measures() if latency or measure.unit != "seconds"]
     questions: dict[str, tuple[str, str]] = {}
     lines: dict[str, dict[str, Line | None]] = {label: {} for label in manifest.backends}
     for record in folder.records():
@@ -142,9 +144,14 @@ def _line(record: Record, measures: Sequence[Measure]) -> Line | None:
     return tuple(None if value is None else _rounded(measure, value) for measure, value in values)
 
 
-def _rounded(measure: Measure, value: float) -> float:
+def decimals(measure: Measure) -> int:
+    """How a baseline rounds the measure."""
+    return 8 if measure.unit == "dollars" else 4
+
+
+def _rounded(measure: Measure, value: float) -> int | float:
     """A whole number as an integer, so that a baseline reads `1` and not `1.0`."""
-    rounded = round(float(value), measure.decimals)
+    rounded = round(float(value), decimals(measure))
     return int(rounded) if rounded.is_integer() else rounded
 
 

@@ -11,4 +11,7 @@ def _correct(record: Record) -> float | None:
     return float(bool(record.correct)) if record.scored else None
 
 
-ACCURACY = Measure("accuracy", "accuracy", _correct, percent, "high", "share", "answers", show_interval=True)
+ACCURACY = Measure(
+    "accuracy", "accuracy", _correct, percent, "high", "share", "answers",
+    show_interval=True, unit="0 or 1", gate="difference",
+)  # fmt: skip

@@ -18,4 +18,6 @@ def _value(record: Record) -> float | None:
     return float(record.answer_in_context) if record.answerable and record.answer_in_context is not None else None
 
 
-ANSWER_IN_CONTEXT = Measure("answer_in_context", "answer in context", _value, share, "high", "mean", "context")
+ANSWER_IN_CONTEXT = Measure(
+    "answer_in_context", "answer in context", _value, share, "high", "mean", "context", unit="0 or 1", gate="difference"
+)

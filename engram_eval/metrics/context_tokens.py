@@ -6,5 +6,6 @@ from engram_eval.metrics.measure import Measure
 from engram_eval.tables.numbers import whole
 
 CONTEXT_TOKENS = Measure(
-    "context_tokens", "tokens", lambda record: record.context_tokens, whole, "low", "spread", decimals=0
-)
+    "context_tokens", "tokens", lambda record: record.context_tokens, whole, "low", "spread",
+    unit="count", gate="difference",
+)  # fmt: skip

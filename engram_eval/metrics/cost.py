@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from engram_eval.metrics.measure import Measure
 from engram_eval.tables.numbers import dollars
 
-COST_USD = Measure("cost_usd", "$", lambda record: record.cost_usd, dollars, "low", summary=None, decimals=8)
+COST_USD = Measure(
+    "cost_usd", "$", lambda record: record.cost_usd, dollars, "low", summary=None, unit="dollars", gate="difference"
+)
 """Retrieval and answer, as if nothing had been cached."""
 
 

@@ -62,9 +62,12 @@ def _all(record: Record) -> float | None:
 
 
 EVIDENCE_RECALL = Measure(
-    "evidence_recall", "evidence recall", _recall, share, "high", "share", "context", show_interval=True
-)
+    "evidence_recall", "evidence recall", _recall, share, "high", "share", "context",
+    show_interval=True, gate="difference",
+)  # fmt: skip
 """The share of a question's evidence turns that are in the context, over answerable questions that have evidence."""
 
-EVIDENCE_ALL = Measure("evidence_all", "all evidence", _all, share, "high", "share", "context")
+EVIDENCE_ALL = Measure(
+    "evidence_all", "all evidence", _all, share, "high", "share", "context", unit="0 or 1", gate="difference"
+)
 """Whether all of a question's evidence turns are in the context."""

@@ -6,8 +6,13 @@ from engram_eval.metrics.measure import Measure
 from engram_eval.tables.numbers import milliseconds
 
 RETRIEVAL_S = Measure(
-    "retrieval_s", "retrieval ms", lambda record: record.retrieval_s, milliseconds, None, "spread", "time"
+    "retrieval_s", "retrieval ms", lambda record: record.retrieval_s, milliseconds, None, "spread", "time", unit="seconds"
+)  # fmt: skip
+ANSWER_S = Measure(
+    "answer_s", "answer ms", lambda record: record.answer_s, milliseconds, None, "spread", "time", unit="seconds"
 )
-ANSWER_S = Measure("answer_s", "answer ms", lambda record: record.answer_s, milliseconds, None, "spread", "time")
-LATENCY_S = Measure("latency_s", "total ms", lambda record: record.latency_s, milliseconds, "low", "spread", "time")
-JUDGE_S = Measure("judge_s", "judge ms", lambda record: record.judge_s, milliseconds, None, "spread")
+LATENCY_S = Measure(
+    "latency_s", "total ms", lambda record: record.latency_s, milliseconds, "low", "spread", "time",
+    unit="seconds", gate="ratio",
+)  # fmt: skip
+JUDGE_S = Measure("judge_s", "judge ms", lambda record: record.judge_s, milliseconds, None, "spread", unit="seconds")

@@ -1,4 +1,4 @@
-"""What a measure is: a named value of a record, with everything that a table, a summary or a gate needs to use it."""
+"""What a measure is: a named value of a record, with everything that a table, a summary or the gate needs to use it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from engram_eval.results.record import Record
 from engram_eval.tables.numbers import Show
 
 TableName = Literal["answers", "context", "sessions", "time"]
+Unit = Literal["0 or 1", "share", "count", "seconds", "dollars"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,14 @@ class Measure:
     """To add one, write it in a file of this room and list it in `measures.py`.
 
     - `name`: its key in `summary.json`, in gate rules and in baselines. `heading`: of its column.
-    - `value`: the record's value; None where the measure does not apply (an errored or, say, an unanswerable question).
-      Shares are from 0 to 1, times in seconds, money in US dollars.
+    - `value`: the record's value in `unit`; None where the measure does not apply (an errored or, say, an unanswerable
+      question). A share is from 0 to 1.
     - `show`: a value as tables print it. `better`: which end is good; None if neither.
     - `summary`: how questions are summarised: a `share` by its mean with a 95 % interval, a `mean` without one, a `spread` by
-      mean, p50 and p95; None leaves it out of the summary (it may still be paired or gated).
+      mean, p50 and p95; None leaves it out of the summary.
     - `table`: the result table that has its column, if any, and `show_interval` whether a column with the interval follows.
-      `decimals`: how a baseline rounds it.
+    - `gate`: whether rules can be about it, and what they compare: the mean `difference` of the questions, or the mean `ratio`
+      (then a rule names it `NAME_ratio`). It needs a `better` end.
     """
 
     name: str
@@ -33,8 +35,9 @@ class Measure:
     better: Literal["high", "low"] | None = None
     summary: Literal["share", "mean", "spread"] | None = "mean"
     table: TableName | None = None
-    decimals: int = 4
     show_interval: bool = False
+    unit: Unit = "share"
+    gate: Literal["difference", "ratio"] | None = None
 
     def __str__(self) -> str:
         return self.name

@@ -30,6 +30,16 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 
-def measures_of(table: TableName) -> list[Measure]:
+def summarised_measures() -> list[Measure]:
+    """The measures that a summary has."""
+    return [measure for measure in MEASURES if measure.summary]
+
+
+def table_measures(table: TableName) -> list[Measure]:
     """The measures that have a column in a result table."""
     return [measure for measure in MEASURES if measure.table == table]
+
+
+def gated_measures() -> list[Measure]:
+    """The measures that a gate rule can be about."""
+    return [measure for measure in MEASURES if measure.gate]

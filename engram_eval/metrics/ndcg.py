@@ -31,4 +31,4 @@ def _value(record: Record) -> float | None:
     return ndcg(record.retrieved, record.evidence)
 
 
-NDCG_10 = Measure("ndcg@10", "nDCG@10", _value, share, "high", "mean", "context")
+NDCG_10 = Measure("ndcg@10", "nDCG@10", _value, share, "high", "mean", "context", gate="difference")

@@ -68,8 +68,8 @@ def _sessions_in_context(record: Record) -> float | None:
 
 
 SESSIONS_IN_CONTEXT = Measure(
-    "sessions_in_context", "in the context, mean", _sessions_in_context, one_decimal, None, "mean", "sessions"
-)
+    "sessions_in_context", "in the context, mean", _sessions_in_context, one_decimal, None, "mean", "sessions", unit="count"
+)  # fmt: skip
 SESSION_MEASURES = (
     SESSIONS_IN_CONTEXT,
     _measure("session_recall_all@5", "recall all@5"),

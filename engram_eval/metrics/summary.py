@@ -16,8 +16,8 @@ import pandas as pd
 
 from engram_eval.metrics.cost import sum_or_none
 from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage
-from engram_eval.metrics.measures import MEASURES
-from engram_eval.metrics.stats import bootstrap_proportion
+from engram_eval.metrics.intervals import bootstrap_proportion
+from engram_eval.metrics.measures import summarised_measures
 from engram_eval.results.manifest import BackendEntry, Manifest
 from engram_eval.results.record import Record
 from engram_eval.results.stored import FORMAT
@@ -33,7 +33,6 @@ from engram_eval.results.summary import (
     VoteSummary,
 )
 
-_MEASURED = [measure for measure in MEASURES if measure.summary]
 _NEVER = 10**9  # questions: a break-even beyond it is none
 
 
@@ -66,17 +65,21 @@ _FACTS = (
 
 def _frame(records: Iterable[Record], label_errors: LabelErrors | None) -> pd.DataFrame:
     """One row a record, without its texts and lists: a large run has to fit into memory."""
-    rows = (_row(record, label_errors) for record in records)
-    frame = pd.DataFrame(rows, columns=[*_FACTS, *(measure.name for measure in _MEASURED)])
-    numbers = ["ingest_s", "ingest_cost_usd", "ingest_warnings", "answer_cost_usd", "judge_cost_usd"]
-    columns = [*numbers, *(measure.name for measure in _MEASURED)]
-    frame[columns] = frame[columns].astype(float)
+    measures = summarised_measures()
+    names = [measure.name for measure in measures]
+    rows = (
+        (*_facts(record, label_errors), *(measure.value(record) for measure in measures))
+        for record in records
+    )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=[*_FACTS, *names])
+    numbers = ["ingest_s", "ingest_cost_usd", "ingest_warnings", "answer_cost_usd", "judge_cost_usd", *names]
+    frame[numbers] = frame[numbers].astype(float)
     flags = ["unanswerable", "ok", "truncated", "cut", "names_turns", "label_error"]
     frame[flags] = frame[flags].astype(bool)
     return frame
 
 
-def _row(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
+def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
     return (
         sys.intern(record.backend),
         sys.intern(record.conversation_id),
@@ -94,7 +97,6 @@ def _row(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
         bool(label_errors and label_errors.of(record.question_id)),
-        *(measure.value(record) for measure in _MEASURED),
     )
 
 
@@ -139,7 +141,7 @@ def _scores(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
         "errors": len(rows) - len(answered),
         "unanswerable": UnanswerableScores(n=len(unanswerable), accuracy=_mean(unanswerable["accuracy"])),
     }
-    for measure in _MEASURED:
+    for measure in summarised_measures():
         known = answered[measure.name].dropna()
         if measure.summary == "spread":
             values[measure.name] = _spread(known)

@@ -1,26 +1,26 @@
-"""The LLM reader: the context and the question to a model, its brief answer back."""
+"""The LLM reader: sends the context and the question to a model and returns its brief answer."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from engram_eval.language.prompt import Prompt
 from engram_eval.llm import LLM
-from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Answer, Context
 
-# Room for a model that reasons before it answers; a brief answer takes a few dozen.
+# Enough for a model that reasons before it answers; a brief answer takes a few dozen tokens.
 _MAX_TOKENS = 4096
 
 
 class LLMReader:
-    """`window`: tokens of context that the model takes, what prompt and answer need left aside."""
+    """`window`: the longest context in tokens, after subtracting what prompt and answer need."""
 
     name = "llm"
 
-    def __init__(self, llm: LLM, model: str, *, benchmark: str, window: int) -> None:
+    def __init__(self, llm: LLM, model: str, *, prompt: Prompt, window: int) -> None:
         self.model = model
         self.window = window
-        self.prompts: tuple[Prompt, ...] = (prompt(f"reader_{benchmark}_v1"),)
+        self.prompts: tuple[Prompt, ...] = (prompt,)
         self._llm = llm
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
@@ -40,7 +40,7 @@ class LLMReader:
         )
 
     def messages(self, question: str, *, asked_at: datetime | None, context: Context) -> list[dict[str, str]]:
-        """What the model is sent."""
+        """The messages sent to the model."""
         asked = f"Asked on {asked_at.day} {asked_at:%B} {asked_at.year}: " if asked_at else ""
         memories = context.text or "(there are none)"
         return [

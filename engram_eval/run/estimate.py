@@ -24,9 +24,8 @@ from engram_eval.run.models import Role
 from engram_eval.run.plan import Plan
 from engram_eval.types import Context, Question, Sample
 
-# Completion tokens: a brief answer is a little longer than the gold; LongMemEval's are sentences; a verdict is JSON with
-# a sentence of reasons; a model that reasons thinks before each.
-_ANSWER_BEYOND_GOLD = {"locomo": 4, "longmemeval": 30}
+# Completion tokens: an answer is longer than the gold by what the benchmark says; a verdict is JSON with a sentence of
+# reasons; a model that reasons thinks before each.
 _VERDICT = 45
 _THOUGHTS = 400
 # Prompt tokens beside the texts: the chat format's own, and what an output schema adds.
@@ -199,7 +198,7 @@ class _Estimator:
         return self._prompt(messages)
 
     def _answer(self, question: Question) -> int:
-        beyond = _ANSWER_BEYOND_GOLD["longmemeval" if "longmemeval" in self.plan.dataset.name else "locomo"]
+        beyond = self.plan.dataset.benchmark.answer_tokens_beyond_gold
         return self._count(question.gold) + beyond + self._thoughts("reader")
 
     def _thoughts(self, role: Role) -> int:

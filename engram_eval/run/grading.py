@@ -23,7 +23,6 @@ from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.metrics.answer_in_context import answer_in_context
 from engram_eval.metrics.evidence import evidence_found
-from engram_eval.metrics.f1 import question_f1
 from engram_eval.results.folder import RecordWriter, RunFolder
 from engram_eval.results.manifest import (
     RECORDED,
@@ -84,14 +83,14 @@ def make_grading(settings: Settings, answers: Answers, label: str, *, spent_usd:
         raise UserError(f"{dataset.origin}: holds no question of the categories asked for ({', '.join(wanted)})")
     missing = tuple(question_id for question_id in chosen if question_id not in answers.by_id)
     roles = ModelClients(settings, spent_usd=spent_usd)
-    judge = roles.judge("longmemeval" if "longmemeval" in dataset.name else "locomo")
+    judge = roles.judge(dataset.benchmark)
     conversations = len(set(chosen.values()))
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
     who = roles.who("judge") if settings.asks_models() else judge.agreement
     return Grading(
         settings, label, answers, dataset, frozenset(chosen), conversations, missing, judge, roles, tokens,
         why={
-            "dataset": f"{dataset.name}, {size}: {why_dataset}",
+            "dataset": f"{dataset.benchmark.name}, {size}: {why_dataset}",
             "answers": "; ".join([_coverage(answers, len(chosen), missing), *answers.aside]),
             "judge": f"{judge.name}: {who}" if who else judge.name,
         },
@@ -103,7 +102,7 @@ def _refuse_unknown(answers: Answers, known: set[str], dataset: Dataset) -> None
     if unknown:
         more = f", and {plural(len(unknown) - 1, 'other')} of the file neither" if len(unknown) > 1 else ""
         raise UserError(
-            f"{answers.path}: line {answers.by_id[unknown[0]].line}: {dataset.name} has no question "
+            f"{answers.path}: line {answers.by_id[unknown[0]].line}: {dataset.benchmark.name} has no question "
             f"{unknown[0][:80]!r}{more}; name the dataset that was answered with --dataset, or its file with --data"
         )
 
@@ -122,18 +121,18 @@ def _coverage(answers: Answers, questions: int, missing: tuple[str, ...]) -> str
 def describe(grading: Grading) -> Experiment:
     """The experiment of the run, as `plan.describe`; what is unknown of the answers is None."""
     categories = categories_asked(grading.dataset, grading.settings)
-    headline = tuple(category for category in grading.dataset.headline if category in categories)
+    headline = tuple(category for category in grading.dataset.benchmark.headline if category in categories)
     return Experiment(
         settings=grading.settings.to_json(),
         dataset=DatasetInfo(
-            name=grading.dataset.name,
+            name=grading.dataset.benchmark.name,
             sha256=grading.dataset.sha256,
             origin=grading.dataset.origin,
             categories=categories,
             headline=headline or categories,
             questions=len(grading.chosen),
             conversations=grading.conversations,
-            tables=("sessions",) if "longmemeval" in grading.dataset.name else (),
+            tables=tuple(sorted(grading.dataset.benchmark.tables)),
         ),
         backends={grading.label: BackendEntry(context_limit="unknown")},
         reader=ReaderInfo(
@@ -173,7 +172,7 @@ async def grade(grading: Grading, folder: RunFolder, *, debug: bool = False) -> 
             len(grading.chosen),
             [grading.label],
             done={grading.label: len(done)},
-            headline=grading.dataset.headline,
+            headline=grading.dataset.benchmark.headline,
         ) as progress,
     ):
         work = _Work(grading, folder, writer, progress, debug)
@@ -233,7 +232,7 @@ class _Work:
                 question,
                 correct=verdict.correct,
                 judge=decision,
-                f1=question_f1(question, answer),
+                f1=grading.dataset.benchmark.f1(question, answer),
                 judge_s=judge_s,
                 **known,
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engram_eval import registry
+from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.embedder import Embedder
@@ -23,7 +24,6 @@ from engram_eval.system.paths import cache_folder
 if TYPE_CHECKING:
     from engram_eval.llm import LLM, BudgetTracker, LLMSettings
     from engram_eval.llm.cost.prices import Price
-from engram_eval.datasets.dataset import Family
 
 Role = Literal["reader", "judge", "router", "embedder"]
 _DEFAULT_MODEL = "gpt-4o-mini"
@@ -121,30 +121,30 @@ class ModelClients:
         """Of what memories are given: embedder and model."""
         self._played: set[Role] = set()
 
-    def reader(self, family: Family, count_tokens: Callable[[str], int]) -> Reader:
+    def reader(self, benchmark: Benchmark, count_tokens: Callable[[str], int]) -> Reader:
         if self._settings.reader == "llm":
             from engram_eval.readers.llm import LLMReader
 
             llm, model = self.llm("reader"), self.model("reader")
-            return LLMReader(llm, model, benchmark=family, window=self._settings.window)
+            return LLMReader(llm, model, prompt=benchmark.reader_prompt, window=self._settings.window)
         reader: Reader = registry.make("readers", self._settings.reader, count_tokens)
         return reader
 
-    def judge(self, family: Family) -> Judge:
+    def judge(self, benchmark: Benchmark) -> Judge:
         named = self._settings.judge
         name, _, variant = named.partition(":")
         if name == "llm":
             from engram_eval.judges.llm import LLMJudge
 
-            if variant not in ("", "standard", "strict") or (variant == "strict" and family != "locomo"):
-                raise UserError(
-                    f"--judge {named}: of {family} there is no judge {variant!r}; name llm, or on LoCoMo llm:strict"
-                )
+            rules = benchmark.judge_rules
+            if variant == "standard":  # the default rule's own name
+                variant = ""
+            if variant and variant not in rules.variants:
+                known = " or ".join(["llm", *(f"llm:{known}" for known in rules.variants)])
+                raise UserError(f"--judge {named}: {benchmark.name} has no judge {variant!r}; name {known}")
             votes = self._settings.judge_votes
-            return LLMJudge(
-                self.llm("judge"), self.model("judge"), benchmark=family,
-                variant="strict" if variant == "strict" else "standard", votes=votes,
-            )  # fmt: skip
+            llm, model = self.llm("judge"), self.model("judge")
+            return LLMJudge(llm, model, rules=rules, variant=variant or None, votes=votes)
         judge: Judge = registry.make("judges", named)
         return judge
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
-from engram_eval.datasets.dataset import Dataset, Family
+from engram_eval.datasets import catalogue
+from engram_eval.datasets.benchmark import Benchmark
+from engram_eval.datasets.dataset import Dataset
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
@@ -30,9 +31,6 @@ from engram_eval.results.manifest import (
 from engram_eval.run.models import ModelClients, Role, resolve_defaults, why_models
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
-
-# The budgets at which ENGRAM is published (arXiv 2511.12960): 916 tokens on LoCoMo, 1.0-1.2k on LongMemEval-S.
-_BUDGETS = {"locomo": 916, "longmemeval": 1200}
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,16 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
         if key.rpartition(".")[0] not in known:
             raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
     dataset, why_dataset = open_dataset(settings)
-    family: Family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
+    benchmark = dataset.benchmark
     roles = ModelClients(settings, spent_usd=spent_usd)
-    reader, judge = roles.reader(family, tokens.count), roles.judge(family)
+    reader, judge = roles.reader(benchmark, tokens.count), roles.judge(benchmark)
     memory_llm = roles.memory_llm() if memories_ask else None
     embedder = roles.embedder(ask=not dry)
     where = f"at {roles.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
     chosen, conversations = _choose(dataset, settings)
     size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
-    budget = settings.budget or _BUDGETS[family]
-    why_budget = "named with --budget" if settings.budget else f"ENGRAM's published budget on {family}"
+    budget = settings.budget or benchmark.budget
+    why_budget = "named with --budget" if settings.budget else benchmark.budget_reason
     unbound = [
         f"{label} by {_BOUND[backend_info(b).context_limit].format(reader.window)}"
         for label, b in backends.items()
@@ -88,7 +86,7 @@ def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) 
     return Plan(
         settings, dataset, chosen, conversations, backends, reader, judge, roles, memory_llm, embedder, tokens, budget,
         why={
-            "dataset": f"{dataset.name}, {size}: {why_dataset}",
+            "dataset": f"{benchmark.name}, {size}: {why_dataset}",
             "backends": ", ".join(backends) + ("; none and oracle are the floor and the ceiling" if settings.controls else ""),
             "reader": _who(
                 reader.name, "extracts its answers from the context", roles, "reader", auto=given.reader == "auto"
@@ -128,48 +126,51 @@ def _open(settings: Settings, label: str) -> MemoryBackend:
     return opened
 
 
+def named_benchmark(settings: Settings) -> tuple[Benchmark | None, Path | None]:
+    """The benchmark that the settings name or that the file they name belongs to, and the file.
+
+    Without `data`, the file is the one that ENGRAM_EVAL_DATA names. None for what neither names.
+    """
+    data = Path(settings.data).expanduser() if settings.data else None
+    if settings.dataset != "auto":
+        return catalogue.benchmark(settings.dataset), data
+    variable = os.environ.get("ENGRAM_EVAL_DATA")
+    if data is None and variable and Path(variable).expanduser().is_file():
+        data = Path(variable).expanduser()
+    return (catalogue.recognise(data), data) if data else (None, None)
+
+
 def open_dataset(settings: Settings) -> tuple[Dataset, str]:
     """The dataset and why it is this one.
 
-    `auto` is the kind of file that `data`, or ENGRAM_EVAL_DATA, names; where neither names a file LoCoMo, and where
-    LoCoMo cannot be had the synthetic dialogues, unless the user pointed at data: then the fault is told.
+    `auto`: the benchmark that recognises the file named by `data` or ENGRAM_EVAL_DATA. If neither names a file, LoCoMo;
+    if LoCoMo is not available, the synthetic dialogues, unless ENGRAM_EVAL_DATA is set: then UserError says why.
     """
     options = settings.options_of("dataset")
-    variable = os.environ.get("ENGRAM_EVAL_DATA")
-    if settings.dataset != "auto":
-        return _opened(settings.dataset, Path(settings.data).expanduser() if settings.data else None, options)
-    named = settings.data or (variable if variable and Path(variable).expanduser().is_file() else None)
-    if named:
-        data = Path(named).expanduser()
-        return _opened(_kind_of_file(data), data, options)
+    benchmark, data = named_benchmark(settings)
+    if benchmark:
+        return _opened(benchmark, data, options)
     if options:
-        dataset, why = _opened("synthetic", None, options)
+        dataset, why = _opened(catalogue.benchmark("synthetic"), None, options)
         return dataset, f"{why}, because --set dataset.… is for data that is made"
     try:
-        return _opened("locomo", None, options)
+        return _opened(catalogue.benchmark("locomo"), None, options)
     except UserError as missing:
-        if variable:
+        if os.environ.get("ENGRAM_EVAL_DATA"):
             raise
-        dataset, why = _opened("synthetic", None, options)
+        dataset, why = _opened(catalogue.benchmark("synthetic"), None, options)
         return dataset, f"{why}, because the real LoCoMo is not here: {missing}"
 
 
-def _opened(name: str, data: Path | None, options: dict[str, str]) -> tuple[Dataset, str]:
-    dataset: Dataset = registry.make("datasets", name, data, options)
-    return dataset, dataset.origin
-
-
-def _kind_of_file(path: Path) -> str:
-    """LoCoMo or one of LongMemEval's files, by the first fields of the file; which of these, by its name."""
+def _opened(benchmark: Benchmark, data: Path | None, options: dict[str, str]) -> tuple[Dataset, str]:
     try:
-        with path.open("rb") as file:
-            head = file.read(1 << 20)
-    except OSError:
-        return "locomo"  # a folder of LoCoMo files; anything unreadable is told by the loader
-    if b'"haystack_' not in head and b'"question_type"' not in head:
-        return "locomo"
-    known = re.search(r"longmemeval_(oracle|m)(?![a-z])", path.name)
-    return f"longmemeval_{known[1]}" if known else "longmemeval_s"
+        dataset = benchmark.open(data, options)
+    except UserError:
+        raise
+    except Exception as error:  # whatever somebody else's benchmark raises
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"dataset {benchmark.name!r} cannot be opened ({type(error).__name__}: {reason})") from error
+    return dataset, dataset.origin
 
 
 def _choose(dataset: Dataset, settings: Settings) -> tuple[frozenset[str], int]:
@@ -190,32 +191,32 @@ def _choose(dataset: Dataset, settings: Settings) -> tuple[frozenset[str], int]:
 
 def categories_asked(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
     if settings.categories is None:
-        return dataset.categories
-    numbered = {str(i): name for i, name in enumerate(dataset.categories, start=1)}
+        return dataset.benchmark.categories
+    numbered = {str(i): name for i, name in enumerate(dataset.benchmark.categories, start=1)}
     wanted = tuple(numbered.get(name, name) for name in settings.categories)
     for name in wanted:
-        if name not in dataset.categories:
+        if name not in dataset.benchmark.categories:
             known = ", ".join(f"{i} {category}" for i, category in numbered.items())
-            raise UserError(f"--categories: {dataset.name} has no category {name!r}; it has {known}")
+            raise UserError(f"--categories: {dataset.benchmark.name} has no category {name!r}; it has {known}")
     return wanted
 
 
 def describe(plan: Plan) -> Experiment:
     """The experiment: two runs that agree in it are the same one."""
     categories = categories_asked(plan.dataset, plan.settings)
-    headline = tuple(category for category in plan.dataset.headline if category in categories)
+    headline = tuple(category for category in plan.dataset.benchmark.headline if category in categories)
     prompted = (plan.reader, plan.judge, *plan.backends.values())
     return Experiment(
         settings=plan.settings.to_json(),
         dataset=DatasetInfo(
-            name=plan.dataset.name,
+            name=plan.dataset.benchmark.name,
             sha256=plan.dataset.sha256,
             origin=plan.dataset.origin,
             categories=categories,
             headline=headline or categories,
             questions=len(plan.chosen),
             conversations=plan.conversations,
-            tables=("sessions",) if "longmemeval" in plan.dataset.name else (),
+            tables=tuple(sorted(plan.dataset.benchmark.tables)),
         ),
         backends={
             label: BackendEntry(

@@ -10,7 +10,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from engram_eval.metrics.stats import wilson
+from engram_eval.metrics.intervals import wilson
 from engram_eval.results.record import Record
 
 _PLAIN_LINES = 10

@@ -27,7 +27,6 @@ from engram_eval.llm.cost.metering import Meter
 from engram_eval.metrics.answer_in_context import answer_in_context
 from engram_eval.metrics.cost import sum_or_none
 from engram_eval.metrics.evidence import contains_turn, evidence_found
-from engram_eval.metrics.f1 import question_f1
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.results.folder import RecordWriter, RunFolder
 from engram_eval.results.record import JudgeDecision, Record
@@ -72,7 +71,7 @@ async def execute(plan: Plan, folder: RunFolder, *, debug: bool = False, keep_me
     with (
         folder.appending() as writer,
         Progress(
-            plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.headline
+            plan.conversations, len(plan.chosen), plan.backends, done=counts, headline=plan.dataset.benchmark.headline
         ) as progress,
     ):
         async with Pool(plan.settings.max_in_flight if plan.settings.asks_models() else 1) as pool:
@@ -217,7 +216,7 @@ class _ConversationRun:
             judge=JudgeDecision(
                 name=plan.judge.name, votes=verdict.votes, reason=verdict.reason, cost_usd=verdict.cost_usd
             ),
-            f1=question_f1(question, answer.text),
+            f1=plan.dataset.benchmark.f1(question, answer.text),
             context_tokens=plan.tokens.count(context.text),
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,

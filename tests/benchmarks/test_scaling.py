@@ -1,4 +1,4 @@
-"""The scaling bench: it runs, its page can be made again without measuring, and crossing points are where lines cross."""
+"""The scaling bench runs, its page can be rebuilt without measuring, and crossing points are where lines cross."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engram_eval.backends.engram.nearest import installed
+from engram_eval.backends.engram.vector_search import faiss_installed
 
 _PERF = Path(__file__).parents[2] / "benchmarks" / "perf"
 _BACKENDS = ["conditional", "bm25", "engram dense exact", "engram"]
@@ -20,23 +20,23 @@ def _scaling(*arguments: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_a_thousand_turns_of_each_backend_make_table_plot_and_page(tmp_path: Path) -> None:
+def test_measuring_a_thousand_turns_writes_table_plot_and_page(tmp_path: Path) -> None:
     table, plot, page = tmp_path / "s.csv", tmp_path / "s.svg", tmp_path / "s.md"
     files: list[str | Path] = ["--plot", plot, "--markdown", page]
-    backends = [*_BACKENDS, "engram dense approximate"] if installed() else _BACKENDS
-    said = _scaling("--max", "1000", "--csv", table, *files, *(a for name in backends for a in ("--backend", name)))
+    backends = [*_BACKENDS, "engram dense approximate"] if faiss_installed() else _BACKENDS
+    output = _scaling("--max", "1000", "--csv", table, *files, *(a for name in backends for a in ("--backend", name)))
     header, *rows = table.read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == backends
     hit = header.split(",").index("hit")
     assert all(float(row.split(",")[hit]) > 0.9 for row in rows)
-    assert "bm25" in said
-    drawn, written = plot.read_text(), page.read_text()
-    assert drawn.startswith("<svg") and all(f">{name}</text>" in drawn for name in backends)
-    assert "![Look-up, memory, ingest and disk against stored turns](s.svg)" in written
-    assert all(f"\n| {name} | 1,000 |" in written for name in backends)
-    again = _scaling("--from", table, *files)
-    assert (plot.read_text(), page.read_text()) == (drawn, written)
-    assert again.strip() == "\n".join(said.splitlines()[1 + len(backends) :])
+    assert "bm25" in output
+    svg, markdown = plot.read_text(), page.read_text()
+    assert svg.startswith("<svg") and all(f">{name}</text>" in svg for name in backends)
+    assert "![Look-up, memory, ingest and disk against stored turns](s.svg)" in markdown
+    assert all(f"\n| {name} | 1,000 |" in markdown for name in backends)
+    rebuilt = _scaling("--from", table, *files)
+    assert (plot.read_text(), page.read_text()) == (svg, markdown)
+    assert rebuilt.strip() == "\n".join(output.splitlines()[1 + len(backends) :])
 
 
 def _rows(name: str, **medians: float) -> list[dict[str, Any]]:
@@ -58,16 +58,16 @@ def test_lines_cross_where_their_logarithms_do(crossings: Any) -> None:
     assert crossings(linear) == []
 
 
-def test_lines_that_do_not_cross_are_told_with_the_sizes(crossings: Any) -> None:
+def test_lines_that_do_not_cross_are_reported_with_the_largest_common_size(crossings: Any) -> None:
     below = _rows("below", n1000=1.0, n10000=1.0)
-    above = _rows("above", n1000=2.0, n10000=1.5, n100000=0.1)  # where the other was not measured
+    above = _rows("above", n1000=2.0, n10000=1.5, n100000=0.1)  # a size at which the other was not measured
     assert crossings(below + above) == [
         "below is faster than above at every size measured: they do not cross up to 10,000 turns."
     ]
 
 
-def test_of_several_crossings_the_last_counts(crossings: Any) -> None:
+def test_the_last_of_several_crossings_counts(crossings: Any) -> None:
     zigzag = _rows("zigzag", n1000=1.0, n10000=4.0, n100000=1.0)
     constant = _rows("constant", n1000=2.0, n10000=2.0, n100000=2.0)
-    (told,) = crossings(zigzag + constant)
-    assert told == "zigzag is faster than constant from 32,000 turns on."
+    (sentence,) = crossings(zigzag + constant)
+    assert sentence == "zigzag is faster than constant from 32,000 turns on."

@@ -1,4 +1,4 @@
-"""The made-up benchmarks: official form, right answers, stated sizes, and neither trivial nor hopeless to search."""
+"""The synthetic benchmarks: official format, right answers, documented sizes, and neither trivial nor impossible to search."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.locomo import loader as locomo
 from engram_eval.datasets.longmemeval import loader as longmemeval
 from engram_eval.datasets.synthetic import locomo_records, longmemeval_records, session_stream, write_json_array
-from engram_eval.datasets.synthetic.language import places
-from engram_eval.datasets.synthetic.world import kinds
+from engram_eval.datasets.synthetic.language import slots_in
+from engram_eval.datasets.synthetic.world import event_kinds
 from engram_eval.language.words import content_stems
 from engram_eval.system.json_input import Node
 
@@ -53,7 +53,7 @@ def turns_of(record: Record) -> dict[str, Record]:
     return {turn["dia_id"]: turn for session in sessions for turn in session}
 
 
-def shown(turn: Record) -> str:
+def turn_text(turn: Record) -> str:
     caption = f" [image: {turn['blip_caption']}]" if "blip_caption" in turn else ""
     return f"{turn['speaker']}: {turn['text']}{caption}"
 
@@ -62,13 +62,13 @@ def tokens(text: str) -> int:
     return len(_tokenizer.encode_ordinary(text))
 
 
-def said_on(record: Record, dia_id: str) -> date:
+def session_date(record: Record, dia_id: str) -> date:
     session = dia_id.removeprefix("D").split(":")[0]
     text = record["conversation"][f"session_{session}_date_time"]
     return datetime.strptime(text, "%I:%M %p on %d %B, %Y").date()
 
 
-# The same again, whenever and wherever it is made.
+# Reproducible on every machine.
 
 
 def test_a_record_depends_only_on_its_index_seed_and_sizes() -> None:
@@ -79,11 +79,11 @@ def test_a_record_depends_only_on_its_index_seed_and_sizes() -> None:
     assert list(session_stream(sessions=3)) == list(session_stream(sessions=3))
 
 
-def test_another_process_with_another_hash_seed_makes_the_same() -> None:
+def test_the_records_do_not_depend_on_the_process_or_its_hash_seed() -> None:
     code = (
         "import json, hashlib; from engram_eval.datasets.synthetic import *;"
-        "made = [next(locomo_records(seed=5)), next(longmemeval_records(seed=5, tokens=9000))];"
-        "print(hashlib.sha256(json.dumps(made).encode()).hexdigest())"
+        "records = [next(locomo_records(seed=5)), next(longmemeval_records(seed=5, tokens=9000))];"
+        "print(hashlib.sha256(json.dumps(records).encode()).hexdigest())"
     )
     outputs = {
         subprocess.run(
@@ -94,10 +94,10 @@ def test_another_process_with_another_hash_seed_makes_the_same() -> None:
     assert len(outputs) == 1
 
 
-# The official forms.
+# The official formats.
 
 
-def test_locomo_records_have_the_official_form() -> None:
+def test_locomo_records_have_the_official_format() -> None:
     for record in conversations():
         assert set(record) == {"sample_id", "conversation", "qa"}
         talk, turns = record["conversation"], turns_of(record)
@@ -123,7 +123,7 @@ def test_locomo_records_have_the_official_form() -> None:
     assert len({record["sample_id"] for record in conversations()}) == 10
 
 
-def test_longmemeval_records_have_the_official_form() -> None:
+def test_longmemeval_records_have_the_official_format() -> None:
     for record in histories():
         sessions, ids, dates = (record[f"haystack_{name}"] for name in ("sessions", "session_ids", "dates"))
         assert len(sessions) == len(ids) == len(dates) == len(set(ids)) == 50
@@ -139,7 +139,7 @@ def test_longmemeval_records_have_the_official_form() -> None:
     assert len({record["question_id"] for record in histories()}) == len(histories())
 
 
-def test_all_types_and_unanswerable_questions_come_early_and_evenly() -> None:
+def test_types_and_unanswerable_questions_are_spread_evenly_from_the_start() -> None:
     records = list(longmemeval_records(histories=500, sessions=3, tokens=1500))
     assert set(Counter(record["question_type"] for record in records).values()) == {83, 84}
     unanswerable = [i for i, record in enumerate(records) if record["question_id"].endswith("_abs")]
@@ -149,10 +149,10 @@ def test_all_types_and_unanswerable_questions_come_early_and_evenly() -> None:
     assert {record["question_type"] for record in records[:6]} == set(longmemeval.CATEGORIES)
 
 
-def test_the_benchmarks_own_loaders_read_them_with_nothing_to_mend() -> None:
+def test_the_benchmarks_loaders_read_the_records_without_warnings() -> None:
     for record in conversations()[:3]:
         notes = Notes()
-        sample = locomo.sample_from_record(Node(record, Path("made"), "record", "form"), notes)
+        sample = locomo.sample_from_record(Node(record, Path("generated"), "record", "format"), notes)
         assert sum(len(session.turns) for session in sample.conversation.sessions) == len(turns_of(record))
         assert set(notes.places) <= {
             "captions of shared images: read as text of the turn",
@@ -160,7 +160,7 @@ def test_the_benchmarks_own_loaders_read_them_with_nothing_to_mend() -> None:
         }
     for record in histories()[:8]:
         notes = Notes()
-        loaded = longmemeval.sample_from_record(Node(record, Path("made"), "record", "form"), notes)
+        loaded = longmemeval.sample_from_record(Node(record, Path("generated"), "record", "format"), notes)
         assert loaded.questions[0].evidence
         assert set(notes.places) <= {"ids that end in _abs: unanswerable, scored as abstention"}
 
@@ -168,30 +168,33 @@ def test_the_benchmarks_own_loaders_read_them_with_nothing_to_mend() -> None:
 # Right answers.
 
 
-def resolved(text: str, said: date) -> set[str]:
-    """All dates that phrases of the text can mean, as gold answers: worked out anew, not with the generator's code."""
+def resolved(text: str, spoken_on: date) -> set[str]:
+    """All dates that phrases of the text can mean, as gold answers, computed independently of the generator."""
 
     def full(day: date) -> str:
         return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
-    found: set[str] = set()
+    meanings: set[str] = set()
     text = text.lower()
     if "the day before yesterday" in text:
-        found.add(full(said - timedelta(2)))
+        meanings.add(full(spoken_on - timedelta(2)))
     elif "yesterday" in text:
-        found.add(full(said - timedelta(1)))
+        meanings.add(full(spoken_on - timedelta(1)))
     if "tomorrow" in text:
-        found.add(full(said + timedelta(1)))
+        meanings.add(full(spoken_on + timedelta(1)))
     for word, count in COUNTS.items():
         if f"{word} days ago" in text:
-            found.add(full(said - timedelta(count)))
+            meanings.add(full(spoken_on - timedelta(count)))
     for index, name in enumerate(WEEKDAYS):
         if re.search(rf"\b(last|on|since) {name.lower()}\b", text):
-            found |= {full(said - timedelta((said.weekday() - index) % 7 or 7)), f"The {name} before {full(said)}"}
+            meanings |= {
+                full(spoken_on - timedelta((spoken_on.weekday() - index) % 7 or 7)),
+                f"The {name} before {full(spoken_on)}",
+            }
         if f"this coming {name.lower()}" in text:
-            found.add(full(said + timedelta((index - said.weekday()) % 7 or 7)))
+            meanings.add(full(spoken_on + timedelta((index - spoken_on.weekday()) % 7 or 7)))
     for day in re.findall(r"\b(?:on|since) the (\d+)(?:st|nd|rd|th)\b", text):
-        found.add(full(said.replace(day=int(day))))
+        meanings.add(full(spoken_on.replace(day=int(day))))
     for phrase, gold in (
         ("last weekend", "The weekend before"),
         ("last week", "The week before"),
@@ -199,71 +202,71 @@ def resolved(text: str, said: date) -> set[str]:
         ("next week", "The week after"),
     ):
         if re.search(rf"\b{phrase}\b", text):
-            found.add(f"{gold} {full(said)}")
+            meanings.add(f"{gold} {full(spoken_on)}")
     for phrase, step in (("last month", -1), ("next month", 1)):
         if phrase in text:
-            year, month = divmod(said.year * 12 + said.month - 1 + step, 12)
-            found.add(f"{MONTHS[month]} {year}")
+            year, month = divmod(spoken_on.year * 12 + spoken_on.month - 1 + step, 12)
+            meanings.add(f"{MONTHS[month]} {year}")
     for index, name in enumerate(MONTHS):
         if re.search(rf"\b(in|since) {name.lower()}\b", text):
-            found.add(f"{name} {said.year if index < said.month - 1 else said.year - 1}")
-    return found
+            meanings.add(f"{name} {spoken_on.year - (index >= spoken_on.month - 1)}")
+    return meanings
 
 
-def test_gold_dates_are_what_the_turns_phrases_mean_on_the_day_they_were_said() -> None:
+def test_gold_dates_are_the_dates_that_the_evidence_turns_mean() -> None:
     seen = set()
     for record in conversations():
         turns = turns_of(record)
         for question in record["qa"]:
             if question["category"] == 2:
-                meant = [resolved(turns[i]["text"], said_on(record, i)) for i in question["evidence"]]
+                meant = [resolved(turns[i]["text"], session_date(record, i)) for i in question["evidence"]]
                 assert any(question["answer"] in dates for dates in meant), question
                 seen.add(re.sub(r"\d+|[A-Z][a-z]+day|" + "|".join(MONTHS), "_", question["answer"]))
-    assert len(seen) >= 6  # days, weekdays before, weeks, weekends, months, what is to come
+    assert len(seen) >= 6  # days, weekdays, weeks, weekends, months and future dates
 
 
-def test_single_hop_answers_stand_in_the_evidence_of_the_person_asked_about() -> None:
+def test_single_hop_answers_are_in_the_evidence_of_the_right_person() -> None:
     for record in conversations():
         turns = turns_of(record)
         for question in (question for question in record["qa"] if question["category"] == 4):
             evidence = [turns[i] for i in question["evidence"]]
-            wanted = set(content_stems(question["answer"]))
-            there = set(content_stems(" ".join(shown(turn) for turn in evidence)))
-            assert len(wanted & there) >= 0.3 * len(wanted), (question, evidence)
+            gold_stems = set(content_stems(question["answer"]))
+            evidence_stems = set(content_stems(" ".join(turn_text(turn) for turn in evidence)))
+            assert len(gold_stems & evidence_stems) >= 0.3 * len(gold_stems), (question, evidence)
             assert any(turn["speaker"] in question["question"] for turn in evidence)
 
 
-def test_adversarial_questions_ask_the_one_speaker_about_what_the_other_did() -> None:
+def test_adversarial_questions_ask_one_speaker_about_events_of_the_other() -> None:
     for record in conversations():
         turns, talk = turns_of(record), record["conversation"]
         for question in (question for question in record["qa"] if question["category"] == 5):
-            asked = [name for name in (talk["speaker_a"], talk["speaker_b"]) if name in question["question"]]
-            assert len(asked) == 1
+            asked_about = [name for name in (talk["speaker_a"], talk["speaker_b"]) if name in question["question"]]
+            assert len(asked_about) == 1
             tellers = [turns[i]["speaker"] for i in question["evidence"]]
-            assert any(speaker != asked[0] for speaker in tellers)
+            assert any(speaker != asked_about[0] for speaker in tellers)
 
 
-def test_multi_hop_questions_need_turns_of_several_sessions() -> None:
+def test_multi_hop_questions_need_turns_from_several_sessions() -> None:
     for record in conversations():
         for question in (question for question in record["qa"] if question["category"] == 1):
             sessions = {dia_id.split(":")[0] for dia_id in question["evidence"]}
             assert len(sessions) > 1 or question["question"].startswith("Which came first"), question
 
 
-def test_some_evidence_is_in_a_caption_only() -> None:
-    hidden = 0
+def test_some_evidence_is_only_in_a_caption() -> None:
+    in_caption_only = 0
     for record in conversations():
         turns = turns_of(record)
         for question in record["qa"]:
             if question["category"] in (2, 4):
                 texts = set(content_stems(" ".join(turns[i]["text"] for i in question["evidence"])))
                 captions = {s for i in question["evidence"] for s in content_stems(turns[i].get("blip_caption", ""))}
-                wanted = set(content_stems(question["answer"] + " " + question["question"]))
-                hidden += bool(wanted & (captions - texts))
-    assert hidden > 20
+                gold_stems = set(content_stems(question["answer"] + " " + question["question"]))
+                in_caption_only += bool(gold_stems & (captions - texts))
+    assert in_caption_only > 20
 
 
-def test_counts_and_sums_and_spans_of_days_are_right() -> None:
+def test_counts_sums_and_numbers_of_days_are_right() -> None:
     counted = 0
     for record in longmemeval_records(histories=120, sessions=12, tokens=12_000):
         turns = [
@@ -277,15 +280,15 @@ def test_counts_and_sums_and_spans_of_days_are_right() -> None:
         if record["question"].startswith("How many days passed"):
             days = []
             for day, text in turns:
-                said = datetime.strptime(day[:10], "%Y/%m/%d").date()
-                days.append(dates_in(text, said))
-            spans = {abs((one - other).days) for one in days[0] for other in days[1]}
+                spoken_on = datetime.strptime(day[:10], "%Y/%m/%d").date()
+                days.append(dates_in(text, spoken_on))
+            spans = {abs((first - second).days) for first in days[0] for second in days[1]}
             assert int(record["answer"].split()[0]) in spans, record["question_id"]
             counted += 1
         elif record["question"].startswith("How many days ago"):
-            asked = datetime.strptime(record["question_date"][:10], "%Y/%m/%d").date()
+            question_day = datetime.strptime(record["question_date"][:10], "%Y/%m/%d").date()
             happened = dates_in(turns[0][1], datetime.strptime(turns[0][0][:10], "%Y/%m/%d").date())
-            assert int(record["answer"].split()[0]) in {(asked - day).days for day in happened}
+            assert int(record["answer"].split()[0]) in {(question_day - day).days for day in happened}
             counted += 1
         elif record["question"].startswith("How much did I spend"):
             prices = {"forty d": 40, "sixty-five": 65, "ninety": 90, "hundred and twenty": 120, "hundred and ten": 310}
@@ -307,36 +310,36 @@ def test_counts_and_sums_and_spans_of_days_are_right() -> None:
     assert counted > 50
 
 
-def dates_in(text: str, said: date) -> set[date]:
-    golds = {gold for gold in resolved(text, said) if re.fullmatch(r"\d+ \w+ \d{4}", gold)}
-    days = {datetime.strptime(gold, "%d %B %Y").date() for gold in golds}
+def dates_in(text: str, spoken_on: date) -> set[date]:
+    gold_dates = {gold for gold in resolved(text, spoken_on) if re.fullmatch(r"\d+ \w+ \d{4}", gold)}
+    days = {datetime.strptime(gold, "%d %B %Y").date() for gold in gold_dates}
     for month, day in re.findall(rf"on ({'|'.join(MONTHS)}) (\d+)(?:st|nd|rd|th)", text):
-        that = date(said.year, MONTHS.index(month) + 1, int(day))
-        days.add(that if that <= said else that.replace(year=said.year - 1))
+        day_in_year = date(spoken_on.year, MONTHS.index(month) + 1, int(day))
+        days.add(day_in_year if day_in_year <= spoken_on else day_in_year.replace(year=spoken_on.year - 1))
     return days
 
 
 # The word banks.
 
 
-def test_every_question_names_what_tells_its_event_from_others_and_every_aside_its_date() -> None:
-    for kind in kinds():
-        for query in kind.questions:
-            for wording in query.ask:
-                assert kind.key in places(wording), (kind.name, wording)
-            assert any(set(places(query.gold)) & set(kind.slots) <= set(places(aside)) for aside in kind.asides)
-        assert kind.key in places(kind.act)
-        assert kind.key in places(kind.noun)
+def test_every_question_identifies_its_event_and_every_aside_has_a_date() -> None:
+    for kind in event_kinds():
+        for question in kind.questions:
+            for wording in question.wordings:
+                assert kind.key in slots_in(wording), (kind.name, wording)
+            assert any(set(slots_in(question.gold)) & set(kind.slots) <= set(slots_in(aside)) for aside in kind.asides)
+        assert kind.key in slots_in(kind.act)
+        assert kind.key in slots_in(kind.noun)
         for text in (*kind.asides, *kind.tellings):
-            assert {"when", kind.key} <= set(places(text)), (kind.name, text)
-        asked = [form for value in kind.slots[kind.key] for form in {value.asked, value.plain}]
-        assert len(asked) == len(set(asked)), kind.name
+            assert {"when", kind.key} <= set(slots_in(text)), (kind.name, text)
+        question_forms = [form for value in kind.slots[kind.key] for form in {value.paraphrase, value.plain}]
+        assert len(question_forms) == len(set(question_forms)), kind.name
 
 
-def test_nothing_is_left_unfilled() -> None:
+def test_no_slot_is_left_unfilled() -> None:
     for record in conversations():
         for text in [
-            *(shown(turn) for turn in turns_of(record).values()),
+            *(turn_text(turn) for turn in turns_of(record).values()),
             *(question["question"] + question.get("answer", "") for question in record["qa"]),
         ]:
             assert not re.search(r"[{}|\[\]]", text.replace(" [image: ", "").removesuffix("]")), text
@@ -345,11 +348,11 @@ def test_nothing_is_left_unfilled() -> None:
             assert not any(re.search(r"[{}|\[\]]", turn["content"]) for turn in session)
 
 
-# Stated sizes.
+# Documented sizes.
 
 
-def test_locomo_style_has_the_size_and_the_proportions_of_the_official_data() -> None:
-    lengths = [sum(tokens(shown(turn)) for turn in turns_of(record).values()) for record in conversations()]
+def test_locomo_style_has_the_size_and_proportions_of_the_official_data() -> None:
+    lengths = [sum(tokens(turn_text(turn)) for turn in turns_of(record).values()) for record in conversations()]
     assert 0.8 * 16_000 < mean(lengths) < 1.2 * 16_000
     assert all(abs(len(turns_of(record)) - 600) < 10 for record in conversations())
     counts = Counter(question["category"] for record in conversations() for question in record["qa"])
@@ -366,14 +369,14 @@ def test_longmemeval_style_has_the_size_of_the_official_data() -> None:
 
 
 @pytest.mark.parametrize(("sessions", "turns"), [(1, 1), (1, 10), (2, 30), (5, 100), (60, 1200), (400, 4000)])
-def test_conversations_of_any_size_can_be_had(sessions: int, turns: int) -> None:
+def test_conversations_can_have_any_size(sessions: int, turns: int) -> None:
     record = next(locomo_records(conversations=1, sessions=sessions, turns=turns))
     assert abs(len(turns_of(record)) - turns) <= max(12, 3 * sessions if turns < 10 * sessions else 12)
     assert all(set(question["evidence"]) <= set(turns_of(record)) for question in record["qa"])
 
 
 @pytest.mark.parametrize(("sessions", "size"), [(1, 1), (2, 3000), (200, 400_000)])
-def test_histories_of_any_size_can_be_had(sessions: int, size: int) -> None:
+def test_histories_can_have_any_size(sessions: int, size: int) -> None:
     for record in longmemeval_records(histories=17, sessions=sessions, tokens=size) if size < 9000 else ():
         assert record["answer_session_ids"]
     record = next(longmemeval_records(sessions=sessions, tokens=size))
@@ -389,13 +392,13 @@ def test_sizes_below_one_are_refused() -> None:
         next(session_stream(sessions=0))
 
 
-# Neither trivial nor hopeless to search.
+# Neither trivial nor impossible to search.
 
 
 def bm25_recall(record: Record, budget: int = 916) -> dict[int, list[float]]:
     """Evidence recall of stemmed BM25 over turns, best first until the budget is full, by category."""
     ids = list(turns_of(record))
-    texts = [shown(turn) for turn in turns_of(record).values()]
+    texts = [turn_text(turn) for turn in turns_of(record).values()]
     sizes = [tokens(text) for text in texts]
     documents = [Counter(content_stems(text)) for text in texts]
     average = mean(sum(document.values()) for document in documents)
@@ -432,10 +435,10 @@ def test_a_keyword_search_finds_some_of_the_evidence_and_least_for_multi_hop() -
     assert recall[1] + 0.05 < recall[4] < recall[2] - 0.05
 
 
-# Lazy, flat, fast.
+# Lazy, fast, and in constant memory.
 
 
-def test_the_first_record_of_a_million_is_there_at_once() -> None:
+def test_the_first_of_a_million_records_is_made_at_once() -> None:
     started = time.perf_counter()
     next(locomo_records(conversations=1_000_000))
     next(longmemeval_records(histories=1_000_000))
@@ -443,7 +446,7 @@ def test_the_first_record_of_a_million_is_there_at_once() -> None:
     assert time.perf_counter() - started < 3
 
 
-def test_a_stream_of_a_hundred_thousand_turns_keeps_nothing_of_what_it_has_yielded() -> None:
+def test_a_stream_of_a_hundred_thousand_turns_runs_in_constant_memory() -> None:
     stream = session_stream(sessions=5_000, turns_per_session=20)
     turns, latest = 0, datetime.min
     kept = []
@@ -452,7 +455,7 @@ def test_a_stream_of_a_hundred_thousand_turns_keeps_nothing_of_what_it_has_yield
         assert session.started_at > latest
         latest = session.started_at
         turns += len(session.turns)
-        if count in (500, 4_500):  # tracing all of it would take four times as long and show no more
+        if count in (500, 4_500):  # tracing everything would take four times as long and show the same
             gc.collect()
             tracemalloc.start()
         elif count in (1_000, 5_000):
@@ -463,7 +466,7 @@ def test_a_stream_of_a_hundred_thousand_turns_keeps_nothing_of_what_it_has_yield
     assert max(kept) < 60_000
 
 
-def test_stream_turn_ids_are_unique_and_dated_to_the_end_of_a_million_turns() -> None:
+def test_stream_turn_ids_are_unique_across_sessions() -> None:
     first, second = islice(session_stream(sessions=50_000), 2)
     ids = [turn.id for session in (first, second) for turn in session.turns]
     assert len(ids) == len(set(ids))
@@ -473,15 +476,15 @@ def test_stream_turn_ids_are_unique_and_dated_to_the_end_of_a_million_turns() ->
 # Files.
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "made" / "locomo10.json"
+def test_written_records_are_read_back_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "locomo10.json"
     assert write_json_array(iter(conversations()[:2]), path) == 2
     assert json.loads(path.read_text(encoding="utf-8")) == conversations()[:2]
     assert write_json_array((), path) == 0
     assert json.loads(path.read_text(encoding="utf-8")) == []
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     def breaking() -> Any:
         yield {"a": 1}
         raise RuntimeError("no more")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from engram_eval.cli import main as cli
 from engram_eval.compare.comparison import compare
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.errors import UserError
 from engram_eval.results.folder import RunFolder
 from engram_eval.run.answer_file import read_answers
@@ -279,7 +279,7 @@ def test_a_run_of_memories_is_not_resumed_as_a_grading(
 
 def test_gold_answers_of_real_questions_are_right(real_data: Path, tmp_path: Path) -> None:
     file = real_data / "locomo5_dev.json"
-    questions = [q for sample in open_locomo(file, {}).samples() for q in sample.questions]
+    questions = [q for sample in LOCOMO.open(file, {}).samples() for q in sample.questions]
     answers = _answers(tmp_path, *({"question_id": q.id, "answer": q.gold} for q in questions))
     assert _judge(answers, file, tmp_path / "run", "--judge", "offline") == 0
     scores = json.loads((tmp_path / "run" / "summary.json").read_text())["backends"]["answers"]

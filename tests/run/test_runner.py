@@ -262,15 +262,6 @@ def test_only_categories_apart_from_the_headline(
     assert "accuracy and F1 over adversarial)" in capsys.readouterr().out
 
 
-def test_the_kind_of_a_file_is_seen(tmp_path: Path) -> None:
-    from engram_eval.run.plan import _kind_of_file
-
-    for name, kind in (("longmemeval_oracle.json", "oracle"), ("longmemeval_m_cleaned.json", "m"), ("mine.json", "s")):
-        path = tmp_path / name
-        path.write_text('[{"question_id": "x", "question_type": "multi-session"}]')
-        assert _kind_of_file(path) == f"longmemeval_{kind}"
-
-
 def test_data_that_the_variable_names_is_used_or_missed_aloud(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

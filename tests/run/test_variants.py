@@ -279,7 +279,7 @@ def test_each_ablation_changes_what_it_says_and_nothing_else() -> None:
 
 
 def test_the_allocation_goes_from_nothing_to_all() -> None:
-    settings = new_settings(_BENCHMARKS / "allocation.toml", {})
+    settings = new_settings(_BENCHMARKS / "split_budget.toml", {})
     shares = {label: of["share"] for label, of in settings.variants.items()}
     assert list(shares) == list(settings.backends)
     assert shares == {f"conditional {tenth}0 %".replace(" 00", " 0"): tenth / 10 for tenth in range(11)}

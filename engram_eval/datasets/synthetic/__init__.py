@@ -1,6 +1,6 @@
-"""Made-up benchmarks in the official formats, for when no real data can be had, and for loads of any size.
+"""Synthetic benchmarks in the official formats, for tests without real data and for load tests of any size.
 
-Everything is drawn from seeded generators, the same on every machine; nothing is copied from LoCoMo or LongMemEval.
+Seeded generators make the same text on every machine. No text is copied from LoCoMo or LongMemEval.
 """
 
 from engram_eval.datasets.synthetic.files import write_json_array

@@ -1,4 +1,4 @@
-"""Writes generated records to a file in the official form: one JSON array, one element at a time."""
+"""Writes generated records to a file in the official format, a JSON array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_json_array(records: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Writes the records as they come and says how many. The file appears under its name only when it is complete."""
+    """Writes the records one at a time and returns their number. The file gets its name only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)
@@ -24,7 +24,7 @@ def write_json_array(records: Iterable[Mapping[str, Any]], path: Path) -> int:
                 json.dump(record, file, ensure_ascii=False)
                 count += 1
             file.write("\n]\n")
-        part.chmod(0o644)  # mkstemp's files are for their owner only
+        part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Questions on a told story, in LoCoMo's five categories and about its proportions."""
+"""Questions about a told story, in LoCoMo's five categories and in about its proportions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from engram_eval.datasets.synthetic.dialogue import in_order
-from engram_eval.datasets.synthetic.language import Person, ask, gold, worded
-from engram_eval.datasets.synthetic.story import Character, PlanPart, Step, Told
+from engram_eval.datasets.synthetic.language import Person, choose_wordings, gold_text, question_text
+from engram_eval.datasets.synthetic.story import ChainStep, PlanStage, ToldFact, TraitFact
 from engram_eval.datasets.synthetic.world import Event, plans
 
 MULTI_HOP, TEMPORAL, OPEN_DOMAIN, SINGLE_HOP, ADVERSARIAL = 1, 2, 3, 4, 5
@@ -20,8 +20,10 @@ TURNS_PER_QUESTION = 3
 Question = dict[str, Any]
 
 
-def questions_on(told: Sequence[Told], people: tuple[Person, Person], turns: int, rng: Random) -> list[Question]:
-    """Questions in the official form, mixed. Short stories give fewer than asked for, of the categories they lack."""
+def questions_on(
+    told_facts: Sequence[ToldFact], people: tuple[Person, Person], turns: int, rng: Random
+) -> list[Question]:
+    """Questions in the official format, in random order. A short story may have too few facts for some categories."""
     makers = {
         MULTI_HOP: _multi_hop,
         TEMPORAL: _temporal,
@@ -31,15 +33,15 @@ def questions_on(told: Sequence[Told], people: tuple[Person, Person], turns: int
     }
     chosen: list[Question] = []
     texts: set[str] = set()
-    for category, make in makers.items():
-        wanted = round(turns / TURNS_PER_QUESTION * OFFICIAL_COUNTS[category] / sum(OFFICIAL_COUNTS.values()))
-        made = list(make(told, people, rng))
-        rng.shuffle(made)
-        for question in made:
-            if wanted and question["question"] not in texts:
+    for category, make_questions in makers.items():
+        quota = round(turns / TURNS_PER_QUESTION * OFFICIAL_COUNTS[category] / sum(OFFICIAL_COUNTS.values()))
+        candidates = list(make_questions(told_facts, people, rng))
+        rng.shuffle(candidates)
+        for question in candidates:
+            if quota and question["question"] not in texts:
                 texts.add(question["question"])
                 chosen.append(question)
-                wanted -= 1
+                quota -= 1
     rng.shuffle(chosen)
     return chosen
 
@@ -50,174 +52,186 @@ def _question(category: int, text: str, answer: str, evidence: list[str]) -> Que
     return {"question": text, key: answer, "evidence": in_order(evidence), "category": category}
 
 
-def _single_hop(told: Sequence[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    for item, template, answer, slots, asked in _simple(told):
-        person = people[asked]
-        text = ask(template, item.fact.values, person, rng)
-        yield _question(SINGLE_HOP, text, gold(answer, item.fact.values, person), item.placed.turns(*slots))
+def _single_hop(told_facts: Sequence[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    for item, template, answer, slots, speaker in _single_turn_facts(told_facts):
+        person = people[speaker]
+        text = question_text(template, item.fact.values, person, rng)
+        yield _question(SINGLE_HOP, text, gold_text(answer, item.fact.values, person), item.placement.turns(*slots))
 
 
-def _adversarial(told: Sequence[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    """Asks one speaker about what only the other did: keys occur once in a conversation, so nothing answers it."""
-    for item, template, answer, slots, asked in _simple(told):
-        if isinstance(item.fact, Step):
-            continue  # both speakers live, work and travel somewhere
-        other = people[1 - asked]
-        text = ask(template, item.fact.values, other, rng)
-        yield _question(ADVERSARIAL, text, gold(answer, item.fact.values, other), item.placed.turns(*slots))
+def _adversarial(told_facts: Sequence[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    """Questions about one speaker and something that only the other did.
+
+    A key occurs once in a conversation, so these questions have no answer.
+    """
+    for item, template, answer, slots, speaker in _single_turn_facts(told_facts):
+        if isinstance(item.fact, ChainStep):
+            continue  # both speakers have a home, a job and so on, so the question would have an answer
+        other = people[1 - speaker]
+        text = question_text(template, item.fact.values, other, rng)
+        yield _question(ADVERSARIAL, text, gold_text(answer, item.fact.values, other), item.placement.turns(*slots))
 
 
-def _simple(told: Sequence[Told]) -> Iterator[tuple[Any, str, str, tuple[str, ...], int]]:
-    """What one turn answers: the fact, the question's wordings as one template, the gold and the slots it needs."""
-    for item in told:
+def _single_turn_facts(told_facts: Sequence[ToldFact]) -> Iterator[tuple[Any, str, str, tuple[str, ...], int]]:
+    """Facts that one turn answers: the fact, question template, gold template, slots needed, and speaker."""
+    for item in told_facts:
         fact = item.fact
         if isinstance(fact, Event):
-            for query in fact.kind.questions:
-                slots = tuple(slot for slot in fact.values if "{" + slot in query.gold)
-                if all(slot in item.placed.by_slot for slot in slots):
-                    yield item, _any(query.ask), query.gold, slots, fact.speaker
-        elif isinstance(fact, PlanPart):
+            for question in fact.kind.questions:
+                slots = tuple(slot for slot in fact.values if "{" + slot in question.gold)
+                if all(slot in item.placement.by_slot for slot in slots):
+                    yield item, _alternatives(question.wordings), question.gold, slots, fact.speaker
+        elif isinstance(fact, PlanStage):
             bank = plans()
             slot, wording = {
                 "made": ("partner", bank["with_whom"]),
                 "done": ("how_done", bank["result"]),
                 "dropped": ("why_not", bank["why"]),
             }[fact.stage]
-            yield item, _any(wording), "{" + slot + ".gold}", (slot,), fact.speaker
-        elif isinstance(fact, Step) and not fact.initial:
-            yield item, _any(fact.chain.now), "{state.gold}", ("state",), fact.speaker
+            yield item, _alternatives(wording), "{" + slot + ".gold}", (slot,), fact.speaker
+        elif isinstance(fact, ChainStep) and not fact.initial:
+            yield item, _alternatives(fact.chain.now), "{state.gold}", ("state",), fact.speaker
 
 
-def _any(wordings: Sequence[str]) -> str:
-    # Wordings may hold choices of their own; `pick` resolves those first, so a bar may part them here.
+def _alternatives(wordings: Sequence[str]) -> str:
+    # Wordings may contain alternatives themselves: `pick_wording` resolves the innermost first.
     return wordings[0] if len(wordings) == 1 else "[" + "|".join(wordings) + "]"
 
 
-def _temporal(told: Sequence[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    for item in told:
+def _temporal(told_facts: Sequence[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    for item in told_facts:
         fact, when = item.fact, item.when
-        if when is None or isinstance(fact, Character):
+        if when is None or isinstance(fact, TraitFact):
             continue
         person = people[fact.speaker]
         if isinstance(fact, Event):
             template, slots = "When did {who} " + fact.kind.act + "?", ("when", fact.kind.key)
-        elif isinstance(fact, Step):
+        elif isinstance(fact, ChainStep):
             template, slots = rng.choice(fact.chain.since), ("when", "state")
         else:
             template, slots = rng.choice(plans()["when_for"]), ("when", "plan")
-        text = ask(template, fact.values, person, rng)
-        yield _question(TEMPORAL, text, when.gold, item.placed.turns(*slots))
+        text = question_text(template, fact.values, person, rng)
+        yield _question(TEMPORAL, text, when.gold, item.placement.turns(*slots))
 
 
-def _open_domain(told: Sequence[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    for item in told:
-        if isinstance(item.fact, Character):
+def _open_domain(told_facts: Sequence[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    for item in told_facts:
+        if isinstance(item.fact, TraitFact):
             person, trait = people[item.fact.speaker], item.fact.trait
-            text = ask(rng.choice(trait.ask), {}, person, rng)
-            yield _question(OPEN_DOMAIN, text, gold(trait.gold, {}, person), list(item.placed.teller_turns))
+            text = question_text(rng.choice(trait.wordings), {}, person, rng)
+            yield _question(OPEN_DOMAIN, text, gold_text(trait.gold, {}, person), list(item.placement.teller_turns))
 
 
-def _multi_hop(told: Sequence[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    groups: dict[tuple[str, int], list[Told]] = defaultdict(list)
-    steps: dict[tuple[str, int], list[Told]] = defaultdict(list)
-    planned: dict[tuple[str, int], list[Told]] = defaultdict(list)
-    for item in told:
+def _multi_hop(told_facts: Sequence[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    events_by_kind: dict[tuple[str, int], list[ToldFact]] = defaultdict(list)
+    chain_steps: dict[tuple[str, int], list[ToldFact]] = defaultdict(list)
+    plans_by_name: dict[tuple[str, int], list[ToldFact]] = defaultdict(list)
+    for item in told_facts:
         fact = item.fact
         if isinstance(fact, Event):
-            groups[fact.kind.name, fact.speaker].append(item)
-        elif isinstance(fact, Step):
-            steps[fact.chain.name, fact.speaker].append(item)
-        elif isinstance(fact, PlanPart):
-            planned[fact.values["plan"].said, fact.speaker].append(item)
-    for (_, speaker), items in groups.items():
-        yield from _over_a_group(items, people[speaker], rng)
-    for (_, speaker), pair in steps.items():
-        yield from _over_a_change(pair, people[speaker], rng)
-    for (_, speaker), pair in planned.items():
-        yield from _over_a_plan(pair, people[speaker], rng)
-    yield from _in_order_of_time([items[0] for items in groups.values()], people, rng)
-    yield from _at_the_time_of(told, steps, people, rng)
+            events_by_kind[fact.kind.name, fact.speaker].append(item)
+        elif isinstance(fact, ChainStep):
+            chain_steps[fact.chain.name, fact.speaker].append(item)
+        elif isinstance(fact, PlanStage):
+            plans_by_name[fact.values["plan"].spoken, fact.speaker].append(item)
+    for (_, speaker), items in events_by_kind.items():
+        yield from _list_or_count(items, people[speaker], rng)
+    for (_, speaker), pair in chain_steps.items():
+        yield from _previous_state(pair, people[speaker], rng)
+    for (_, speaker), pair in plans_by_name.items():
+        yield from _plan_outcome(pair, people[speaker], rng)
+    yield from _which_came_first([items[0] for items in events_by_kind.values()], people, rng)
+    yield from _state_at_event(told_facts, chain_steps, people, rng)
 
 
-def _over_a_group(items: list[Told], person: Person, rng: Random) -> Iterator[Question]:
-    """Lists and counts over all that one person did of one kind."""
+def _list_or_count(items: list[ToldFact], person: Person, rng: Random) -> Iterator[Question]:
+    """A list or a count of all events of one kind that one person had."""
     events = [item.fact for item in items if isinstance(item.fact, Event)]
     kind = events[0].kind
-    if len(events) < 2 or len({item.placed.turns(kind.key)[0].split(":")[0] for item in items}) < 2:
+    if len(events) < 2 or len({item.placement.turns(kind.key)[0].split(":")[0] for item in items}) < 2:
         return
-    evidence = [turn for item in items for turn in item.placed.turns(kind.key)]
+    evidence = [turn for item in items for turn in item.placement.turns(kind.key)]
     if kind.count and rng.random() < 0.3:
-        yield _question(MULTI_HOP, ask(kind.count, {}, person, rng), str(len(events)), evidence)
+        yield _question(MULTI_HOP, question_text(kind.count, {}, person, rng), str(len(events)), evidence)
     else:
         answer = ", ".join(event.key.form("gold", person) for event in events)
-        yield _question(MULTI_HOP, ask(_any(kind.many), {}, person, rng), answer, evidence)
+        yield _question(MULTI_HOP, question_text(_alternatives(kind.many), {}, person, rng), answer, evidence)
 
 
-def _over_a_change(pair: list[Told], person: Person, rng: Random) -> Iterator[Question]:
-    """What was before: one needs the old state, and the new one to know that it is old."""
-    if len(pair) == 2 and isinstance(before := pair[0].fact, Step) and isinstance(after := pair[1].fact, Step):
-        text = ask(rng.choice(after.chain.before), after.values, person, rng)
-        evidence = pair[0].placed.turns("state") + pair[1].placed.turns("state")
+def _previous_state(pair: list[ToldFact], person: Person, rng: Random) -> Iterator[Question]:
+    """What the state was before: needs the old state, and the new one to know which is old."""
+    if (
+        len(pair) == 2
+        and isinstance(before := pair[0].fact, ChainStep)
+        and isinstance(after := pair[1].fact, ChainStep)
+    ):
+        text = question_text(rng.choice(after.chain.before), after.values, person, rng)
+        evidence = pair[0].placement.turns("state") + pair[1].placement.turns("state")
         yield _question(MULTI_HOP, text, before.values["state"].form("gold", person), evidence)
 
 
-def _over_a_plan(pair: list[Told], person: Person, rng: Random) -> Iterator[Question]:
-    if len(pair) != 2 or not isinstance(end := pair[1].fact, PlanPart):
+def _plan_outcome(pair: list[ToldFact], person: Person, rng: Random) -> Iterator[Question]:
+    if len(pair) != 2 or not isinstance(outcome := pair[1].fact, PlanStage):
         return
-    text = ask(rng.choice(plans()["outcome"]), end.values, person, rng)
-    slot, answer = ("why_not", "No, because {}") if end.stage == "dropped" else ("how_done", "Yes, it was {}")
-    evidence = pair[0].placed.turns("plan") + pair[1].placed.turns("plan", slot)
-    yield _question(MULTI_HOP, text, answer.format(gold("{" + slot + ".gold}", end.values, person)), evidence)
+    text = question_text(rng.choice(plans()["outcome"]), outcome.values, person, rng)
+    slot, answer = ("why_not", "No, because {}") if outcome.stage == "dropped" else ("how_done", "Yes, it was {}")
+    evidence = pair[0].placement.turns("plan") + pair[1].placement.turns("plan", slot)
+    yield _question(MULTI_HOP, text, answer.format(gold_text("{" + slot + ".gold}", outcome.values, person)), evidence)
 
 
-def _in_order_of_time(items: list[Told], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
-    """Which of two was first, where the dates leave no doubt."""
+def _which_came_first(items: list[ToldFact], people: tuple[Person, Person], rng: Random) -> Iterator[Question]:
+    """Which of two events came first, for events whose dates do not overlap."""
     pairs = list(combinations(items, 2))
-    for one, other in rng.sample(pairs, min(len(pairs), 5)):
-        if not (one.when and other.when and isinstance(one.fact, Event) and isinstance(other.fact, Event)):
+    for first, second in rng.sample(pairs, min(len(pairs), 5)):
+        if not (first.when and second.when and isinstance(first.fact, Event) and isinstance(second.fact, Event)):
             continue
-        earlier, later = sorted((one, other), key=lambda item: item.when.first if item.when else 0)
+        earlier, later = sorted((first, second), key=lambda item: item.when.first if item.when else 0)
         if not (earlier.when and later.when and earlier.when.last < later.when.first):
             continue
-        nouns = [_noun(item, people, rng) for item in (earlier, later)]
-        shown = rng.sample(nouns, 2)
-        evidence = [turn for item in (earlier, later) for turn in item.placed.turns("when", _key(item))]
-        yield _question(MULTI_HOP, f"Which came first, {shown[0]} or {shown[1]}?", nouns[0], evidence)
+        nouns = [_event_noun(item, people, rng) for item in (earlier, later)]
+        shuffled = rng.sample(nouns, 2)
+        evidence = [turn for item in (earlier, later) for turn in item.placement.turns("when", _event_key(item))]
+        yield _question(MULTI_HOP, f"Which came first, {shuffled[0]} or {shuffled[1]}?", nouns[0], evidence)
 
 
-def _at_the_time_of(
-    told: Sequence[Told], steps: dict[tuple[str, int], list[Told]], people: tuple[Person, Person], rng: Random
+def _state_at_event(
+    told_facts: Sequence[ToldFact],
+    chain_steps: dict[tuple[str, int], list[ToldFact]],
+    people: tuple[Person, Person],
+    rng: Random,
 ) -> Iterator[Question]:
-    """Where did somebody live when something happened: a dated event against a fact that has changed since."""
-    events = [item for item in told if isinstance(item.fact, Event) and item.when]
-    for (_, speaker), pair in steps.items():
-        if len(pair) != 2 or not isinstance(change := pair[1].fact, Step) or not change.chain.during:
+    """The state of a fact that changes at the time of an event, such as where somebody lived then."""
+    events = [item for item in told_facts if isinstance(item.fact, Event) and item.when]
+    for (_, speaker), pair in chain_steps.items():
+        if len(pair) != 2 or not isinstance(change := pair[1].fact, ChainStep) or not change.chain.during:
             continue
         changed = pair[1].when
-        mine = [item for item in events if isinstance(item.fact, Event) and item.fact.speaker == speaker]
-        for item in rng.sample(mine, min(len(mine), 3)):
+        own_events = [item for item in events if isinstance(item.fact, Event) and item.fact.speaker == speaker]
+        for item in rng.sample(own_events, min(len(own_events), 3)):
             if not (item.when and changed):
                 continue
             state = pair[1] if item.when.first > changed.last else pair[0] if item.when.last < changed.first else None
-            if state is None or not isinstance(state.fact, Step):
+            if state is None or not isinstance(state.fact, ChainStep):
                 continue
-            if item.when.first <= pair[0].said:
-                continue  # nobody has said since when the first state holds
-            text = ask(change.chain.during, {}, people[speaker], rng, event=_noun(item, people, rng, pronoun=True))
-            evidence = state.placed.turns("state") + item.placed.turns("when", _key(item))
-            evidence += pair[1].placed.turns("when", "state")
+            if item.when.first <= pair[0].spoken_on:
+                continue  # when the first state began is unknown
+            text = question_text(
+                change.chain.during, {}, people[speaker], rng, event=_event_noun(item, people, rng, pronoun=True)
+            )
+            evidence = state.placement.turns("state") + item.placement.turns("when", _event_key(item))
+            evidence += pair[1].placement.turns("when", "state")
             answer = state.fact.values["state"].form("gold", people[speaker])
             yield _question(MULTI_HOP, text, answer, evidence)
             break
 
 
-def _key(item: Told) -> str:
+def _event_key(item: ToldFact) -> str:
     assert isinstance(item.fact, Event)
     return item.fact.kind.key
 
 
-def _noun(item: Told, people: tuple[Person, Person], rng: Random, *, pronoun: bool = False) -> str:
+def _event_noun(item: ToldFact, people: tuple[Person, Person], rng: Random, *, pronoun: bool = False) -> str:
     assert isinstance(item.fact, Event)
     person = people[item.fact.speaker]
     template = item.fact.kind.noun.replace("{whose}", "{his}") if pronoun else item.fact.kind.noun
-    return gold(template, worded(item.fact.values, rng), person)
+    return gold_text(template, choose_wordings(item.fact.values, rng), person)

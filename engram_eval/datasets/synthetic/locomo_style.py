@@ -1,4 +1,4 @@
-"""Two friends over some thirty sessions, as records of the official `locomo10.json` form."""
+"""LoCoMo-style conversations between two friends, as records in the format of the official `locomo10.json`."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from engram_eval.datasets.synthetic.dates import MONTHS
 from engram_eval.datasets.synthetic.dialogue import Utterance
 from engram_eval.datasets.synthetic.language import Person
 from engram_eval.datasets.synthetic.locomo_questions import questions_on
-from engram_eval.datasets.synthetic.story import Told, endless_talk, tell_story
+from engram_eval.datasets.synthetic.story import ToldFact, endless_sessions, tell_story
 from engram_eval.types import Session, Turn
 
 
 def locomo_records(
     *, conversations: int = 10, seed: int = 0, sessions: int = 30, turns: int = 600
 ) -> Iterator[dict[str, Any]]:
-    """Official-form conversations, one at a time. The i-th depends on seed, i, sessions and turns alone.
+    """Yields conversations in the official format. The i-th depends only on seed, i, sessions and turns.
 
-    `turns` is met to within a few. What people can live through is finite: in conversations of many thousand turns
-    the rest is small talk, and the number of questions stays at some five hundred.
+    The number of turns is within a few of `turns`. The number of facts is limited: a conversation of many thousand turns
+    consists mostly of small talk, and has about five hundred questions at most.
     """
-    _positive(conversations=conversations, sessions=sessions, turns=turns)
+    _require_positive(conversations=conversations, sessions=sessions, turns=turns)
     for index in range(conversations):
         yield _record(index, Random(f"locomo {seed} {index} {sessions} {turns}"), sessions, turns)
 
 
 def session_stream(*, seed: int = 0, sessions: int, turns_per_session: int = 20) -> Iterator[Session]:
-    """One conversation of any length, session by session, in memory that does not grow with it. No questions."""
-    _positive(sessions=sessions, turns_per_session=turns_per_session)
+    """Yields the sessions of one conversation of any length, in constant memory. It has no questions."""
+    _require_positive(sessions=sessions, turns_per_session=turns_per_session)
     rng = Random(f"stream {seed} {turns_per_session}")
-    people, talk = endless_talk(rng, sessions=sessions, turns_per_session=turns_per_session)
-    for told in talk:
-        turns = tuple(Turn(u.id, people[u.speaker].who, _with_caption(u)) for u in told.utterances)
-        yield Session(f"D{told.number}", told.started_at, turns)
+    people, talk = endless_sessions(rng, sessions=sessions, turns_per_session=turns_per_session)
+    for session in talk:
+        turns = tuple(Turn(u.id, people[u.speaker].who, _with_caption(u)) for u in session.utterances)
+        yield Session(f"D{session.number}", session.started_at, turns)
 
 
 def _record(index: int, rng: Random, sessions: int, turns: int) -> dict[str, Any]:
     people, story = tell_story(rng, sessions=sessions, turns=turns)
     conversation: dict[str, Any] = {"speaker_a": people[0].who, "speaker_b": people[1].who}
-    told: list[Told] = []
+    told_facts: list[ToldFact] = []
     for session in story:
         name = f"session_{session.number}"
         conversation[f"{name}_date_time"] = official_time(session.started_at)
         conversation[name] = [_turn(utterance, people) for utterance in session.utterances]
-        told += session.told
+        told_facts += session.told_facts
     return {
         "sample_id": f"synthetic-{index}",
         "conversation": conversation,
-        "qa": questions_on(told, people, turns, rng),
+        "qa": questions_on(told_facts, people, turns, rng),
     }
 
 
@@ -66,12 +66,12 @@ def _with_caption(utterance: Utterance) -> str:
 
 
 def official_time(time: datetime) -> str:
-    """`1:56 pm on 8 May, 2023`, with no help from the platform's locale."""
+    """`1:56 pm on 8 May, 2023`, independent of the locale."""
     half = "am" if time.hour < 12 else "pm"
     return f"{(time.hour - 1) % 12 + 1}:{time.minute:02} {half} on {time.day} {MONTHS[time.month - 1]}, {time.year}"
 
 
-def _positive(**numbers: int) -> None:
+def _require_positive(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, not {number}")

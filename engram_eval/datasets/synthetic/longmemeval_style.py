@@ -1,4 +1,4 @@
-"""A user's chats with an assistant over weeks, as records of the official `longmemeval_s_cleaned.json` form."""
+"""LongMemEval-style histories: chats of a user with an assistant, as records in the official format."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from engram_eval.datasets.synthetic.dates import past, session_times
-from engram_eval.datasets.synthetic.language import Person, fill, pick, sentence_case, worded
-from engram_eval.datasets.synthetic.longmemeval_questions import Remark, Task, remark, task
-from engram_eval.datasets.synthetic.world import Event, Fillings, kinds, read_toml
+from engram_eval.datasets.synthetic.dates import past_date, session_times
+from engram_eval.datasets.synthetic.language import Person, choose_wordings, fill_slots, pick_wording, sentence_case
+from engram_eval.datasets.synthetic.longmemeval_questions import Remark, Task, make_remark, make_task
+from engram_eval.datasets.synthetic.world import Event, Fillings, event_kinds, read_toml
 
-_CHARACTERS_PER_TOKEN = 4.72  # of this prose in o200k_base; counting while writing would cost more than the writing
-_OWN_LIFE, _HEARSAY = 0.35, 0.25  # of the sessions that the question does not need
+_CHARACTERS_PER_TOKEN = 4.72  # for this text in o200k_base; counting tokens would take longer than generating the text
+_OWN_LIFE_SHARE, _HEARSAY_SHARE = 0.35, 0.25  # shares of the sessions that the question does not need
 _OTHERS = ("my colleague", "my neighbour", "my sister-in-law", "an old friend of mine", "my flatmate")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -24,9 +24,9 @@ Turn = dict[str, Any]
 def longmemeval_records(
     *, histories: int = 60, seed: int = 0, sessions: int = 50, tokens: int = 115_000
 ) -> Iterator[dict[str, Any]]:
-    """Official-form histories with one question each, one at a time. The i-th depends on seed, i and the sizes alone.
+    """Yields histories with one question each, in the official format. The i-th depends only on seed, i and the sizes.
 
-    `tokens` (o200k_base, of one history) is met to within a few percent; a session has at least one exchange.
+    A history has `tokens` o200k_base tokens to within a few percent; a session has at least one exchange.
     """
     for name, number in (("histories", histories), ("sessions", sessions), ("tokens", tokens)):
         if number < 1:
@@ -37,9 +37,10 @@ def longmemeval_records(
 
 def _record(index: int, rng: Random, sessions: int, tokens: int) -> dict[str, Any]:
     first = datetime(2023, rng.randint(1, 9), rng.randint(1, 28), rng.randint(0, 23), rng.randint(0, 59))
-    times = session_times(rng, sessions, first, min(timedelta(days=2.2), timedelta(days=3650) / sessions), at_day=False)
+    mean_gap = min(timedelta(days=2.2), timedelta(days=3650) / sessions)
+    times = session_times(rng, sessions, first, mean_gap, daytime_only=False)
     asked_at = times[-1] + timedelta(minutes=rng.randint(60, 3000))
-    made = task(index, rng, times, asked_at)
+    task = make_task(index, rng, times, asked_at)
     fillings = Fillings(rng)
 
     question_id = f"{index:05x}{rng.getrandbits(16):04x}"
@@ -47,24 +48,24 @@ def _record(index: int, rng: Random, sessions: int, tokens: int) -> dict[str, An
     answer_ids: list[str] = []
     haystack: list[list[Turn]] = []
     written = 0
-    for place, time in enumerate(times):
-        remarks = made.remarks.get(place) or _chance_remarks(rng, made, fillings, time)
-        evidence = any(said.evidence for said in remarks)
+    for session_index, time in enumerate(times):
+        remarks = task.remarks.get(session_index) or _unrelated_remarks(rng, task, fillings, time)
+        evidence = any(remark.evidence for remark in remarks)
         session_id = f"{rng.getrandbits(32):08x}"
         if evidence:
             session_id = f"answer_{question_id}_{len(answer_ids) + 1}"
             answer_ids.append(session_id)
-        share = tokens * _CHARACTERS_PER_TOKEN * (place + 1) / sessions - written
-        length = share * rng.uniform(0.6, 1.4) if place + 1 < sessions else share
-        turns = _session(rng, remarks, length, labelled=evidence)
+        share = tokens * _CHARACTERS_PER_TOKEN * (session_index + 1) / sessions - written
+        length = share * rng.uniform(0.6, 1.4) if session_index + 1 < sessions else share
+        turns = _session(rng, remarks, length, with_labels=evidence)
         written += sum(len(turn["content"]) for turn in turns)
         ids.append(session_id)
         haystack.append(turns)
     return {
-        "question_id": question_id + ("_abs" if made.unanswerable else ""),
-        "question_type": made.type,
-        "question": made.question,
-        "answer": made.answer,
+        "question_id": question_id + ("_abs" if task.unanswerable else ""),
+        "question_type": task.type,
+        "question": task.question,
+        "answer": task.answer,
         "question_date": official_date(asked_at),
         "haystack_dates": [official_date(time) for time in times],
         "haystack_session_ids": ids,
@@ -77,20 +78,21 @@ def official_date(time: datetime) -> str:
     return f"{time:%Y/%m/%d} ({_WEEKDAYS[time.weekday()]}) {time:%H:%M}"
 
 
-def _chance_remarks(rng: Random, made: Task, fillings: Fillings, time: datetime) -> list[Remark]:
-    """What else comes up: the user's own life, of other kinds than the question's, and what others do, of any kind."""
+def _unrelated_remarks(rng: Random, task: Task, fillings: Fillings, time: datetime) -> list[Remark]:
+    """A remark that the question does not need: about the user, of another kind, or about other people, of any kind."""
     chance = rng.random()
-    if chance < _OWN_LIFE:
-        kind = rng.choice([kind for kind in kinds() if kind.name not in made.used])
-        event = Event(kind, 0, fillings.of(kind.name, kind.slots))
-        return [remark(event, rng.choice(kind.asides), past(rng, time.date(), within=20), rng, evidence=False)]
-    if chance < _OWN_LIFE + _HEARSAY:
-        near = [kind for kind in kinds() if kind.name in made.used]
-        kind = rng.choice(near if near and rng.random() < 0.3 else kinds())
-        values = worded(fillings.of(kind.name, kind.slots), rng)
+    if chance < _OWN_LIFE_SHARE:
+        kind = rng.choice([kind for kind in event_kinds() if kind.name not in task.used])
+        event = Event(kind, 0, fillings.draw(kind.name, kind.slots))
+        aside = rng.choice(kind.asides)
+        return [make_remark(event, aside, past_date(rng, time.date(), within=20), rng, evidence=False)]
+    if chance < _OWN_LIFE_SHARE + _HEARSAY_SHARE:
+        related_kinds = [kind for kind in event_kinds() if kind.name in task.used]
+        kind = rng.choice(related_kinds if related_kinds and rng.random() < 0.3 else event_kinds())
+        values = choose_wordings(fillings.draw(kind.name, kind.slots), rng)
         other = rng.choice(_OTHERS)
         person = Person(other, other, f"{other}'s", "they", "them", "their", "themselves")
-        noun = fill(kind.noun, values, person.words(), person)
+        noun = fill_slots(kind.noun, values, person.words(), person)
         topic = next(topic["name"] for topic in _bank()["topic"] if kind.name in topic.get("kinds", ()))
         return [Remark(topic, rng.choice(_bank()["hearsay"]).replace("{noun}", noun), False)]
     return []
@@ -106,55 +108,55 @@ def _topics() -> dict[str, dict[str, Any]]:
     return {topic["name"]: topic for topic in _bank()["topic"]}
 
 
-def _session(rng: Random, remarks: Sequence[Remark], length: float, *, labelled: bool) -> list[Turn]:
+def _session(rng: Random, remarks: Sequence[Remark], length: float, *, with_labels: bool) -> list[Turn]:
     """A chat of about `length` characters on one topic, with the remarks spread over its first exchanges."""
     topic = _topics()[remarks[0].topic] if remarks else rng.choice(_bank()["topic"])
     turns: list[Turn] = []
-    left, waiting, number = length, list(remarks), 0
+    characters_left, remarks_left, number = length, list(remarks), 0
     aspects = rng.sample(topic["aspects"], len(topic["aspects"]))
-    while not turns or waiting or left > 500:
-        said = None
-        if waiting and (left < 3000 or rng.random() < 0.5):
-            said = waiting.pop(0)
+    while not turns or remarks_left or characters_left > 500:
+        remark = None
+        if remarks_left and (characters_left < 3000 or rng.random() < 0.5):
+            remark = remarks_left.pop(0)
         aspect = aspects[number % len(aspects)]
-        user, reply = _exchange(rng, topic, aspect, said, left, opening=number == 0)
-        fact_in_reply = bool(said and said.reply)
+        user, reply = _exchange(rng, topic, aspect, remark, characters_left, opening=number == 0)
+        fact_in_reply = bool(remark and remark.reply)
         for role, content in (("user", user), ("assistant", reply)):
             turn: Turn = {"role": role, "content": content}
-            if labelled:
-                turn["has_answer"] = bool(said and said.evidence and (role == "assistant") == fact_in_reply)
+            if with_labels:
+                turn["has_answer"] = bool(remark and remark.evidence and (role == "assistant") == fact_in_reply)
             turns.append(turn)
-        left -= len(user) + len(reply)
+        characters_left -= len(user) + len(reply)
         number += 1
     return turns
 
 
 def _exchange(
-    rng: Random, topic: Mapping[str, Any], aspect: str, said: Remark | None, left: float, *, opening: bool
+    rng: Random, topic: Mapping[str, Any], aspect: str, remark: Remark | None, characters_left: float, *, opening: bool
 ) -> tuple[str, str]:
     bank = _bank()
-    if said and said.reply:
-        return said.says, said.reply
+    if remark and remark.reply:
+        return remark.text, remark.reply
     user = rng.choice(bank["opener" if opening else "followup"])
     user = user.replace("{topic}", topic["name"]).replace("{aspect}", aspect)
-    answer = _advice(rng, topic, aspect, left - len(user))
-    if said is None:
+    answer = _advice(rng, topic, aspect, characters_left - len(user))
+    if remark is None:
         return user, answer
-    words = said.says
+    words = remark.text
     if not words.endswith("."):
         words = rng.choice(bank["aside"]).replace("{fact}", words)
     return f"{user} {sentence_case(words)}", f"{rng.choice(bank['react'])} {answer}"
 
 
-def _advice(rng: Random, topic: Mapping[str, Any], aspect: str, left: float) -> str:
-    """A long answer as assistants give it: a list, mostly, with a beginning and an end."""
+def _advice(rng: Random, topic: Mapping[str, Any], aspect: str, characters_left: float) -> str:
+    """A long answer in the style of an assistant: an introduction, usually a list, and a closing sentence."""
     bank = _bank()
-    count = max(2, min(rng.randint(6, 11), int((left - 250) / 190)))
+    count = max(2, min(rng.randint(6, 11), int((characters_left - 250) / 190)))
     heads = [aspect, *(other for other in topic["aspects"] if other != aspect)]
     items = []
-    for place, why in enumerate(rng.sample(bank["why"], count)):
+    for index, why in enumerate(rng.sample(bank["why"], count)):
         example, other = rng.sample(topic["examples"], 2)
-        advice = pick(rng.choice(bank["advice"]), rng).replace("{aspect}", heads[place % len(heads)])
+        advice = pick_wording(rng.choice(bank["advice"]), rng).replace("{aspect}", heads[index % len(heads)])
         items.append(f"{sentence_case(advice.replace('{example}', example).replace('{other}', other))} {why}")
     style = rng.random()
     if style < 0.5:

@@ -1,4 +1,4 @@
-"""What can happen to people, and what did happen to two of them: events, facts that change, plans and traits."""
+"""The word banks, and the facts drawn from them: events, facts that change, plans and traits."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from engram_eval.datasets.synthetic.language import Deck, Person, Value, man, wo
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """Wordings of one question on an event, and its gold answer; the slots that the gold names are its evidence."""
+class QuestionTemplate:
+    """One question about an event in several wordings. The slots in its gold answer determine its evidence."""
 
-    ask: tuple[str, ...]
+    wordings: tuple[str, ...]
     gold: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of event: see events.toml for what each field is."""
+class EventKind:
+    """A kind of event; events.toml explains the fields."""
 
     name: str
-    each: int
+    per_person: int
     key: str
     good: bool
     slots: Mapping[str, tuple[Value, ...]]
@@ -34,7 +34,7 @@ class Kind:
     tellings: tuple[str, ...]
     followups: tuple[str, ...]
     asides: tuple[str, ...]
-    questions: tuple[Query, ...]
+    questions: tuple[QuestionTemplate, ...]
     noun: str
     act: str
     many: tuple[str, ...]
@@ -43,7 +43,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A fact that changes: see chains.toml."""
+    """A fact that changes; chains.toml explains the fields."""
 
     name: str
     slots: Mapping[str, tuple[Value, ...]]
@@ -61,8 +61,10 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    tell: tuple[str, ...]
-    ask: tuple[str, ...]
+    """A personality trait; traits.toml explains the fields."""
+
+    tellings: tuple[str, ...]
+    wordings: tuple[str, ...]
     gold: str
     clash: tuple[str, ...]
 
@@ -71,7 +73,7 @@ class Trait:
 class Event:
     """Something that happened to one of the speakers (0 or 1)."""
 
-    kind: Kind
+    kind: EventKind
     speaker: int
     values: Mapping[str, Value]
 
@@ -85,11 +87,11 @@ def read_toml(name: str) -> dict[str, Any]:
 
 
 @cache
-def kinds() -> tuple[Kind, ...]:
+def event_kinds() -> tuple[EventKind, ...]:
     return tuple(
-        Kind(
+        EventKind(
             name=name,
-            each=entry["each"],
+            per_person=entry["each"],
             key=entry["key"],
             good=entry.get("mood") != "bad",
             slots=_slots(entry),
@@ -97,7 +99,9 @@ def kinds() -> tuple[Kind, ...]:
             tellings=_texts(entry, "tellings"),
             followups=_texts(entry, "followups"),
             asides=_texts(entry, "asides"),
-            questions=tuple(Query(tuple(query["ask"]), query["gold"]) for query in entry["questions"]),
+            questions=tuple(
+                QuestionTemplate(tuple(question["ask"]), question["gold"]) for question in entry["questions"]
+            ),
             noun=entry["noun"],
             act=entry["act"],
             many=tuple(entry["many"]),
@@ -144,9 +148,9 @@ def _texts(entry: Mapping[str, Any], field: str) -> tuple[str, ...]:
     return tuple(text.strip() for text in entry[field])
 
 
-def two_friends(rng: Random) -> tuple[Person, Person]:
-    names = read_people()
-    pool = [(name, woman) for name in names["women"]] + [(name, man) for name in names["men"]]
+def draw_two_friends(rng: Random) -> tuple[Person, Person]:
+    people = read_people()
+    pool = [(name, woman) for name in people["women"]] + [(name, man) for name in people["men"]]
     (first, make_first), (second, make_second) = rng.sample(pool, 2)
     return make_first(first), make_second(second)
 
@@ -157,13 +161,13 @@ def read_people() -> dict[str, Any]:
 
 
 class Fillings:
-    """Hands out slot values within one conversation: keys once, all others with as few repeats as can be."""
+    """Draws the slot values of one conversation, with as few repeats as possible."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._decks: dict[tuple[str, str], Deck[Value]] = {}
 
-    def of(self, owner: str, slots: Mapping[str, Sequence[Value]]) -> dict[str, Value]:
+    def draw(self, owner: str, slots: Mapping[str, Sequence[Value]]) -> dict[str, Value]:
         values = {}
         for name, choices in slots.items():
             deck = self._decks.setdefault((owner, name), Deck(choices, self._rng))
@@ -171,19 +175,19 @@ class Fillings:
         return values
 
 
-def events_of(rng: Random, fillings: Fillings) -> list[Event]:
-    """Events for both speakers, in no order; no two of one kind share their key."""
+def draw_events(rng: Random, fillings: Fillings) -> list[Event]:
+    """Events for both speakers in random order. No two events of one kind share a key."""
     events = []
-    for kind in kinds():
-        room = len(kind.slots[kind.key])
+    for kind in event_kinds():
+        keys_left = len(kind.slots[kind.key])
         for speaker in rng.sample((0, 1), 2):
-            for _ in range(min(room, rng.choice((kind.each - 1, kind.each, kind.each)))):
-                events.append(Event(kind, speaker, fillings.of(kind.name, kind.slots)))
-                room -= 1
+            for _ in range(min(keys_left, rng.choice((kind.per_person - 1, kind.per_person, kind.per_person)))):
+                events.append(Event(kind, speaker, fillings.draw(kind.name, kind.slots)))
+                keys_left -= 1
     rng.shuffle(events)
     return events
 
 
-def fits(trait: Trait, told: str) -> bool:
-    """Does the trait sit well with all that the person is to say?"""
-    return not any(word in told for word in trait.clash)
+def fits(trait: Trait, spoken_text: str) -> bool:
+    """Whether nothing that the person will say contradicts the trait."""
+    return not any(word in spoken_text for word in trait.clash)

@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from engram_eval.judges.grade import grade
 from engram_eval.judges.judge import Judge
-from engram_eval.judges.offline.features import abstains
+from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.probe.altered_answers import corrupted, paraphrase, vague
 from engram_eval.judges.probe.rewriting import Pick, by_hash
 from engram_eval.language.words import words
-from engram_eval.metrics.stats import wilson
+from engram_eval.metrics.intervals import wilson
 from engram_eval.types import Question, Verdict
 
 Kind = Literal["paraphrase", "vague", "corrupted"]
