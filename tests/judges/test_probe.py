@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from engram_eval import registry
+from engram_eval.datasets import catalogue
 from engram_eval.errors import UserError
 from engram_eval.judges.offline.judge import OfflineJudge
 from engram_eval.judges.probe import Probe, ProbeResult, make_probes, probe_note, run_probe, summarise_probe
@@ -46,7 +46,7 @@ def made(text: str, gold: str, *others: Question, seed: int = 0) -> dict[str, st
 @cache
 def synthetic() -> list[Question]:
     names = ("synthetic", "synthetic_longmemeval")
-    return [q for name in names for s in registry.resolve("datasets", name)(None, {}).samples() for q in s.questions]
+    return [q for name in names for s in catalogue.benchmark(name).open(None, {}).samples() for q in s.questions]
 
 
 # --- one question -------------------------------------------------------------------------------------------------
