@@ -22,6 +22,7 @@ from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.judges.probe import make_probes
 from engram_eval.run.models import Role
 from engram_eval.run.plan import Plan
+from engram_eval.run.probe import questions_to_probe
 from engram_eval.types import Context, Question, Sample
 
 # Completion tokens: an answer is longer than the gold by what the benchmark says; a verdict is JSON with a sentence of
@@ -72,10 +73,9 @@ async def estimate(plan: Plan) -> list[Line]:
 def _probe(plan: Plan) -> list[Line]:
     if not plan.settings.judge_probe or not hasattr(plan.judge, "messages"):
         return []
-    asked = [q for sample in plan.dataset.samples() for q in sample.questions if q.id in plan.chosen]
     line = Line("(judge probe)", 0, 0.0)
     estimator = _Estimator(plan, line.label, next(iter(plan.backends.values())), set())
-    for probe in make_probes(asked, seed=plan.settings.seed):
+    for probe in make_probes(questions_to_probe(plan.dataset, plan.chosen), seed=plan.settings.seed):
         line.questions += 1
         estimator.add_verdict(line, probe.question, probe.answer)
     return [line] if line.questions else []
