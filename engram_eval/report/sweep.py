@@ -103,7 +103,7 @@ class _Point:
 
 
 def sweep_chart(sweep: Sweep, run: str | None) -> Chart | None:
-    """A panel per measure, with a band for its 95 % interval; None without figures. `run`: a name, if there are several runs."""
+    """A panel per measure, with a band for its 95 % interval; None without figures. `run`: its name, if there are several."""
     setting, backend = label(sweep.setting, 40), label(sweep.backend, 40)
     panels = [(panel, points) for panel in _PANELS if len(points := _points(sweep, panel)) >= _FEWEST]
     if not panels:
