@@ -1,4 +1,4 @@
-"""The offline reader on real conversations, judged by the offline judge: more context-worthy evidence, more right answers."""
+"""The offline reader on real conversations, graded by the offline judge: a better context gives more right answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _render(conversation: Conversation, keep: frozenset[str] | None = None) -> s
 
 
 def _measure(samples: list[Sample], kind: str) -> dict[str, float]:
-    """The share right by category, and under "answered" that of all but the unanswerable."""
+    """Accuracy by category, and under "answered" that of all answerable questions."""
     judge = OfflineJudge()
     right: defaultdict[str, list[bool]] = defaultdict(list)
     for sample in samples:

@@ -1,4 +1,4 @@
-"""What a question asks for: the kind of answer, whom it is about, and the words that its answer's surroundings share."""
+"""What a question asks for: the kind of answer, the person it is about, and the words to search for."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Literal
 
 from engram_eval.language.dates import DateSpan, find_dates
 from engram_eval.language.words import STOPWORDS, words
+from engram_eval.readers.offline.base_stems import base_stem
 from engram_eval.readers.offline.passages import ROLES
-from engram_eval.readers.offline.stems import base_stem
 
 Kind = Literal["when", "duration", "how-often", "count", "who", "where", "yes-no", "list", "why", "name", "free"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question analysed.
+class QuestionAnalysis:
+    """What a question asks for.
 
-    `stems` are those of its content words, without names of subjects and without dates. `subjects` are the people it
-    names who speak in the context, in order, or failing them somebody else whom it names. `dates` are the times it names,
-    `months` those it names with or without a year. `unit` is the year, month, week or day that it asks for, else empty.
-    `beginning`: it asks how something began; `hypothetical`: what would be; `named`: for things that have a proper name
-    or a title. `options` are the two things that it lets choose from, if any.
+    `stems` are those of its content words, without the names of subjects and without dates. `subjects` are the speakers of
+    the context that it names, in order; if it names none, another person that it names. `dates` are the dates in it, `months`
+    the months, with or without a year. `unit` is the year, month, week or day that it asks for, else empty. `beginning`: it
+    asks when something began. `hypothetical`: it asks what would be. `named`: it asks for things with a proper name or a
+    title. `options` are the two things that it offers to choose from, if any.
     """
 
     text: str
@@ -40,19 +40,21 @@ class Asked:
     options: tuple[str, ...]
 
 
-def analyse(question: str, speakers: Collection[str], asked_on: date | None = None) -> Asked:
-    """Analyses a question for a context whose speakers are these. Never raises."""
+def analyse_question(question: str, speakers: Collection[str], asked_on: date | None = None) -> QuestionAnalysis:
+    """Analyses a question for a context with these speakers. Never raises."""
     lower = " ".join(words(question))
     subjects = _subjects(question, speakers)
-    names = {part for name in subjects for part in words(name)} | {w for w in words(question) if _nickname(w, subjects)}
+    names = {part for name in subjects for part in words(name)} | {
+        w for w in words(question) if _is_nickname(w, subjects)
+    }
     dates = tuple(find_dates(question, said_on=asked_on))
     undated = "".join(question[start:end] for start, end in _between(dates, len(question)))
-    found = [base_stem(word) for word in words(undated) if word not in STOPWORDS and word not in names]
+    stems = [base_stem(word) for word in words(undated) if word not in STOPWORDS and word not in names]
     unit = _UNIT.search(lower)
-    return Asked(
+    return QuestionAnalysis(
         text=question,
         kind=_kind(lower),
-        stems=tuple(dict.fromkeys(found or map(base_stem, sorted(names)))),
+        stems=tuple(dict.fromkeys(stems or map(base_stem, sorted(names)))),
         subjects=subjects,
         dates=dates,
         months=frozenset(
@@ -121,7 +123,7 @@ def _kind(lower: str) -> Kind:
 
 
 def _options(lower: str) -> tuple[str, ...]:
-    """What stands on both sides of "or": `national park` and `theme park`, `tea` and `coffee`."""
+    """The two sides of "or": `national park` and `theme park`, `tea` and `coffee`."""
     match = _OR.search(lower)
     if not match:
         return ()
@@ -141,7 +143,7 @@ _MONTHS = {
         start=1,
     )
 }  # fmt: skip
-# Words of the asking, not of what is asked about: an answer's sentence seldom repeats them.
+# Words of the question's form, not of its topic: the sentence with the answer seldom repeats them.
 SCAFFOLD = frozenset(
     base_stem(word)
     for word in (
@@ -153,7 +155,7 @@ SCAFFOLD = frozenset(
 
 
 def _between(dates: Sequence[DateSpan], end: int) -> list[tuple[int, int]]:
-    """What lies before, between and after the dates."""
+    """The positions before, between and after the dates."""
     edges = [0, *(edge for span in dates for edge in span.position), end]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
@@ -166,22 +168,30 @@ _AFTER_AUXILIARY = re.compile(rf"\b(?i:{_AUXILIARY})\s+([A-Z][a-z]+)\b(?!\s+[A-Z
 
 
 def _subjects(question: str, speakers: Collection[str]) -> tuple[str, ...]:
-    """The speakers named, in the order of the question. Where the speakers are a user and an assistant, "I" is the user
-    and "you" the assistant; of a question with both, the answer may be with either."""
-    asked = words(question)
+    """The speakers that the question names, in its order.
+
+    If the speakers are a user and an assistant, "I" is the user and "you" the assistant; a question with both is about
+    neither in particular.
+    """
+    question_words = words(question)
     by_role = {name.lower(): name for name in speakers if name.lower() in ROLES}
     if by_role:
-        mine, yours = not _FIRST_PERSON.isdisjoint(asked), not _SECOND_PERSON.isdisjoint(asked)
-        roles = () if mine == yours else ("user", "human") if mine else ("assistant", "ai")
+        first_person, second_person = (
+            not _FIRST_PERSON.isdisjoint(question_words),
+            not _SECOND_PERSON.isdisjoint(question_words),
+        )
+        roles = () if first_person == second_person else ("user", "human") if first_person else ("assistant", "ai")
         return tuple(by_role[role] for role in roles if role in by_role)[:1]
-    found = [name for word in asked for name in speakers if word in words(name)[:1] or _nickname(word, (name,))]
-    if not found and speakers and (person := _AFTER_AUXILIARY.search(question)):
-        found = [person[1]]  # somebody who says nothing in this context
-    return tuple(dict.fromkeys(found))
+    subjects = [
+        name for word in question_words for name in speakers if word in words(name)[:1] or _is_nickname(word, (name,))
+    ]
+    if not subjects and speakers and (person := _AFTER_AUXILIARY.search(question)):
+        subjects = [person[1]]  # a person who says nothing in this context
+    return tuple(dict.fromkeys(subjects))
 
 
-def _nickname(word: str, names: Collection[str]) -> bool:
-    """`mel` for Melanie: the first letters of a name, three or more, and no word of grammar."""
+def _is_nickname(word: str, names: Collection[str]) -> bool:
+    """`mel` for Melanie: at least three first letters of a name, and not a stop word."""
     return word not in STOPWORDS and any(
         3 <= len(word) < len(name) and name.lower().startswith(word) and " " not in name for name in names
     )

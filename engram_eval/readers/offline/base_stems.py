@@ -1,4 +1,4 @@
-"""Stems that see through irregular verbs: a question asks what somebody `did buy`, the answer tells what she `bought`."""
+"""Stems that undo irregular verbs: a question asks what somebody `did buy`, and the answer says what she `bought`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _IRREGULAR = {
 
 @lru_cache(maxsize=100_000)
 def base_stem(word: str) -> str:
-    """The stem of a lower-case word, of an irregular past that of its verb."""
+    """The stem of a lower-case word; for an irregular past form, the stem of its verb."""
     return stem(_IRREGULAR.get(word, word))
 
 
 @lru_cache(maxsize=20_000)
-def content(text: str) -> tuple[str, ...]:
-    """Stems of the words that carry content, in order, repeats kept."""
+def base_stems(text: str) -> tuple[str, ...]:
+    """Stems of the words that are not stop words, in order, with repeats."""
     return tuple(base_stem(word) for word in words(text) if word not in STOPWORDS)
