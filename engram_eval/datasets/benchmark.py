@@ -90,6 +90,8 @@ class Benchmark:
     """F1 of an answer, from 0 to 1; None for a question whose gold is not an answer."""
     answer_tokens_beyond_gold: int
     """How much longer than the gold a model's answer is expected to be, for the cost estimate of `run --dry-run`."""
+    rubric_categories: frozenset[str] = frozenset()
+    """Categories whose gold is a rubric for grading and not an answer: the judge probe makes no answers from it."""
     tables: frozenset[str] = frozenset()
     """Tables that `compare` shows for this benchmark besides those that all have: SESSIONS_TABLE."""
 

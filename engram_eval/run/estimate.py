@@ -24,6 +24,7 @@ from engram_eval.judges.probe import make_probes
 from engram_eval.readers.reader import Reader
 from engram_eval.run.models import Role
 from engram_eval.run.plan import MemorySetup, Plan
+from engram_eval.run.probe import questions_to_probe
 from engram_eval.tables.table import Column, Table
 from engram_eval.types import Context, Question, Sample
 
@@ -82,9 +83,8 @@ async def estimate(plan: Plan) -> list[Line]:
 
 
 def _probe_lines(plan: Plan, estimator: _Estimator) -> list[Line]:
-    questions = [q for sample in plan.dataset.samples() for q in sample.questions if q.id in plan.chosen]
     line = Line("(judge probe)", 0, 0.0)
-    for probe in make_probes(questions, seed=plan.settings.seed):
+    for probe in make_probes(questions_to_probe(plan.dataset, plan.chosen), seed=plan.settings.seed):
         line.questions += 1
         estimator.add_verdict(line, probe.question, probe.answer)
     return [line] if line.questions else []

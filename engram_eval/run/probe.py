@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from engram_eval.datasets.dataset import Dataset
 from engram_eval.judges.probe import probe_judge
+from engram_eval.types import Question
 
 if TYPE_CHECKING:
     from engram_eval.results.folder import RunFolder
@@ -12,9 +15,16 @@ if TYPE_CHECKING:
 
 
 async def probe_judge_of(plan: Plan, folder: RunFolder) -> None:
-    """Measures the LLM judge of a run by answers whose right verdict is known, if the settings ask for it."""
+    """Measures the LLM judge of a run on answers whose right verdict is known, if the settings ask for it."""
     if plan.settings.judge_probe and plan.judge.name.partition(":")[0] == "llm":
-        questions = [q for sample in plan.dataset.samples() for q in sample.questions if q.id in plan.chosen]
+        questions = questions_to_probe(plan.dataset, plan.chosen)
         limit = plan.settings.max_in_flight
         summary, lines = await probe_judge(plan.judge, questions, seed=plan.settings.seed, limit=limit)
         folder.keep_probe(summary, lines)
+
+
+def questions_to_probe(dataset: Dataset, chosen: Collection[str]) -> list[Question]:
+    """The chosen questions whose gold is an answer."""
+    rubrics = dataset.benchmark.rubric_categories
+    questions = (question for sample in dataset.samples() for question in sample.questions)
+    return [question for question in questions if question.id in chosen and question.category not in rubrics]

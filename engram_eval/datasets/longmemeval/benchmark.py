@@ -90,6 +90,7 @@ LONGMEMEVAL_S = Benchmark(
     ),
     f1=answerable_f1,
     answer_tokens_beyond_gold=30,  # its answers are sentences
+    rubric_categories=frozenset({"single-session-preference"}),
     tables=frozenset({SESSIONS_TABLE}),
     published=_FOLDER / "published.toml",
     licence="MIT",

@@ -17,8 +17,8 @@ from time import perf_counter
 from engram_eval.readers.offline.extraction import extract
 from engram_eval.readers.offline.matching import Match, Weights, match_sentences
 from engram_eval.readers.offline.passages import CACHED_CONTEXTS, ROLES, read_passages
-from engram_eval.services import RoleServices
 from engram_eval.readers.offline.question_analysis import QuestionAnalysis, analyse_question
+from engram_eval.services import RoleServices
 from engram_eval.types import Answer, Context
 
 NOT_MENTIONED = "Not mentioned in the conversation."
