@@ -18,7 +18,7 @@ MAX_COST ?=
 EXPERIMENT ?= $(if $(MODEL),$(if $(findstring longmemeval,$(DATA)),engram_longmemeval_s,engram_locomo),default)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench check test lint types pytest clean
+.PHONY: help install bench check docs test lint types pytest clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,16 +39,19 @@ $(INSTALLED): pyproject.toml requirements-model.txt
 bench: $(INSTALLED) ## compare memories: LoCoMo if it can be had, else synthetic dialogues
 	$(BIN)/engram-eval run benchmarks/$(EXPERIMENT).toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(OUT),--out '$(OUT)') $(if $(MODEL),--model '$(MODEL)' --published $(if $(EMBEDDER),--embedder '$(EMBEDDER)')) $(if $(MAX_COST),--max-cost $(MAX_COST))
 
-check: $(INSTALLED) ## hold this project's own memories against the committed baseline
+check: $(INSTALLED) ## compare this project's own memories with the committed baseline
 	rm -rf results/check
 	$(BIN)/engram-eval run benchmarks/default.toml --dataset synthetic --reader offline --judge offline --set dataset.conversations=5 --set dataset.turns=300 --backend engram --backend bm25 --backend dense --backend full-history --backend degraded --no-controls --out results/check
 	$(BIN)/engram-eval check results/check --baseline results/baselines/synthetic.json --rules benchmarks/check.toml
 
+docs: $(INSTALLED) ## write docs/command-line.md again, from --help
+	$(BIN)/python docs/write_command_line.py
+
 test: lint types pytest ## ruff, mypy and the tests
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check engram_eval benchmarks tests
-	$(BIN)/ruff format --check engram_eval benchmarks tests
+	$(BIN)/ruff check engram_eval benchmarks docs tests
+	$(BIN)/ruff format --check engram_eval benchmarks docs tests
 
 types: $(INSTALLED)
 	$(BIN)/mypy

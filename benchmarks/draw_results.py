@@ -37,15 +37,24 @@ def measure(data: Path, runs: Path) -> list[Path]:
     folders = []
     for budget in BUDGETS:
         folder = runs / str(budget)
+        folders.append(folder)
+        if _is_finished(folder):
+            continue
         published = budget == PUBLISHED_BUDGET
         backends = [*BACKENDS, "full-history"] if published else BACKENDS
         command = [sys.executable, "-m", "engram_eval", "run", "--data", str(data), "--out", str(folder)]
         command += ["--reader", "offline", "--judge", "offline", "--embedder", "static", "--budget", str(budget)]
         command += [argument for name in backends for argument in ("--backend", name)]
         print(f"budget {budget:,}", flush=True)
-        subprocess.run(command if published else [*command, "--no-controls"], check=True, stdout=subprocess.DEVNULL)
-        folders.append(folder)
+        done = subprocess.run(command if published else [*command, "--no-controls"], stdout=subprocess.DEVNULL)
+        if done.returncode:  # the command has already printed the reason
+            raise SystemExit(done.returncode)
     return folders
+
+
+def _is_finished(run: Path) -> bool:
+    summary = run / "summary.json"
+    return summary.is_file() and bool(json.loads(summary.read_text(encoding="utf-8"))["complete"])
 
 
 def collect(runs: Sequence[Path]) -> Results:

@@ -31,7 +31,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
 from engram_eval.judges.offline.features import compare
-from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, by_rule
+from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, decide_without_model
 from engram_eval.language.words import content_stems
 from engram_eval.types import Question
 
@@ -141,7 +141,7 @@ def training_targets(examples: Sequence[Example], kinds: Sequence[str]) -> npt.N
 
 def wrong_by_rule(examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
     """Which answers are empty or abstain. They are wrong by rule, whatever the model predicts."""
-    return np.array([(by_rule(e.gold, e.answer) or (True, ""))[0] is False for e in examples])
+    return np.array([(decide_without_model(e.gold, e.answer) or (True, ""))[0] is False for e in examples])
 
 
 def fit(examples: Sequence[Example], rows: Array, target: npt.NDArray[np.bool_]) -> Model:

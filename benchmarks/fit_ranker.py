@@ -28,10 +28,10 @@ from scipy.optimize import minimize
 
 from engram_eval import registry
 from engram_eval.backends.backend import Services
-from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.ranking import PARTS, HybridRanker, Weights
 from engram_eval.backends.engram.store import Store
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.backends.engram.vector_search import VectorSearches
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.language.tokens import token_counter
 from engram_eval.types import Sample
@@ -67,7 +67,7 @@ async def training_cases(sample: Sample, services: Services) -> Cases:
     store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
     stored = store.load()
     store.close()
-    ranker = HybridRanker(stored, embedder, Weights(), Neighbours("exact", services.folder, 0))
+    ranker = HybridRanker(stored, embedder, Weights(), VectorSearches("exact", services.folder, 0))
     committed = np.array([getattr(Weights(), part) for part in PARTS])
     ids = [turn.turn.id for turn in stored.turns]
     part_values, shares = [], []
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a LoCoMo file")
     parser.add_argument("--embedder", action="append", help="may be repeated (default: static and minilm)")
     arguments = parser.parse_args()
-    samples = list(open_locomo(arguments.data, {}).samples())
+    samples = list(LOCOMO.open(arguments.data, {}).samples())
     names = arguments.embedder or ("static", "minilm")
     embedders = [CachingEmbedder(registry.make("embedders", name)) for name in names]
     with TemporaryDirectory() as folder:

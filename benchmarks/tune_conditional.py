@@ -20,7 +20,7 @@ import numpy as np
 from retrieval_recall import RecallPairs, evidence_recall, print_row
 
 from engram_eval.backends.backend import Services
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.language.tokens import token_counter
 
@@ -34,7 +34,7 @@ _GRID: dict[str, tuple[str, ...]] = {
 
 
 def main(data: Path) -> None:
-    samples = list(open_locomo(data, {}).samples())
+    samples = list(LOCOMO.open(data, {}).samples())
     names = [sample.conversation.id for sample in samples]
     with TemporaryDirectory() as folder:
         services = [Services(StaticEmbedder(), token_counter(), Path(folder) / name) for name in names]

@@ -6,12 +6,12 @@ import sys
 
 
 class UserError(Exception):
-    """Bad input or configuration, told in one sentence: what is wrong, where (file, line or record), how to mend it.
+    """Bad input or configuration, in one sentence: what is wrong, where (file, line or record), how to fix it.
 
     The command line prints it without a traceback and exits with 2.
     """
 
 
-def note(what: str) -> None:
-    """One line on stderr: something was not as it should be, and was made up for."""
-    print(f"note: {what}", file=sys.stderr)
+def note(text: str) -> None:
+    """Prints one line on stderr: something went wrong and was worked around."""
+    print(f"note: {text}", file=sys.stderr)

@@ -1,11 +1,23 @@
-"""The extension points on one page: what can be named on a command line, and how a third party adds to it.
+"""The extension points on one page: what can be named on the command line, and how a third party adds to it.
 
-A name is one that is built in; or an entry point that an installed package declares,
+| kind      | implement                            | made with                                              |
+|-----------|--------------------------------------|--------------------------------------------------------|
+| backends  | `MemoryBackend`, backends/backend.py | `cls(**settings)`; `open` gets the services            |
+| datasets  | a `Benchmark`, datasets/benchmark.py | the value itself                                       |
+| readers   | `Reader`, readers/reader.py          | `factory(services, **settings)`, a class or a function |
+| judges    | `Judge`, judges/judge.py             | `factory(services, **settings)`, a class or a function |
+| embedders | `Embedder`, embedders/embedder.py    | `cls()`                                                |
 
-    [project.entry-points."engram_eval.backends.backend"]
+`services` are `RoleServices` (services.py): a cached and budgeted LLM client, an embedder, the token counter, the benchmark.
+A reader or judge that needs none of them may be a class without parameters.
+Settings are parameters with a type and a default; `--set NAME.KEY=VALUE` changes them.
+
+A name is a built-in one, an entry point that an installed package declares,
+
+    [project.entry-points."engram_eval.backends"]
     mine = "my_package.memory:MyBackend"
 
-or `package.module:Object` itself. Nothing is imported before it is named.
+or `package.module:Object` itself. A module is imported only when it is named.
 """
 
 from __future__ import annotations
@@ -14,7 +26,7 @@ import dataclasses
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,7 +35,7 @@ from engram_eval.errors import UserError
 Kind = Literal["backends", "datasets", "readers", "judges", "embedders"]
 
 _BUILT_IN: dict[Kind, dict[str, str]] = {
-    "backends": {  # classes: MemoryBackend in engram_eval/backends
+    "backends": {
         "engram": "engram_eval.backends.engram:EngramBackend",
         "full-history": "engram_eval.backends.full_history:FullHistoryBackend",
         "bm25": "engram_eval.backends.bm25:Bm25Backend",
@@ -34,23 +46,24 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
         "none": "engram_eval.backends.controls:NoneBackend",
         "oracle": "engram_eval.backends.controls:OracleBackend",
     },
-    "datasets": {  # functions: (data, options) -> Dataset in engram_eval/datasets
-        "locomo": "engram_eval.datasets.locomo.loader:open_locomo",
-        "longmemeval_s": "engram_eval.datasets.longmemeval.loader:open_s",
-        "longmemeval_oracle": "engram_eval.datasets.longmemeval.loader:open_oracle",
-        "longmemeval_m": "engram_eval.datasets.longmemeval.loader:open_m",
-        "synthetic": "engram_eval.datasets.synthetic.dataset:open_synthetic",
-        "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:open_synthetic_longmemeval",
+    "datasets": {
+        "locomo": "engram_eval.datasets.locomo:LOCOMO",
+        "longmemeval_s": "engram_eval.datasets.longmemeval:LONGMEMEVAL_S",
+        "longmemeval_oracle": "engram_eval.datasets.longmemeval:LONGMEMEVAL_ORACLE",
+        "longmemeval_m": "engram_eval.datasets.longmemeval:LONGMEMEVAL_M",
+        "dialogues": "engram_eval.datasets.dialogues:DIALOGUES",
+        "synthetic": "engram_eval.datasets.synthetic.dataset:SYNTHETIC",
+        "synthetic_longmemeval": "engram_eval.datasets.synthetic.dataset:SYNTHETIC_LONGMEMEVAL",
     },
-    "readers": {  # classes: Reader in engram_eval/readers, made with a function that counts tokens
-        "offline": "engram_eval.readers.offline.reader:OfflineReader",
-        "llm": "engram_eval.readers.llm:LLMReader",  # made by plan.py, with a client
+    "readers": {
+        "offline": "engram_eval.readers.offline.reader:make_offline_reader",
+        "llm": "engram_eval.readers.llm:make_llm_reader",
     },
-    "judges": {  # classes: Judge in engram_eval/judges, made with nothing
-        "offline": "engram_eval.judges.offline.judge:OfflineJudge",
-        "llm": "engram_eval.judges.llm:LLMJudge",  # made by plan.py, with a client
+    "judges": {
+        "offline": "engram_eval.judges.offline.judge:make_offline_judge",
+        "llm": "engram_eval.judges.llm:make_llm_judge",
     },
-    "embedders": {  # classes: Embedder in engram_eval/embedders, made with nothing
+    "embedders": {
         "static": "engram_eval.embedders.static:StaticEmbedder",
         "minilm": "engram_eval.embedders.minilm:MiniLMEmbedder",
     },
@@ -64,7 +77,7 @@ def names(kind: Kind) -> list[str]:
 
 
 def resolve(kind: Kind, name: str) -> Any:
-    """The object that a name stands for. Raises UserError if there is none or it cannot be imported."""
+    """The object behind a name. Raises UserError if there is none or it cannot be imported."""
     for entry in entry_points(group=f"engram_eval.{kind}"):
         if entry.name == name and name not in _BUILT_IN[kind]:
             return _import(kind, name, entry.value)
@@ -80,17 +93,21 @@ def _import(kind: Kind, name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever a module of somebody else's does when it is imported
+    except Exception as error:  # whatever somebody else's module raises when it is imported
         raise UserError(
             f"{kind[:-1]} {name!r}: {target} cannot be imported ({type(error).__name__}: {_line(error)}); "
-            "is its package installed, spelled right, and sound?"
+            "check its spelling and that its package is installed"
         ) from None
 
 
-def make(kind: Kind, name: str, *arguments: Any) -> Any:
-    """An instance of the class that a name stands for. Raises UserError where it cannot be made."""
+def make(kind: Kind, name: str, *arguments: Any, **settings: Any) -> Any:
+    """What the class or function behind a name makes. Raises UserError if it fails."""
+    return _make(kind, name, resolve(kind, name), *arguments, **settings)
+
+
+def _make(kind: Kind, name: str, factory: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
     try:
-        return resolve(kind, name)(*arguments)
+        return factory(*arguments, **settings)
     except UserError:
         raise
     except Exception as error:
@@ -101,53 +118,52 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def backend_name(label: str) -> str:
-    """`NAME` of `NAME:PRESET`; a path, or what is no name, as it is."""
+def base_name(kind: Kind, label: str) -> str:
+    """`NAME` of `NAME:PRESET` or `NAME:VARIANT`; a label that begins with no name is returned as it is."""
     name = label.partition(":")[0]
-    return name if name in names("backends") else label
+    return name if name in names(kind) else label
+
+
+# --- backends ---------------------------------------------------------------------------------------------------
 
 
 def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, Any] | None = None) -> Any:
     """A backend from `NAME`, `NAME:PRESET` or `package.module:Class`.
 
-    Its settings are overridden by text values, and these by a variant's `own`, which `typed_settings` has checked.
+    The text values of `--set` (`overrides`) override the preset's settings, and a variant's `own` override both;
+    `typed_settings` has checked these.
     """
-    name = backend_name(label)
+    name = base_name("backends", label)
     preset = label.removeprefix(name).removeprefix(":")
     cls = resolve("backends", name)
     presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})
     if preset and preset not in presets:
         known = f"its presets are {', '.join(presets)}" if presets else "it has no presets"
         raise UserError(f"backend {label!r}: there is no preset {preset!r}; {known}")
-    settings = dict(presets.get(preset, {}))
-    hints = _setting_types(cls)
-    for key, text in overrides.items():
-        if key not in hints:
-            known = f"its settings are {', '.join(hints)}" if hints else "it has no settings"
-            raise UserError(f"--set {name}.{key}={text}: backend {name!r} has no setting {key!r}; {known}")
-        settings[key] = _parse(f"--set {name}.{key}={text}", text, hints[key])
-    settings |= own or {}
+    settings = {**presets.get(preset, {}), **_parsed("backends", name, _setting_types(cls), overrides), **(own or {})}
     try:
         backend = cls(**settings)
     except Exception as error:
         raise UserError(f"backend {label!r} cannot be made ({_line(error)}); see 'engram-eval backends'") from error
+    return require_backend(label, backend)
+
+
+def require_backend(label: str, backend: Any) -> Any:
+    """The backend. Raises UserError if it is none."""
     if not callable(getattr(backend, "open", None)):
-        raise UserError(
-            f"backend {label!r} has no method 'open'; see engram_eval/backends/backend.py for what it takes"
-        )
+        raise UserError(f"backend {label!r} has no method 'open'; see MemoryBackend in engram_eval/backends/backend.py")
     return backend
 
 
 def typed_settings(label: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A backend's settings from values of TOML or JSON. Raises UserError, naming `where`, for what it does not take."""
+    """A backend's settings from values of TOML or JSON. Raises UserError, naming `where`, for unknown or wrong ones."""
     try:
-        hints = _setting_types(resolve("backends", backend_name(label)))
+        hints = _setting_types(resolve("backends", base_name("backends", label)))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     for key in values:
         if key not in hints:
-            known = f"its settings are {', '.join(hints)}" if hints else "it has no settings"
-            raise UserError(f"{where}: backend {label!r} has no setting {key!r}; {known}")
+            raise UserError(f"{where}: backend {label!r} has no setting {key!r}; {_known(hints)}")
     return {key: _typed(f"{where}: {key} = {value!r}", value, hints[key]) for key, value in values.items()}
 
 
@@ -158,19 +174,101 @@ def settings_of(backend: object) -> dict[str, Any]:
     return {}
 
 
-def _setting_types(cls: type) -> dict[str, Any]:
-    if dataclasses.is_dataclass(cls):
-        hints = get_type_hints(cls)
-        return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+@dataclasses.dataclass(frozen=True, slots=True)
+class BackendListing:
+    """`settings`: with their defaults. `presets`: the settings that each preset changes."""
+
+    name: str
+    summary: str
+    settings: dict[str, Any]
+    presets: dict[str, dict[str, Any]]
+
+
+def describe_backends() -> list[BackendListing]:
+    """All named backends, in the order of `names`."""
+    listings = []
+    for name in names("backends"):
+        cls = resolve("backends", name)
+        summary = (inspect.getdoc(cls) or "").partition("\n")[0]
+        listings.append(BackendListing(name, summary, settings_of(cls()), getattr(cls, "presets", {})))
+    return listings
+
+
+# --- readers and judges -----------------------------------------------------------------------------------------
+
+
+def make_role(
+    kind: Literal["readers", "judges"], label: str, services: Any, overrides: Mapping[str, str], factory: Any = None
+) -> Any:
+    """A reader or a judge from `NAME`, `NAME:VARIANT` or `package.module:Object`, with the text values of `--set`.
+
+    `factory`: a class or function given in place of the name.
+    """
+    if factory is not None:
+        return require_role(kind, label, _make(kind, label, factory, *_services_for(factory, services)))
+    name = base_name(kind, label)
+    factory = resolve(kind, name)
+    settings = _parsed(kind, name, _role_setting_types(factory), overrides)
+    if variant := label.removeprefix(name).removeprefix(":"):
+        if "variant" not in _role_setting_types(factory):
+            raise UserError(f"{kind[:-1]} {label!r}: {name!r} has no variants; name it without {variant!r}")
+        settings["variant"] = variant
+    return require_role(kind, label, _make(kind, label, factory, *_services_for(factory, services), **settings))
+
+
+def _services_for(factory: Any, services: Any) -> list[Any]:
+    """The services as an argument, unless the class or function takes none."""
+    return [services] if _setting_types(factory) else []
+
+
+def require_role(kind: Literal["readers", "judges"], label: str, role: Any) -> Any:
+    """The reader or judge. Raises UserError if it lacks a method or an attribute."""
+    needed = {"readers": ("name", "model", "window", "answer"), "judges": ("name", "judge")}[kind]
+    for attribute in needed:
+        if not hasattr(role, attribute):
+            raise UserError(f"{kind[:-1]} {label!r} has no {attribute!r}; see engram_eval/{kind}/{kind[:-1]}.py")
+    return role
+
+
+def _role_setting_types(factory: Any) -> dict[str, Any]:
+    """Those of a reader or judge: all parameters but the first, which takes the services."""
+    return dict(list(_setting_types(factory).items())[1:])
+
+
+def setting_names(kind: Kind, label: str) -> set[str]:
+    """The names of the settings that `--set` can change."""
+    factory = resolve(kind, base_name(kind, label))
+    return set(_role_setting_types(factory) if kind in ("readers", "judges") else _setting_types(factory))
+
+
+# --- settings ---------------------------------------------------------------------------------------------------
+
+
+def _setting_types(factory: Any) -> dict[str, Any]:
+    """Parameter names and types of a class or function."""
+    if dataclasses.is_dataclass(factory):
+        hints = get_type_hints(factory)
+        return {field.name: hints[field.name] for field in dataclasses.fields(factory)}
     try:
-        parameters = inspect.signature(cls).parameters.values()
-    except (TypeError, ValueError):  # not a class, or one that does not tell
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # not callable, or without a signature
         return {}
     return {p.name: p.annotation if p.annotation is not p.empty else str for p in parameters}
 
 
+def _parsed(kind: Kind, name: str, hints: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+    for key, text in overrides.items():
+        if key not in hints:
+            raise UserError(f"--set {name}.{key}={text}: {kind[:-1]} {name!r} has no setting {key!r}; {_known(hints)}")
+    return {key: _parse(f"--set {name}.{key}={text}", text, hints[key]) for key, text in overrides.items()}
+
+
+def _known(hints: Mapping[str, Any]) -> str:
+    return f"its settings are {', '.join(hints)}" if hints else "it has no settings"
+
+
 def _parse(where: str, text: str, kind: Any) -> Any:
-    """A setting's value from its text, by the type that the field declares."""
+    """A setting's value from its text, by its declared type."""
     if get_origin(kind) is Literal:
         if text in get_args(kind):
             return text
@@ -179,17 +277,17 @@ def _parse(where: str, text: str, kind: Any) -> Any:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
         raise UserError(f"{where}: {text!r} is not true or false")
-    for number, called in ((int, "a whole number"), (float, "a number")):
+    for number, description in ((int, "a whole number"), (float, "a number")):
         if kind is number or kind == number.__name__:
             try:
                 return number(text)
             except ValueError:
-                raise UserError(f"{where}: {text!r} is not {called}") from None
+                raise UserError(f"{where}: {text!r} is not {description}") from None
     return text
 
 
 def _typed(where: str, value: Any, kind: Any) -> Any:
-    """A setting's value from a typed one, by the type that the field declares; 1 is a float too."""
+    """A setting's value from a TOML or JSON value, by its declared type; 1 is also a float."""
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
@@ -203,8 +301,8 @@ def _typed(where: str, value: Any, kind: Any) -> Any:
         "float": is_number,
         "str": isinstance(value, str),
     }
-    called = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+    descriptions = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
     if not fits.get(name, any(fits.values())):
-        raise UserError(f"{where} is not {called.get(name, 'a number, text, true or false')}")
+        raise UserError(f"{where} is not {descriptions.get(name, 'a number, text, true or false')}")
     return value

@@ -1,8 +1,8 @@
 """The vocabulary: every value that passes from one stage to the next.
 
-Data flows down this page: a `Sample` of a dataset holds one `Conversation` and its `Question`s; a memory backend
-ingests the conversation's `Session`s and recalls a `Context`; a reader turns it into an `Answer`; a judge into a
-`Verdict`; and all of it together is one `Record`.
+Data flows down this page. A dataset's `Sample` holds one `Conversation` and its `Question`s. A memory backend ingests the
+conversation's `Session`s and retrieves a `Context`. A reader turns the context into an `Answer`, and a judge grades the
+answer with a `Verdict`. All of it together becomes one `Record` (results/record.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One utterance. `text` holds everything that was said or shown, captions of shared images included."""
+    """One utterance. `text` is everything that was said or shown, including captions of shared images."""
 
     id: str
     speaker: str
@@ -22,7 +22,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Turns at one time, in the order in which they were said. `started_at` is None where the data has no date."""
+    """Turns at one time, in the order in which they were said. `started_at` is None if the data has no date."""
 
     id: str
     started_at: datetime | None
@@ -31,7 +31,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
-    """What a memory is told when it opens: whose conversation it is, and nothing of what will be asked."""
+    """What a memory knows when it opens: whose conversation it is, and nothing about the questions."""
 
     id: str
     speakers: tuple[str, ...]
@@ -51,10 +51,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its gold answer and labels; no memory but the oracle ever sees one.
+    """A question with its gold answer and labels. No memory except the oracle control ever sees one.
 
-    `evidence` holds ids of the turns that hold the answer, `evidence_sessions` ids of their sessions, both as the
-    conversation names them. `gold` of an unanswerable question says why it is unanswerable, or is empty.
+    `evidence`: ids of the turns that hold the answer; `evidence_sessions`: ids of their sessions. The `gold` of an
+    unanswerable question says why there is no answer, or is empty.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One conversation and the questions that are asked about it."""
+    """One conversation and the questions about it."""
 
     conversation: Conversation
     questions: tuple[Question, ...]
@@ -78,7 +78,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a memory recalled: the turns it comes from, how well it matched, and its memory type, if any."""
+    """One thing that a memory retrieved: the turns it comes from, how well it matched, and its memory type, if any."""
 
     turn_ids: tuple[str, ...]
     score: float
@@ -87,10 +87,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the reader is handed: the text, and behind it the items that stand in it, best first.
+    """What the reader gets: the text, and the items that it is made of, best first.
 
-    `truncated` says that something was recalled but had to be left out for want of room; `left_out` holds the ids of
-    the turns that were, if the memory can tell.
+    `truncated`: something was retrieved but left out to fit the budget; `left_out`: the ids of those turns, best first, if
+    the memory knows them.
     """
 
     text: str
@@ -101,10 +101,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the reader said. Tokens are in the answer model's encoding; `prompt_tokens` counts all that it was sent.
+    """A reader's answer. Tokens are counted in the answer model's encoding; `prompt_tokens` counts everything it was sent.
 
-    `latency_s` is how long it took, or had taken when it was cached, without waiting for limits or retries; None for as
-    long as the call took. `cost_usd` is None where nobody knows it.
+    `latency_s`: seconds that the answer took, or had taken when it was cached, without waiting for rate limits or retries;
+    None means the duration of the call. `cost_usd`: US dollars, None if the price is unknown.
     """
 
     text: str
@@ -117,9 +117,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judge said. `votes` are the single verdicts of which `correct` is the majority; `reason` is for people.
+    """A judge's verdict. `correct` is the majority of `votes`; `reason` is for people.
 
-    `latency_s` as an answer's; `cost_usd` is what the judging cost, and is never counted with the answer's.
+    `latency_s` as for an answer; `cost_usd` is the cost of judging, which is never added to the cost of the answer.
     """
 
     correct: bool

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engram_eval.backends.backend import Services
+from engram_eval.services import RoleServices
 from engram_eval.types import Answer, Context, ConversationInfo, Item, Question, Session, Turn, Verdict
 
 
@@ -17,8 +17,8 @@ class EchoReader:
 
     name, model, window = "echo", "echo", 1000
 
-    def __init__(self, count_tokens: Callable[[str], int]) -> None:
-        self._count = count_tokens
+    def __init__(self, services: RoleServices) -> None:
+        self._count = services.tokens.count
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
         lines = [line for line in context.text.splitlines() if not line.startswith(("[", "#"))]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_eval.cli.main import _parser, main
+from engram_eval.cli.main import COMMANDS, main, parse
 
 _ROOT = Path(__file__).parent.parent
 _README = (_ROOT / "README.md").read_text("utf-8")
@@ -21,22 +21,6 @@ _CONSOLE = [
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
-_COMMANDS = (
-    "run",
-    "compare",
-    "check",
-    "baseline",
-    "show",
-    "failures",
-    "report",
-    "export",
-    "judge",
-    "agree",
-    "cache",
-    "datasets",
-    "backends",
-    "doctor",
-)
 
 
 def _help(*arguments: str) -> str:
@@ -49,7 +33,7 @@ def test_every_command_of_the_readme_is_understood(line: str) -> None:
     command = line.partition(" > ")[0].removeprefix("PYTHONPATH=. ")
     program, *arguments = shlex.split(command)
     assert program == "engram-eval"
-    _parser().parse_args(arguments)
+    parse(arguments)
 
 
 @pytest.mark.parametrize("line", [line for line in _CONSOLE if line.startswith("make ")])
@@ -57,19 +41,19 @@ def test_every_make_command_of_the_readme_is_a_target(line: str) -> None:
     subprocess.run([*shlex.split(line), "--dry-run"], cwd=_ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_examples_of_every_help_are_understood(command: str) -> None:
     text = _help(command)
     examples = [line.split() for line in text.partition("examples:\n")[2].splitlines() if line.strip()]
     assert examples
     for program, *arguments in examples:
         assert program == "engram-eval"
-        _parser().parse_args(arguments)
+        parse(arguments)
 
 
 def test_the_help_lists_every_command() -> None:
     text = _help()
-    assert all(re.search(rf"^ +{command} ", text, re.MULTILINE) for command in _COMMANDS)
+    assert all(re.search(rf"^ +{command} ", text, re.MULTILINE) for command in COMMANDS)
 
 
 def test_the_readmes_own_memory_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

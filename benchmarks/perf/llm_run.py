@@ -88,7 +88,7 @@ def _run(url: str, folder: str, name: str, *arguments: str) -> _Usage:
     """Runs one whole command in a process of its own."""
     command = [
         sys.executable, "-m", "engram_eval", "run", "--dataset", "synthetic", "--backend", "bm25", "--no-controls",
-        "--reader", "llm", "--judge", "llm", "--model", "gpt-4o-mini", "--base-url", url, "--no-probe",
+        "--reader", "llm", "--judge", "llm", "--model", "gpt-4o-mini", "--base-url", url,
         "--max-in-flight", str(_IN_FLIGHT), "--out", f"{folder}/{name}", *arguments,
     ]  # fmt: skip
     environment = {**os.environ, "ENGRAM_EVAL_CACHE": f"{folder}/cache", "OPENAI_API_KEY": "none"}

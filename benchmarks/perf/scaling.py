@@ -59,14 +59,14 @@ from typing import Any
 import numpy as np
 from scaling_report import Row, cell, crossings, draw, growth, page
 
-from engram_eval.backends.backend import Memory, Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.bm25 import Bm25Backend, Bm25Memory
 from engram_eval.backends.conditional import ConditionalBackend, ConditionalMemory
 from engram_eval.backends.engram import EngramBackend, EngramMemory
-from engram_eval.backends.engram.nearest import Approximate
 from engram_eval.backends.engram.packing import merge
 from engram_eval.backends.engram.ranking import DenseRanker
-from engram_eval.backends.lexical import best_first
+from engram_eval.backends.engram.vector_search import ApproximateSearch
+from engram_eval.backends.scores import best_first
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.language.tokens import token_counter
 from engram_eval.language.words import content_stems
@@ -74,6 +74,7 @@ from engram_eval.types import ConversationInfo, Session, Turn
 
 # Each backend with the most turns that it is measured at. The memory of `conditional` hardly grows. 10^7 turns of the others
 # take more than 20 GB, for lists of stems, vectors and record objects.
+Memory = Bm25Memory | ConditionalMemory | EngramMemory
 _BACKENDS: dict[str, tuple[Callable[[], Any], int]] = {
     "conditional": (ConditionalBackend, 10**8),
     "bm25": (Bm25Backend, 10**6),
@@ -306,19 +307,19 @@ def _index_recall(memory: Memory, vectors: Vectors) -> float:
     shares = []
     for index in _indexes(memory):
         for vector in vectors:
-            best = np.argsort(-(index._vectors @ vector), kind="stable")[:_NEAREST]
-            neighbours = index._index.search(vector[None], index._nearest)[1][0]
-            shares.append(len(np.intersect1d(best, neighbours)) / len(best))
+            best = np.argsort(-(index.vectors @ vector), kind="stable")[:_NEAREST]
+            near = index.index.search(vector[None], index.nearest)[1][0]
+            shares.append(len(np.intersect1d(best, near)) / len(best))
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _indexes(memory: Memory) -> list[Approximate]:
+def _indexes(memory: Memory) -> list[ApproximateSearch]:
     if not isinstance(memory, EngramMemory):
         return []
     assert memory._loaded is not None
     ranker = memory._loaded.ranker
-    parts = ranker._nearest.parts if isinstance(ranker, DenseRanker) else [ranker._nearest]
-    return [part for part in parts if isinstance(part, Approximate)]
+    parts = ranker.search.parts if isinstance(ranker, DenseRanker) else [ranker.search]
+    return [part for part in parts if isinstance(part, ApproximateSearch)]
 
 
 def _process_mb(field: str) -> float:

@@ -1,1 +1,1 @@
-"""The memories that are measured."""
+"""The memories that a run measures: the protocol that every memory implements, the built-in memories, and the controls."""

@@ -1,8 +1,20 @@
-"""Memory backends: what is measured. One file or folder each; the registry names them.
+"""What a memory backend is. To write your own, implement the two protocols below; docs/backends.md has a full example.
 
-A backend opens one isolated memory per conversation, ingests its sessions in time order and recalls a context for a
-question. It never sees gold answers, evidence, categories, or any question before it is asked: the types make it
-impossible. The one exception is the `oracle` control, which the runner shows the evidence (`BackendInfo.sees_evidence`).
+    class MyBackend:                                   # the backend: named on the command line, made once per run
+        async def open(self, conversation, services):  # called once per conversation
+            return MyMemory(services)
+
+    class MyMemory:                                    # the memory of one conversation
+        async def ingest(self, session): ...           # called once per session, in time order
+        async def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
+        async def close(self): ...
+
+A run opens one memory at a time, calls its methods one after the other, and measures the time of each. An exception from
+`open`, `ingest` or `ready` is recorded as an error of every question about the conversation; an exception from `retrieve`,
+as an error of that question. The run then continues. A `UserError` stops the run.
+
+No memory sees gold answers, evidence, categories, or a question before it is asked: the types do not carry them. The one
+exception is the `oracle` control, which is shown the evidence (`BackendInfo.sees_evidence`).
 """
 
 from __future__ import annotations
@@ -18,85 +30,127 @@ from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import ChatModel
 from engram_eval.types import Context, ConversationInfo, Session
 
-Limit = Literal["budget", "window", "none"]
-"""What bounds a context: the token budget that all memories share, the reader's window, or nothing."""
+ContextLimit = Literal["budget", "window", "none"]
+"""What limits a context: the token budget that all memories share, the reader's context window, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What is shared between memories and accounted for."""
+    """What the run provides to each memory. Time and cost of the embedder and the model count as the memory's own."""
 
     embedder: Embedder
+    """`await embedder.embed(texts)` gives unit vectors, a float32 array of shape (len(texts), embedder.dimensions)."""
     tokens: TokenCounter
+    """`tokens.count(text)` counts tokens as the budget does; `tokens.cut(text, limit)` shortens a text to a limit."""
     folder: Path
-    """A folder of this memory's own to keep state in; it exists."""
+    """A folder for this memory's files. It exists, and a run gives each memory an empty one."""
     llm: ChatModel | None = None
-    """A model, for backends that say `asks_model`; None for others."""
-
-
-class Memory(Protocol):
-    """The memory of one conversation."""
-
-    async def ingest(self, session: Session) -> None:
-        """Takes a session in. Called once a session, in time order; a session that is already held is left as it is."""
-        ...
-
-    async def ready(self) -> None:
-        """Returns when all that was ingested can be recalled; its time counts as ingest time. Optional."""
-        ...
-
-    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
-        """What is remembered that helps to answer `query`, in at most `budget` tokens of the services' counter."""
-        ...
-
-    def turn_ids(self) -> Collection[str]:
-        """The turns that it holds, in whatever form. Optional; without it, it is taken to hold all."""
-        ...
-
-    async def close(self) -> None: ...
+    """`await llm.chat(role=..., messages=...)` asks the run's model. None unless the backend sets `asks_model = True`."""
 
 
 class MemoryBackend(Protocol):
-    """Opens memories. Its settings are the fields of its dataclass, its `BackendInfo` its class's attributes."""
+    """Opens one memory per conversation.
 
-    async def open(self, conversation: ConversationInfo, services: Services) -> Memory: ...
+    The settings of a backend are the fields of its dataclass, or the parameters of its `__init__`. Annotate them as `int`,
+    `float`, `bool`, `str` or a `Literal`: `--set NAME.KEY=VALUE` converts to that type. Each setting needs a default. To
+    refuse a value, raise `ValueError` with one sentence.
+
+    Optional class attributes: all fields of `BackendInfo`; `presets`, a dict from a preset's name to its settings
+    (`--backend NAME:PRESET`); `prompts`, the `Prompt`s that its memories send, which the manifest records.
+    Optional method: `expected_calls` (see `ExpectedCall`).
+    """
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> Memory:
+        """Returns an empty memory for one conversation. Memories share nothing with each other but the services."""
+        ...
+
+
+class Memory(Protocol):
+    """The memory of one conversation. `OptionalMemoryMethods` lists what a memory may have in addition."""
+
+    async def ingest(self, session: Session) -> None:
+        """Stores a session. Called once per session, in time order, before the first question.
+
+        `session.turns` has each turn's `id`, `speaker` and `text`; `session.started_at` is None if the date is unknown.
+        """
+        ...
+
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+        """Returns the context from which the reader answers `query`.
+
+        `asked_at` is the date on which the question is asked, if the benchmark gives one. `budget` is the limit in tokens
+        of `services.tokens`, or None for no limit; the run cuts off the end of a longer text. `Context.items` lists, best
+        first, what the text holds: each item names its source turns by id, so that retrieval can be measured against the
+        evidence. Set `truncated` if something did not fit, and name its turns in `left_out`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Releases files and connections. Called once, also after an error."""
+        ...
+
+
+class OptionalMemoryMethods(Protocol):
+    """Methods that a run calls, and an attribute that it reads, if a memory has them. Each is optional by itself."""
+
+    warnings: Sequence[str]
+    """What went wrong while ingesting without stopping it, one sentence each. The run reports them in warnings.jsonl."""
+
+    async def ready(self) -> None:
+        """Returns when everything ingested can be retrieved. Called once after the last session; counts as ingest time."""
+        ...
+
+    def turn_ids(self) -> Collection[str]:
+        """The ids of the turns that the memory holds in any form. Without it, the run assumes that it holds all turns.
+
+        With it, a wrong answer can be traced to evidence that was never stored.
+        """
+        ...
+
+    def show_evidence(self, turn_ids: tuple[str, ...]) -> None:
+        """Receives the evidence of the next question. Called only if the backend sets `sees_evidence = True`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
-    """What a reader of the table must know of a backend. Each is a class attribute of the backend; all are optional."""
+    """What a table's reader must know about a backend. Each field is an optional class attribute of the backend."""
 
-    context_limit: Limit = "budget"
+    context_limit: ContextLimit = "budget"
     control: bool = False
-    """Not a memory to choose, but one to read the others against: never marked as best."""
+    """A control is a reference point, not a memory to choose: tables never mark its values as best."""
     sees_evidence: bool = False
-    """Its memories have `show_evidence(turn_ids)`, and the runner shows them the evidence before each recall."""
+    """Its memories have `show_evidence`, and the run calls it before each `retrieve`."""
     paraphrases: bool = False
-    """Turns are not kept verbatim: evidence is found by the sources that an item names, and the table says so."""
+    """Its contexts do not contain turns verbatim. A turn then counts as retrieved if an item names it; for other memories
+    its words must be in the text too."""
     asks_model: bool = False
-    """Its memories ask `services.llm`."""
+    """Its memories call `services.llm`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCall:
-    """A call that a memory will make when it ingests a session, for an estimate of what a run takes.
+    """One model call that ingesting a session will make. The plan and `--dry-run` estimate the cost of a run from these.
 
-    A backend may have `expected_calls(session, count_tokens)`, an iterable of these: of router and extractor, and of the
-    embedder (`messages` are then the texts), which counts where that is a model at an endpoint.
+    A backend may have the method `expected_calls(session, count_tokens)`, which returns an iterable of them. `role` is
+    `router`, `extractor` or `embedder`. For the embedder, `messages` are the texts to embed; they cost something only if
+    the embedder is a model at an endpoint.
     """
 
     role: str
     messages: Sequence[Mapping[str, str]]
     schema: Mapping[str, Any] | None
+    """The JSON schema of the answer, which is part of the prompt; None for free text."""
     completion_tokens: float
 
 
 def expected_embedding(session: Session) -> ExpectedCall:
-    """That of all turns of a session."""
+    """The call that embeds every turn of a session."""
     return ExpectedCall("embedder", [{"content": f"{turn.speaker}: {turn.text}"} for turn in session.turns], None, 0)
 
 
 def backend_info(backend: MemoryBackend) -> BackendInfo:
+    """The backend's class attributes, with defaults for those that it does not have."""
     return replace(
         BackendInfo(), **{f.name: getattr(backend, f.name) for f in fields(BackendInfo) if hasattr(backend, f.name)}
     )

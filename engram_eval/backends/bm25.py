@@ -1,4 +1,4 @@
-"""BM25 over turns: what plain keyword search remembers."""
+"""BM25 over turns: the keyword-search baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 import numpy as np
 
 from engram_eval.backends.backend import Services
-from engram_eval.backends.lexical import LexicalIndex, ranking
+from engram_eval.backends.lexical import LexicalIndex
+from engram_eval.backends.scores import ranking
 from engram_eval.backends.transcript import Transcript
 from engram_eval.language.words import content_stems
 from engram_eval.types import Context, ConversationInfo, Session
@@ -16,13 +17,15 @@ from engram_eval.types import Context, ConversationInfo, Session
 
 @dataclass(frozen=True)
 class Bm25Backend:
-    """Turns as "speaker: text", Snowball stems, stop words left out, best first until the budget is full."""
+    """Keyword search: turns ranked by BM25 over Snowball stems without stop words, best first until the budget is full."""
 
     async def open(self, conversation: ConversationInfo, services: Services) -> Bm25Memory:  # noqa: ARG002
         return Bm25Memory(Transcript(services.tokens))
 
 
 class Bm25Memory:
+    """Keeps turns in memory; the index is built when ingestion ends."""
+
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
         self._index: LexicalIndex | None = None
@@ -39,8 +42,8 @@ class Bm25Memory:
             await self.ready()
         assert self._index is not None
         scores = self._index.scores(content_stems(query))
-        # A turn that shares no word with the query was not found; it must not fill the budget by its place alone.
-        found = np.flatnonzero(scores > 0)
-        return self._transcript.context(found[ranking(scores[found])].tolist(), scores.tolist(), budget)
+        # A turn that shares no word with the query is not a match: it must not fill the budget just because of its position.
+        matches = np.flatnonzero(scores > 0)
+        return self._transcript.context(matches[ranking(scores[matches])].tolist(), scores.tolist(), budget)
 
     async def close(self) -> None: ...

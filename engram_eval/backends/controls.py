@@ -1,8 +1,8 @@
-"""Controls, not memories: the floor and the ceiling that every table is read against.
+"""Controls: the floor and the ceiling of every table. They are reference points, not memories to choose.
 
-`none` remembers nothing: what is right with it is guessed. `oracle` is shown the evidence turns and hands over these
-alone: what is wrong with it is the reader's, the judge's or the answer key's fault. A third control, `degraded`, is
-`engram` with part of its recall thrown away (`engram/`): a ruler that cannot tell the two apart measures nothing.
+`none` remembers nothing: the reader can only guess what it gets right. `oracle` is shown the evidence turns and returns only
+these: a wrong answer is due to the reader, the judge or the answer key. A third control, `degraded`, is `engram` with half of
+its retrieved records removed (`engram/memory.py`): a measurement that cannot tell these two apart measures nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from engram_eval.backends.backend import Limit, Services
+from engram_eval.backends.backend import ContextLimit, Services
 from engram_eval.backends.transcript import Transcript
 from engram_eval.types import Context, ConversationInfo, Session
 
 
 @dataclass(frozen=True)
 class NoneBackend:
-    """The floor: remembers nothing."""
+    """Control, the floor: remembers nothing."""
 
     control: ClassVar[bool] = True
 
@@ -27,9 +27,9 @@ class NoneBackend:
 
 
 class NoneMemory:
-    async def ingest(self, session: Session) -> None: ...
+    """Every context is empty."""
 
-    async def ready(self) -> None: ...
+    async def ingest(self, session: Session) -> None: ...
 
     async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         return Context("")
@@ -39,9 +39,9 @@ class NoneMemory:
 
 @dataclass(frozen=True)
 class OracleBackend:
-    """The ceiling: the evidence turns, dated, and nothing else. Bound by no budget."""
+    """Control, the ceiling: only the evidence turns, with dates. No budget applies."""
 
-    context_limit: ClassVar[Limit] = "none"
+    context_limit: ClassVar[ContextLimit] = "none"
     control: ClassVar[bool] = True
     sees_evidence: ClassVar[bool] = True
 
@@ -50,22 +50,24 @@ class OracleBackend:
 
 
 class OracleMemory:
+    """Needs `show_evidence` before each `retrieve`."""
+
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
-        self._places: dict[str, int] = {}
+        self._line_of_turn: dict[str, int] = {}
         self._evidence: tuple[str, ...] = ()
 
     async def ingest(self, session: Session) -> None:
         self._transcript.add(session)
 
     async def ready(self) -> None:
-        self._places = {line.turn_id: i for i, line in enumerate(self._transcript.lines)}
+        self._line_of_turn = {line.turn_id: i for i, line in enumerate(self._transcript.lines)}
 
     def show_evidence(self, turn_ids: tuple[str, ...]) -> None:
         self._evidence = turn_ids
 
     async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
-        places = [self._places[turn_id] for turn_id in self._evidence if turn_id in self._places]
-        return self._transcript.context(places, [1.0] * len(self._transcript.lines), budget)
+        lines = [self._line_of_turn[turn_id] for turn_id in self._evidence if turn_id in self._line_of_turn]
+        return self._transcript.context(lines, [1.0] * len(self._transcript.lines), budget)
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Plain dense retrieval over turns: embed each turn, take the nearest to the question."""
+"""Plain dense retrieval over turns: the embedding-search baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
-from engram_eval.backends.lexical import ranking
+from engram_eval.backends.scores import ranking
 from engram_eval.backends.transcript import Transcript
 from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.types import Context, ConversationInfo, Session
@@ -17,7 +17,7 @@ from engram_eval.types import Context, ConversationInfo, Session
 
 @dataclass(frozen=True)
 class DenseBackend:
-    """Turns as "speaker: text", cosine similarity, best first until the budget is full."""
+    """Embedding search: turns ranked by cosine similarity to the question, best first until the budget is full."""
 
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> list[ExpectedCall]:  # noqa: ARG002
         return [expected_embedding(session)]
@@ -27,6 +27,8 @@ class DenseBackend:
 
 
 class DenseMemory:
+    """Keeps turns in memory; they are embedded when ingestion ends."""
+
     def __init__(self, transcript: Transcript, embedder: Embedder) -> None:
         self._transcript = transcript
         self._embedder = embedder
@@ -44,7 +46,7 @@ class DenseMemory:
             await self.ready()
         assert self._vectors is not None
         scores: Vectors = self._vectors @ (await self._embedder.embed([query]))[0]
-        found = ranking(scores) if np.any(scores) else []
-        return self._transcript.context(found, scores.tolist(), budget)
+        ranked = ranking(scores) if np.any(scores) else []
+        return self._transcript.context(ranked, scores.tolist(), budget)
 
     async def close(self) -> None: ...

@@ -1,7 +1,7 @@
-"""The token budget shared between two memories: `conditional` fills its part, `engram` what is left.
+"""Two memories share the token budget: `conditional` fills its part, `engram` fills the rest.
 
-The memory analogue of the sparsity allocation of DeepSeek's Engram (arXiv 2601.07372), which splits a model's parameters
-between experts and look-up tables and finds a loss that is U-shaped in the split. What is found here: benchmarks/split_budget.md.
+This is the memory analogue of the sparsity allocation of DeepSeek's Engram (arXiv 2601.07372), which splits a model's
+parameters between experts and look-up tables and finds a U-shaped loss. Results for memories: benchmarks/split_budget.md.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ T = TypeVar("T", Item, str)
 
 @dataclass(frozen=True)
 class SplitBudgetBackend:
-    """`share` of the token budget, from 0 to 1, is `conditional`'s, the rest `engram`'s: 0 is `engram` alone, 1 `conditional`.
+    """`conditional` and `engram` together: `share` of the token budget, from 0 to 1, is `conditional`'s, the rest `engram`'s.
 
-    Where there is no budget to share, any but 0 is `conditional` alone. Both have their defaults: --set engram.KEY and
-    --set conditional.KEY do not reach into it.
+    A share of 0 is `engram` alone, 1 `conditional` alone. Without a budget to split, any share above 0 is `conditional`
+    alone. Both have their default settings: --set engram.KEY and --set conditional.KEY do not change them here.
     """
 
     share: float = 0.5
@@ -38,15 +38,18 @@ class SplitBudgetBackend:
         return [expected_embedding(session)]
 
     async def open(self, conversation: ConversationInfo, services: Services) -> SplitBudgetMemory:
-        conditional, engram = (replace(services, folder=services.folder / name) for name in ("conditional", "engram"))
-        for part in (conditional, engram):
+        conditional_services, engram_services = (
+            replace(services, folder=services.folder / name) for name in ("conditional", "engram")
+        )
+        for part in (conditional_services, engram_services):
             part.folder.mkdir(exist_ok=True)
-        first = await ConditionalBackend().open(conversation, conditional)
-        return SplitBudgetMemory(self.share, services, first, await EngramBackend().open(conversation, engram))
+        conditional = await ConditionalBackend().open(conversation, conditional_services)
+        engram = await EngramBackend().open(conversation, engram_services)
+        return SplitBudgetMemory(self.share, services, conditional, engram)
 
 
 class SplitBudgetMemory:
-    """Holds all turns in each of the two, whatever the share."""
+    """Both memories store every turn, whatever the share."""
 
     def __init__(self, share: float, services: Services, conditional: ConditionalMemory, engram: EngramMemory) -> None:
         self._share = share
@@ -64,18 +67,18 @@ class SplitBudgetMemory:
     async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         if self._share == 0:
             return await self._engram.retrieve(query, asked_at=asked_at, budget=budget)
-        if self._share == 1 or budget is None:  # without a bound nothing is left to share
+        if self._share == 1 or budget is None:
             return await self._conditional.retrieve(query, asked_at=asked_at, budget=budget)
         first = await self._conditional.retrieve(query, asked_at=asked_at, budget=round(self._share * budget))
-        stands = {turn_id for item in first.items for turn_id in item.turn_ids}
-        left = budget - self._tokens.count(first.text + "\n") if first.text else budget
+        retrieved = {turn_id for item in first.items for turn_id in item.turn_ids}
+        rest = budget - self._tokens.count(first.text + "\n") if first.text else budget
         while True:
-            second = await self._engram.retrieve(query, asked_at=asked_at, budget=max(left, 0), without=stands)
+            second = await self._engram.retrieve(query, asked_at=asked_at, budget=max(rest, 0), exclude=retrieved)
             text = "\n".join(part.text for part in (first, second) if part.text)
-            over = self._tokens.count(text) - budget
-            if over <= 0 or not second.text:
+            excess = self._tokens.count(text) - budget
+            if excess <= 0 or not second.text:
                 return _joined(text, first, second)
-            left -= over  # two texts may take more tokens together than apart
+            rest -= excess  # two texts may take more tokens together than separately
 
     async def close(self) -> None:
         try:
@@ -85,24 +88,24 @@ class SplitBudgetMemory:
 
 
 def _joined(text: str, first: Context, second: Context) -> Context:
-    """Both, under a text in which the first's turns, dated and in time order, stand above the second's typed records.
+    """One context of two. In `text` the first's turns, dated and in time order, are above the second's typed records.
 
-    Their scores have no common scale, so the two rankings are interleaved by rank, the first's ahead of the second's, and an
-    item's score is the inverse of its rank in its own.
+    The scores have no common scale. So the two rankings are interleaved by rank, starting with the first's, and an item's
+    score is the inverse of its rank in its own ranking.
     """
     by_rank = [
         [replace(item, score=1 / rank) for rank, item in enumerate(part.items, start=1)] for part in (first, second)
     ]
     items: tuple[Item, ...] = tuple(_interleaved(*by_rank))
-    stands = {turn_id for item in items for turn_id in item.turn_ids}
+    included = {turn_id for item in items for turn_id in item.turn_ids}
     left_out = dict.fromkeys(_interleaved(first.left_out, second.left_out))
     return Context(
         text,
         items,
         first.truncated or second.truncated,
-        tuple(turn_id for turn_id in left_out if turn_id not in stands),
+        tuple(turn_id for turn_id in left_out if turn_id not in included),
     )
 
 
-def _interleaved(one: Sequence[T], other: Sequence[T]) -> list[T]:
-    return [value for value in chain.from_iterable(zip_longest(one, other)) if value is not None]
+def _interleaved(first: Sequence[T], second: Sequence[T]) -> list[T]:
+    return [value for value in chain.from_iterable(zip_longest(first, second)) if value is not None]

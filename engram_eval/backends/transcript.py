@@ -1,10 +1,10 @@
-"""Turns as text: one rendering for all memories that keep turns verbatim, and the filling of a token budget.
+"""Turns as text: how memories that keep turns verbatim render them and fill a token budget.
 
     [8 May 2023]
     Caroline: I went to a support group yesterday.
     Melanie: How was it?
 
-A session's date stands once, above its turns; turns stand in time order, whatever their rank.
+The date of a session is printed once, above its turns. Turns are in time order, whatever their rank.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from engram_eval.types import Context, Item, Session
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A turn as it is rendered. `tokens` counts it with its line break."""
+    """A turn as it is rendered."""
 
     turn_id: str
     speaker: str
     text: str
     session: int
+    """The session's position in the transcript, from 0."""
     tokens: int
+    """Of the text with its line break."""
 
 
 class Transcript:
-    """The turns of one conversation in order, with what each costs."""
+    """The turns of one conversation in time order, with the token count of each."""
 
     def __init__(self, tokens: TokenCounter) -> None:
         self._tokens = tokens
@@ -39,7 +41,7 @@ class Transcript:
         self.lines: list[Line] = []
 
     def add(self, session: Session) -> bool:
-        """Appends a session's turns; False if it is already there."""
+        """Appends a session's turns. Returns False, and adds nothing, if the session is already present."""
         if session.id in self._session_ids:
             return False
         self._session_ids.add(session.id)
@@ -53,22 +55,23 @@ class Transcript:
         return True
 
     def render(self, chosen: Iterable[int]) -> str:
-        out, session = [], -1
+        """The text of the lines with these indices, in time order and with dates."""
+        rendered, session = [], -1
         for i in sorted(chosen):
             line = self.lines[i]
             if line.session != session:
                 session = line.session
                 if self._dates[session]:
-                    out.append(self._dates[session])
-            out.append(line.text)
-        return "\n".join(out)
+                    rendered.append(self._dates[session])
+            rendered.append(line.text)
+        return "\n".join(rendered)
 
     def fill(self, ranked: Sequence[int], budget: int | None) -> tuple[list[int], bool]:
-        """Takes lines in rank order while they fit the budget; one that does not fit is passed over for the next.
+        """Takes lines in rank order while they fit the budget. A line that does not fit is skipped and the next one tried.
 
-        Returns the indices taken, best first, and whether any was passed over. The sum of the lines' costs is close to
-        the cost of the rendered text, not equal to it: the text itself is counted at the end, and lines are given
-        back, worst first, until it fits.
+        Returns the indices taken, best first, and whether any was skipped. The tokens of the lines add up nearly, but not
+        exactly, to the tokens of the rendered text. So the text is counted at the end, and the worst lines are removed
+        until it fits.
         """
         if budget is None:
             return list(ranked), False
@@ -86,7 +89,7 @@ class Transcript:
         return taken, len(taken) < len(ranked)
 
     def context(self, ranked: Sequence[int], scores: Sequence[float], budget: int | None) -> Context:
-        """The context for lines in rank order with the scores of all lines."""
+        """The context of the lines in `ranked` (best first) that fit the budget. `scores` has one score for every line."""
         taken, truncated = self.fill(ranked, budget)
         items = tuple(Item((self.lines[i].turn_id,), float(scores[i])) for i in taken)
         kept = set(taken)
@@ -95,5 +98,5 @@ class Transcript:
 
 
 def date_header(when: datetime | None) -> str:
-    """`[8 May 2023]`, or nothing for a session without a date."""
+    """`[8 May 2023]`, or an empty string for a session without a date."""
     return f"[{when.day} {when:%B} {when.year}]" if when else ""

@@ -1,19 +1,34 @@
-"""`backends`: lists the memories with their presets and settings."""
+"""`backends`: lists the memory backends with their presets and settings."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 
 
-def add(commands: Any) -> None:
-    command(commands, "backends", _backends, "list the memories with their presets and settings", "backends")
+def add(parser: argparse.ArgumentParser) -> None:
+    define(parser, _backends, "backends")
 
 
 def _backends(_options: argparse.Namespace) -> int:
-    from engram_eval.cli import inspection
+    from engram_eval import registry
 
-    inspection.list_backends()
+    for entry in registry.describe_backends():
+        print(f"{entry.name:14} {entry.summary}")
+        for key, value in entry.settings.items():
+            print(f"{'':14}   --set {entry.name}.{key}={_plain(value)}")
+        for preset, settings in entry.presets.items():
+            print(f"{'':14}   {entry.name}:{preset} is {_in_words(settings)}")
     return DONE
+
+
+def _in_words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_plain(value)}" for key, value in settings.items())
+
+
+def _plain(value: object) -> str:
+    """As `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""`cache`: says what the response cache holds, and carries it to other machines."""
+"""`cache`: shows what the response cache holds, and carries it to other machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, add_action, define
 from engram_eval.cli.terminal import print_tables
 from engram_eval.system.paths import cache_folder
 
@@ -18,30 +18,34 @@ if TYPE_CHECKING:
     from engram_eval.llm.cost.prices import Prices
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "cache", _stats, "say what the cache of models' answers holds, write it to a file, or read one",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _stats,
         """cache stats
 cache export locomo-gpt-4o-mini.jsonl.gz --run results/locomo-20260101-120000
 cache import locomo-gpt-4o-mini.jsonl.gz""",
     )  # fmt: skip
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
-    stats = command(actions, "stats", _stats, "say what the cache holds, by endpoint and model", "cache stats")
-    stats.add_argument("--prices", type=Path, metavar="FILE", help="TOML whose prices come before the packaged ones")
+    stats = add_action(actions, "stats", _stats, "show what the cache holds, by endpoint and model", "cache stats")
+    stats.add_argument("--prices", type=Path, metavar="FILE", help="TOML with prices that override the packaged ones")
 
-    export = command(
-        actions, "export", _export, "write answers and embeddings to one file, for others to replay a run with",
+    export = add_action(
+        actions, "export", _export, "write answers and embeddings to one file, so that others can replay a run",
         """cache export everything.jsonl.gz
 cache export mine.jsonl.gz --run results/a --run results/b""",
     )  # fmt: skip
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="the file to write")
     export.add_argument(
-        "--run", action="append", type=Path, metavar="RUN", help="a run's folder: only what it used; may be repeated"
+        "--run",
+        action="append",
+        type=Path,
+        metavar="RUN",
+        help="a run's folder: only what this run used; can be repeated",
     )
 
-    import_ = command(
-        actions, "import", _import, "add a bundle's answers and embeddings to the cache; what is there stays",
+    import_ = add_action(
+        actions, "import", _import, "add a bundle's answers and embeddings to the cache; existing entries stay",
         "cache import mine.jsonl.gz",
     )  # fmt: skip
     import_.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file that 'cache export' wrote")
@@ -54,14 +58,14 @@ def _stats(options: argparse.Namespace) -> int:
     prices = Prices(options.prices)
     path = cache_file(cache_folder())
     if not path.exists():
-        print(f"{path}: there is no response cache yet; a run with a model makes one")
+        print(f"{path}: there is no response cache yet; a run with a model creates it")
         return DONE
     cache = ResponseCache(path, read_only=True)
     contents = cache.contents()
     cache.close()
-    log = path.with_name(path.name + "-wal")  # SQLite's: what is not in the file itself yet
+    log = path.with_name(path.name + "-wal")  # SQLite's: entries that are not in the file itself yet
     size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
-    print(f"{path}: {size / 1e6:,.1f} MB{'' if contents else ', and nothing in it yet'}")
+    print(f"{path}: {size / 1e6:,.1f} MB{'' if contents else ', still empty'}")
     if contents:
         _print_contents(contents, prices)
     return DONE
@@ -72,7 +76,7 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
 
     from engram_eval.tables.table import Column, Table
 
-    def of(name: str) -> Callable[[dict[str, Any]], Any]:
+    def count(name: str) -> Callable[[dict[str, Any]], Any]:
         return lambda row: getattr(row["kept"], name)
 
     def dollars(row: dict[str, Any]) -> float | None:
@@ -81,28 +85,28 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
         return price.cost(kept.prompt_tokens, kept.completion_tokens, kept.cached_prompt_tokens) if price else None
 
     columns = [
-        Column("model", of("model"), _printable),
-        Column("answers", of("answers"), "{:,}".format),
-        Column("embeddings", of("embeddings"), "{:,}".format),
-        Column("prompt tokens", of("prompt_tokens"), "{:,}".format),
-        Column("completion tokens", of("completion_tokens"), "{:,}".format),
+        Column("model", count("model"), _printable),
+        Column("answers", count("answers"), "{:,}".format),
+        Column("embeddings", count("embeddings"), "{:,}".format),
+        Column("prompt tokens", count("prompt_tokens"), "{:,}".format),
+        Column("completion tokens", count("completion_tokens"), "{:,}".format),
         Column("dollars", dollars, "{:,.4f}".format),
         Column("oldest, newest", lambda row: (row["kept"].oldest, row["kept"].newest), _dates),
     ]
     tables = [
-        Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in of_endpoint])
-        for endpoint, of_endpoint in groupby(contents, lambda kept: kept.endpoint)
+        Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in group])
+        for endpoint, group in groupby(contents, lambda kept: kept.endpoint)
     ]
     print_tables(tables)
 
 
 def _printable(name: str) -> str:
-    """Names come from other people's bundles, too: nothing in them is to steer a terminal."""
+    """Names may come from other people's bundles: no control character of theirs may reach a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _dates(seconds: tuple[float, float]) -> str:
-    """The days in UTC."""
+    """The days, in UTC."""
     return ", ".join(dict.fromkeys(datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in seconds))
 
 
@@ -121,5 +125,5 @@ def _import(options: argparse.Namespace) -> int:
 
     path = cache_file(cache_folder())
     done = import_bundle(options.bundle, path)
-    print(f"{options.bundle}: {done.added} added to {path}; {done.known} were there already")
+    print(f"{options.bundle}: {done.added} added to {path}; {done.known} were already there")
     return DONE

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from engram_eval.cli.command import BAD_INPUT, DONE, command
+from engram_eval.cli.command import BAD_INPUT, DONE, define
 
 
-def add(commands: Any) -> None:
-    command(commands, "doctor", _doctor, "check what is installed and what can be reached", "doctor")
+def add(parser: argparse.ArgumentParser) -> None:
+    define(parser, _doctor, "doctor")
 
 
 def _doctor(_options: argparse.Namespace) -> int:
-    from engram_eval.cli import inspection
+    from engram_eval.run.doctor import checks
 
-    return DONE if inspection.doctor() else BAD_INPUT
+    code = DONE
+    for check in checks():
+        state = "ok" if check.ok else "MISSING" if check.needed else "absent"
+        print(f"{state:8} {check.name}: {check.text}")
+        if check.needed and not check.ok:
+            code = BAD_INPUT
+    return code

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from engram_eval.cli.command import DONE, command
+from engram_eval.cli.command import DONE, define
 from engram_eval.tables.text import plural
 
 
-def add(commands: Any) -> None:
-    parser = command(
-        commands, "export", _export, "write the records of runs as one table, Parquet or CSV",
+def add(parser: argparse.ArgumentParser) -> None:
+    define(
+        parser, _export,
         """export results/locomo-20260101-120000 -o records.parquet
 export results/a results/b -o records.csv""",
     )  # fmt: skip

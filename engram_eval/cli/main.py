@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import os
 import signal
@@ -12,46 +13,30 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from engram_eval import __version__
-from engram_eval.cli import (
-    agree,
-    backends,
-    baseline,
-    cache,
-    check,
-    compare,
-    datasets,
-    doctor,
-    export,
-    failures,
-    judge,
-    report,
-    run,
-    show,
-)
 from engram_eval.cli.command import BAD_INPUT, DONE, INTERRUPTED
 from engram_eval.errors import UserError
-from engram_eval.tables.text import visible
 
-_COMMANDS = (
-    run,
-    compare,
-    check,
-    baseline,
-    show,
-    failures,
-    report,
-    export,
-    judge,
-    agree,
-    cache,
-    datasets,
-    backends,
-    doctor,
-)
+# Each is a module of this package, imported only when its command is named: `engram-eval --help` must be quick.
+COMMANDS = {
+    "run": "run a benchmark against memory backends and record every question",
+    "compare": "compare the backends of finished runs in one table",
+    "check": "check a run against a baseline: exit 0 holds, 1 regressed, 2 cannot compare",
+    "baseline": "write a finished run's scores as a baseline for 'check'",
+    "show": "print a question with its answers, verdicts and contexts, the evidence marked",
+    "failures": "list wrong answers with the stage at which the evidence was lost",
+    "report": "render finished runs as one HTML page: tables, charts and every question",
+    "export": "write the records of runs as one table, Parquet or CSV",
+    "judge": "grade answers that were made elsewhere, as a run like any other",
+    "agree": "measure how well a judge agrees with recorded verdicts",
+    "cache": "show the cache of model answers, export it to a file, or import one",
+    "datasets": "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",
+    "backends": "list the memory backends with their presets and settings",
+    "doctor": "check what is installed and what can be reached",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show must not end a run
@@ -62,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
+        from engram_eval.tables.text import visible
+
         if options.debug:
             traceback.print_exception(error)
         print(f"engram-eval: {visible(str(error))}", file=sys.stderr)
@@ -69,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("engram-eval: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
         if options.debug:
             raise
         print(
-            f"engram-eval: {type(error).__name__}: {error}; this is a fault of engram_eval, see it whole with --debug",
+            f"engram-eval: {type(error).__name__}: {error}; this is a bug in engram_eval, see the traceback with --debug",
             file=sys.stderr,
         )
         return BAD_INPUT
@@ -92,7 +79,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"engram-eval: {message}; see '{self.prog} --help'\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of the command that the first argument names. Only that command is imported."""
     parser = _Parser(
         prog="engram-eval",
         description="Measures memories for conversational agents on LoCoMo and LongMemEval: accuracy, context tokens, latency.",
@@ -100,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"engram-eval {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
-    return parser
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == next(iter(arguments), None):
+            importlib.import_module(f"engram_eval.cli.{name}").add(command)
+    return parser.parse_args(arguments)

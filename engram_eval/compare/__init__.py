@@ -1,1 +1,20 @@
 """Finished runs side by side: pairing, paired tests, result tables, notes, and published figures."""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engram_eval.compare.comparison import Comparison
+
+
+class _CallableModule(ModuleType):
+    """`engram_eval.compare` is this package and a function: `ee.compare(run)` must work when the package is imported, too."""
+
+    def __call__(self, *runs: Any, **options: Any) -> "Comparison":
+        from engram_eval.compare.runs import compare
+
+        return compare(*runs, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

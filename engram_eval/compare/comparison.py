@@ -29,9 +29,12 @@ from engram_eval.results.manifest import Manifest
 from engram_eval.results.record import Record
 from engram_eval.results.summary import Summary
 from engram_eval.tables.csv import to_csv
+from engram_eval.tables.html import escaped as html_escaped
+from engram_eval.tables.html import to_html
 from engram_eval.tables.markdown import escaped, to_markdown
 from engram_eval.tables.note import Note
 from engram_eval.tables.table import Table, no_row_competes
+from engram_eval.tables.terminal import to_text
 from engram_eval.tables.text import plural, visible
 
 
@@ -59,6 +62,10 @@ class Comparison:
             "mismatches": [str(mismatch) for mismatch in self.mismatches],
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """As `to_json`."""
+        return self.to_json()
+
     def to_csv(self) -> str:
         """One line per backend with all of its figures; different runs that were compared on purpose say so in each line."""
         why = "; ".join(map(str, self.mismatches))
@@ -69,6 +76,15 @@ class Comparison:
         lines = visible("\n".join(self.data_lines))
         notes = "\n".join(f"- {escaped(note.text)}" for note in self.notes)
         return f"{lines}\n\n{to_markdown(self.tables)}\n{notes}\n"
+
+    def __str__(self) -> str:
+        return to_text(self.tables, before=self.data_lines, notes=[note.text for note in self.notes])
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        lines = "".join(f"<p>{html_escaped(line)}</p>" for line in self.data_lines)
+        notes = "".join(f"<li>{html_escaped(note.text)}</li>" for note in self.notes)
+        return f"{lines}\n{to_html(self.tables)}\n<ul>{notes}</ul>"
 
 
 def compare(

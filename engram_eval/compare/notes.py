@@ -31,6 +31,7 @@ class NoteKind(StrEnum):
     SESSIONS = "sessions"
     VOTES = "votes"
     JUDGE_PROBE = "judge_probe"
+    JUDGE_NOT_MEASURED = "judge_not_measured"
     OFFLINE_TIMES = "offline_times"
     UNFINISHED = "unfinished"
     PUBLISHED = "published"
@@ -58,6 +59,13 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
     if manifest.probe and manifest.probe.get("note"):
         notes.append(Note(NoteKind.JUDGE_PROBE, str(manifest.probe["note"])))
+    elif manifest.judge.name.partition(":")[0] == "llm":
+        notes.append(
+            Note(
+                NoteKind.JUDGE_NOT_MEASURED,
+                "The LLM judge was not measured in this run: --probe asks it for up to 36 verdicts that are known.",
+            )
+        )
     if summary.reader.name == "offline":
         notes.append(
             Note(

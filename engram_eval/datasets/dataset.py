@@ -1,24 +1,22 @@
-"""Datasets: the benchmarks' conversations and questions, each read by its own file here.
+"""An opened dataset: a benchmark's conversations and questions, from one file or one generator.
 
-A dataset is opened by a function `(data: Path | None, options: Mapping[str, Any]) -> Dataset`; the registry names them.
-What is odd about a benchmark is repaired or kept by a rule stated in its file, and each use of a rule is noted.
+Each loader repairs or keeps the oddities of its benchmark by a rule stated in its file, and notes each use of a rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
 
+from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.errors import UserError
-from engram_eval.types import Sample
-
-Family = Literal["locomo", "longmemeval"]
+from engram_eval.types import Sample, Session
 
 
 @dataclass(slots=True)
 class Notes:
-    """What a loader met that was not as it should be: rule -> the places where it was applied."""
+    """The oddities that a loader met: rule -> the places where it was applied."""
 
     places: dict[str, list[str]] = field(default_factory=dict)
 
@@ -26,23 +24,23 @@ class Notes:
         self.places.setdefault(rule, []).append(place)
 
 
+def _no_differences(_counts: Mapping[str, int], _conversations: frozenset[str]) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """An opened dataset. `read` goes through the samples in file order, anew at each call, one at a time."""
+    """An opened dataset. `samples` reads it from the start at each call, in file order, one sample at a time."""
 
-    name: str
+    benchmark: Benchmark
     origin: str
-    """Where the data came from and why there, in words."""
+    """Where the data came from and why from there, in words."""
     sha256: str
-    """Of the data file; of the generator and its settings for data that is made."""
-    categories: tuple[str, ...]
-    """In the order of a table's columns."""
-    headline: tuple[str, ...]
-    """The categories that the headline accuracy is over; the others are reported apart."""
+    """Of the data file; for generated data, of the generator and its settings."""
     read: Callable[[Notes], Iterator[Sample]]
     published_sha256: str | None = None
     """Of the published file, if it is known."""
-    pinned: Callable[[dict[str, int], frozenset[str]], list[str]] = lambda _counts, _conversations: []
+    differences: Callable[[Mapping[str, int], frozenset[str]], list[str]] = _no_differences
     """Differences from the published facts, given the number of questions of each category and the conversations' ids."""
 
     def samples(self, notes: Notes | None = None) -> Iterator[Sample]:
@@ -50,6 +48,15 @@ class Dataset:
 
 
 def refuse_options(name: str, options: Mapping[str, str]) -> None:
-    """For datasets that are read and not made: they have no settings."""
+    """For datasets that are read from a file: they have no settings."""
     for key, value in options.items():
         raise UserError(f"--set dataset.{key}={value}: {name} is read from a file and has no settings; leave it out")
+
+
+def in_time_order(sessions: Sequence[Session]) -> tuple[Session, ...]:
+    """By date where there is one; an undated session stays behind the session before it."""
+    latest, keyed = datetime.min, []
+    for session in sessions:
+        latest = session.started_at or latest
+        keyed.append((latest, session))
+    return tuple(session for _, session in sorted(keyed, key=lambda pair: pair[0]))

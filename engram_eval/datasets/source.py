@@ -1,4 +1,4 @@
-"""Finding a benchmark's file: named by the user, in the data folder, in the cache, or fetched and checked."""
+"""Finds a benchmark's file: the one the user names, or in the data folder, or in the cache; else fetches and checks it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Remote:
 
 
 def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -> tuple[Path, str]:
-    """The file (or folder) to read, and in words where it came from.
+    """The file (or folder) to read, and where it came from, in words.
 
-    In this order: `data`; `$ENGRAM_EVAL_DATA`, a file or a folder that is searched for `patterns`; the cache; the
-    remote. Raises UserError, at once where there is no network, if none of them has it.
+    Tries, in this order: `data`; `$ENGRAM_EVAL_DATA`, a file, or a folder that is searched for `patterns`; the cache; the
+    remote. Raises UserError if none of them has it, and without delay if there is no network.
     """
     if data is not None:
         try:
@@ -35,15 +35,13 @@ def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -
         except OSError as error:
             raise unreadable(data, error) from None
         return data, f"{data} (named with --data)"
-    if named := os.environ.get("ENGRAM_EVAL_DATA"):
-        found = _in_data_folder(Path(named), patterns)
-        if found:
-            return found, f"{found} (found through ENGRAM_EVAL_DATA)"
+    if (named := os.environ.get("ENGRAM_EVAL_DATA")) and (file := _in_data_folder(Path(named), patterns)):
+        return file, f"{file} (found through ENGRAM_EVAL_DATA)"
     cached = cache_folder() / "data" / remote.file
     if cached.is_file():
         return cached, f"{cached} (cached)"
-    if remote.url.startswith(_HUB) and (held := _in_hub_cache(remote)):
-        return held, f"{held} (cached)"
+    if remote.url.startswith(_HUB) and (in_hub_cache := _in_hub_cache(remote)):
+        return in_hub_cache, f"{in_hub_cache} (cached)"
     fetched = _fetch(remote, cached)
     return fetched, f"{remote.url} (fetched to {fetched})"
 
@@ -60,19 +58,19 @@ _HUB = "hf://datasets/"
 
 
 def _in_hub_cache(remote: Remote) -> Path | None:
-    """The file in Hugging Face's own cache, which is looked into with no network."""
+    """The file in Hugging Face's own cache, which needs no network."""
     import huggingface_hub
 
     owner, name, file = remote.url.removeprefix(_HUB).split("/", 2)
-    held = huggingface_hub.try_to_load_from_cache(f"{owner}/{name}", file, repo_type="dataset")
-    return Path(held) if isinstance(held, str) else None
+    file_in_cache = huggingface_hub.try_to_load_from_cache(f"{owner}/{name}", file, repo_type="dataset")
+    return Path(file_in_cache) if isinstance(file_in_cache, str) else None
 
 
 def _fetch(remote: Remote, target: Path) -> Path:
-    """Fetches to `target`, or for a file of the hub into the hub's own cache, which keeps it by links of its own."""
+    """Fetches to `target`; a file of the hub goes into the hub's own cache, which uses links."""
     host = "https://huggingface.co" if remote.url.startswith(_HUB) else remote.url
     require_network(host, instead=f"name a local copy of {remote.file} with --data FILE")
-    from datasets import DownloadConfig, DownloadManager  # about a second to import: only where it is needed
+    from datasets import DownloadConfig, DownloadManager  # takes about a second to import
 
     downloads = target.parent / "downloads"
     try:
@@ -86,13 +84,22 @@ def _fetch(remote: Remote, target: Path) -> Path:
         with fetched.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != remote.sha256:
-            shutil.rmtree(downloads)  # so that it is fetched anew the next time
+            shutil.rmtree(downloads)  # so that the next attempt fetches it again
             raise UserError(
                 f"{remote.url}: its sha256 is {digest}, not the pinned {remote.sha256}; "
                 "if the benchmark was re-released, fetch it yourself and name it with --data FILE"
             )
     if remote.url.startswith(_HUB):
         return fetched
-    fetched.replace(target)  # whole or absent, whenever the process is killed
+    fetched.replace(target)  # complete or absent, even if the process is killed
     shutil.rmtree(downloads)
     return target
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's content. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from None

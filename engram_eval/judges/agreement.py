@@ -1,8 +1,6 @@
-"""How well a judge agrees with recorded verdicts: a file of graded answers in, the same answers graded anew, two tables out.
+"""How well a judge agrees with recorded verdicts on the same answers.
 
-A line of the file is a JSON object with question_id, question, gold, answer and correct (the recorded verdict), and if
-need be conversation_id, category, system (who answered), benchmark and unanswerable. A call that fails is an error: it
-is counted and shown, and is a verdict of neither kind.
+A call that failed is an error: it is counted, and it is neither an agreement nor a disagreement.
 """
 
 from __future__ import annotations
@@ -12,23 +10,24 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engram_eval.errors import UserError
-from engram_eval.judges.verdict_file import Graded, Recorded
+from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 from engram_eval.metrics.intervals import bootstrap_proportion, wilson
 from engram_eval.metrics.kappa import bootstrap_kappa, cohen_kappa
 from engram_eval.types import Verdict
 
 
-def graded(recorded: Sequence[Recorded], verdicts: Sequence[Verdict | Exception]) -> list[Graded]:
+def pair_verdicts(recorded: Sequence[RecordedVerdict], verdicts: Sequence[Verdict | Exception]) -> list[GradedAnswer]:
+    """Each recorded verdict with the judge's verdict on the same answer, or with the error of the failed call."""
     return [
-        Graded(answer, None, f"{type(verdict).__name__}: {verdict}")
+        GradedAnswer(answer, None, f"{type(verdict).__name__}: {verdict}")
         if isinstance(verdict, Exception)
-        else Graded(answer, verdict, None)
+        else GradedAnswer(answer, verdict, None)
         for answer, verdict in zip(recorded, verdicts, strict=True)
     ]
 
 
-def on_purpose(recorded: Sequence[Recorded], patterns: Sequence[str]) -> frozenset[str]:
-    """The systems that the patterns name (`adversarial*`). Raises UserError for a pattern that names none."""
+def matching_systems(recorded: Sequence[RecordedVerdict], patterns: Sequence[str]) -> frozenset[str]:
+    """The systems that match a pattern of --wrong (`adversarial*`). Raises UserError if a pattern matches none."""
     systems = sorted({answer.system for answer in recorded})
     for pattern in patterns:
         if not any(fnmatchcase(system, pattern) for system in systems):
@@ -38,8 +37,8 @@ def on_purpose(recorded: Sequence[Recorded], patterns: Sequence[str]) -> frozens
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """`count` of `n`, from 0 to 1, with a 95 % interval; None where there is nothing to count."""
+class Proportion:
+    """`count` of `n`, with the rate and its 95 % interval from 0 to 1; both are None if `n` is 0."""
 
     count: int
     n: int
@@ -50,62 +49,69 @@ class Share:
         return self.count / self.n if self.n else None
 
     @classmethod
-    def by_wilson(cls, count: int, n: int) -> Share:
+    def with_wilson_interval(cls, count: int, n: int) -> Proportion:
         return cls(count, n, wilson(count, n) if n else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A judge against recorded verdicts on the same answers. Shares from 0 to 1; `kappa` None where it is undefined."""
+    """A judge compared with recorded verdicts on the same answers. Rates are from 0 to 1; an undefined `kappa` is None."""
 
     n: int
     errors: int
     recorded: float | None
+    """The rate of answers that the recorded judge accepts."""
     judged: float | None
-    alike: Share
+    """The rate of answers that this judge accepts."""
+    same: Proportion
     kappa: float | None
     kappa_ci: tuple[float, float] | None
-    false_accepts: Share
-    false_rejects: Share
+    false_accepts: Proportion
+    false_rejects: Proportion
 
 
-def agreement(answers: Sequence[Graded], *, seed: int = 0) -> Agreement:
-    """Over the answers that were graded; errors are counted beside them. Intervals draw whole conversations."""
+def agreement(answers: Sequence[GradedAnswer], *, seed: int = 0) -> Agreement:
+    """Over all answers that were graded; errors are only counted. The bootstrap resamples whole conversations."""
     pairs = [(a.recorded.correct, a.verdict.correct, a.recorded.question) for a in answers if a.verdict]
-    theirs, ours = [before for before, _, _ in pairs], [now for _, now, _ in pairs]
+    recorded, judged = [before for before, _, _ in pairs], [now for _, now, _ in pairs]
     clusters = [question.conversation_id for _, _, question in pairs]
-    alike = [before == now for before, now, _ in pairs]
-    n, right = len(pairs), sum(theirs)
+    same = [before == now for before, now, _ in pairs]
+    n, accepted = len(pairs), sum(recorded)
+    false_accepts = sum(now and not before for before, now, _ in pairs)
+    false_rejects = sum(before and not now for before, now, _ in pairs)
     return Agreement(
         n=n,
         errors=len(answers) - n,
-        recorded=right / n if n else None,
-        judged=sum(ours) / n if n else None,
-        alike=Share(sum(alike), n, bootstrap_proportion(alike, clusters, seed=seed) if n else None),
-        kappa=cohen_kappa(theirs, ours),
-        kappa_ci=bootstrap_kappa(theirs, ours, clusters, seed=seed) if n else None,
-        false_accepts=Share.by_wilson(sum(now and not before for before, now, _ in pairs), n - right),
-        false_rejects=Share.by_wilson(sum(before and not now for before, now, _ in pairs), right),
+        recorded=accepted / n if n else None,
+        judged=sum(judged) / n if n else None,
+        same=Proportion(sum(same), n, bootstrap_proportion(same, clusters, seed=seed) if n else None),
+        kappa=cohen_kappa(recorded, judged),
+        kappa_ci=bootstrap_kappa(recorded, judged, clusters, seed=seed) if n else None,
+        false_accepts=Proportion.with_wilson_interval(false_accepts, n - accepted),
+        false_rejects=Proportion.with_wilson_interval(false_rejects, accepted),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
-    """Of answers that are wrong on purpose, how many this judge and the recorded one accept: the fewer the better."""
+class WrongAnswersAccepted:
+    """How many of the answers that are all wrong this judge and the recorded judge accept: the fewer, the better."""
 
     errors: int
-    judged: Share
-    recorded: Share
+    judged: Proportion
+    recorded: Proportion
 
 
-def acceptance(answers: Sequence[Graded], *, seed: int = 0) -> Acceptance:
+def wrong_answers_accepted(answers: Sequence[GradedAnswer], *, seed: int = 0) -> WrongAnswersAccepted:
+    """Over all answers that were graded; every one of them must be wrong."""
     pairs = [(a.recorded.correct, a.verdict.correct, a.recorded.question) for a in answers if a.verdict]
     clusters = [question.conversation_id for _, _, question in pairs]
 
-    def share(accepted: list[bool]) -> Share:
+    def proportion(accepted: list[bool]) -> Proportion:
         ci = bootstrap_proportion(accepted, clusters, seed=seed) if accepted else None
-        return Share(sum(accepted), len(accepted), ci)
+        return Proportion(sum(accepted), len(accepted), ci)
 
-    return Acceptance(
-        len(answers) - len(pairs), share([now for _, now, _ in pairs]), share([before for before, _, _ in pairs])
+    return WrongAnswersAccepted(
+        errors=len(answers) - len(pairs),
+        judged=proportion([now for _, now, _ in pairs]),
+        recorded=proportion([before for before, _, _ in pairs]),
     )

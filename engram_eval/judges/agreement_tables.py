@@ -6,39 +6,42 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engram_eval.judges.agreement import Agreement, Share, acceptance, agreement
+from engram_eval.judges.agreement import Agreement, Proportion, agreement, wrong_answers_accepted
 from engram_eval.judges.offline.judge import PARAMETERS
-from engram_eval.judges.verdict_file import Graded
+from engram_eval.judges.verdict_file import GradedAnswer
 from engram_eval.tables.table import Column, Table
 
 Row = dict[str, Any]
 
 
-def tables(answers: Sequence[Graded], wrong: frozenset[str], judge: str) -> list[Table[Row]]:
-    """Agreement and mistakes on the honest answers; who accepts what of the answers that are wrong on purpose."""
-    honest = [answer for answer in answers if answer.recorded.system not in wrong]
-    made_up = [answer for answer in answers if answer.recorded.system in wrong]
-    found = []
+def make_tables(answers: Sequence[GradedAnswer], wrong_systems: frozenset[str], judge: str) -> list[Table[Row]]:
+    """Agreement and mistakes on the honest answers, and how many answers of the wrong systems are accepted.
+
+    Each row holds its label under "answers" and an Agreement or a WrongAnswersAccepted under "result".
+    """
+    honest = [answer for answer in answers if answer.recorded.system not in wrong_systems]
+    wrong = [answer for answer in answers if answer.recorded.system in wrong_systems]
+    tables = []
     if honest:
-        rows = [{"answers": label, "is": agreement(part)} for label, part in _parts(honest)]
-        found += [_agreement_table(rows, judge), _mistakes_table(rows)]
-    if made_up:
-        rows = [{"answers": label, "is": acceptance(part)} for label, part in _systems(made_up)]
-        found.append(_acceptance_table(rows, judge))
-    return found
+        rows = [{"answers": label, "result": agreement(group)} for label, group in _groups(honest)]
+        tables += [_agreement_table(rows, judge), _mistakes_table(rows)]
+    if wrong:
+        rows = [{"answers": label, "result": wrong_answers_accepted(group)} for label, group in _by_system(wrong)]
+        tables.append(_wrong_answers_table(rows, judge))
+    return tables
 
 
-def _parts(answers: Sequence[Graded]) -> list[tuple[str, list[Graded]]]:
-    """All of them, then each system's, then each category's; what has no name is in the first alone."""
+def _groups(answers: Sequence[GradedAnswer]) -> list[tuple[str, list[GradedAnswer]]]:
+    """All answers, then each system's, then each category's. Answers without a category are only in the first group."""
     categories = sorted({answer.recorded.question.category for answer in answers} - {""})
     by_category = [
         (f"category {name}", [answer for answer in answers if answer.recorded.question.category == name])
         for name in categories
     ]
-    return [("overall", list(answers)), *_systems(answers), *by_category]
+    return [("overall", list(answers)), *_by_system(answers), *by_category]
 
 
-def _systems(answers: Sequence[Graded]) -> list[tuple[str, list[Graded]]]:
+def _by_system(answers: Sequence[GradedAnswer]) -> list[tuple[str, list[GradedAnswer]]]:
     systems = sorted({answer.recorded.system for answer in answers})
     return [
         (name or "no system", [answer for answer in answers if answer.recorded.system == name])
@@ -50,15 +53,15 @@ def _systems(answers: Sequence[Graded]) -> list[tuple[str, list[Graded]]]:
 def _agreement_table(rows: list[Row], judge: str) -> Table[Row]:
     columns = [
         _LABEL,
-        Column("n", lambda row: row["is"].n, _whole),
-        *_errors(rows),
-        Column("recorded", lambda row: row["is"].recorded, _percent),
-        Column(judge, lambda row: row["is"].judged, _percent),
+        Column("n", lambda row: row["result"].n, _whole),
+        *_error_column(rows),
+        Column("recorded", lambda row: row["result"].recorded, _percent),
+        Column(judge, lambda row: row["result"].judged, _percent),
         Column("difference", _difference, lambda points: f"{points:+.1f}"),
-        Column("agreement", lambda row: row["is"].alike.rate, _percent),
-        Column("95 % interval", lambda row: row["is"].alike.ci, _percents),
-        Column("Cohen's κ", lambda row: row["is"].kappa, "{:.2f}".format),
-        Column("95 % interval", lambda row: row["is"].kappa_ci, lambda ci: f"{ci[0]:.2f} to {ci[1]:.2f}"),
+        Column("agreement", lambda row: row["result"].same.rate, _percent),
+        Column("95 % interval", lambda row: row["result"].same.ci, _percent_range),
+        Column("Cohen's κ", lambda row: row["result"].kappa, "{:.2f}".format),
+        Column("95 % interval", lambda row: row["result"].kappa_ci, lambda ci: f"{ci[0]:.2f} to {ci[1]:.2f}"),
     ]
     return Table(f"Answers accepted by the recorded judge and by {judge}, in %", columns, rows)
 
@@ -66,46 +69,48 @@ def _agreement_table(rows: list[Row], judge: str) -> Table[Row]:
 def _mistakes_table(rows: list[Row]) -> Table[Row]:
     columns = [
         _LABEL,
-        *_share("false accepts", lambda row: row["is"].false_accepts),
-        *_share("false rejects", lambda row: row["is"].false_rejects),
+        *_proportion_columns("false accepts", lambda row: row["result"].false_accepts),
+        *_proportion_columns("false rejects", lambda row: row["result"].false_rejects),
     ]
-    return Table("Where they differ, in %", columns, rows)
+    return Table("Disagreements, in %", columns, rows)
 
 
-def _acceptance_table(rows: list[Row], judge: str) -> Table[Row]:
+def _wrong_answers_table(rows: list[Row], judge: str) -> Table[Row]:
     columns = [
         _LABEL,
-        *_errors(rows),
-        *_share(f"accepted by {judge}", lambda row: row["is"].judged),
-        *_share("by the recorded judge", lambda row: row["is"].recorded),
+        *_error_column(rows),
+        *_proportion_columns(f"accepted by {judge}", lambda row: row["result"].judged),
+        *_proportion_columns("by the recorded judge", lambda row: row["result"].recorded),
     ]
     return Table("Answers that are wrong on purpose, in %", columns, rows)
 
 
-def _share(name: str, of: Callable[[Row], Share]) -> list[Column[Row]]:
+def _proportion_columns(name: str, value: Callable[[Row], Proportion]) -> list[Column[Row]]:
     return [
-        Column(name, lambda row: of(row).rate, _percent),
-        Column("95 % interval", lambda row: of(row).ci, _percents),
-        Column("of", lambda row: of(row), lambda share: f"{share.count:,} of {share.n:,}"),
+        Column(name, lambda row: value(row).rate, _percent),
+        Column("95 % interval", lambda row: value(row).ci, _percent_range),
+        Column("of", lambda row: value(row), lambda proportion: f"{proportion.count:,} of {proportion.n:,}"),
     ]
 
 
-def _errors(rows: list[Row]) -> list[Column[Row]]:
-    """The column, if there is anything to show in it."""
-    return [Column("errors", lambda row: row["is"].errors or None, _whole)] if any(r["is"].errors for r in rows) else []
+def _error_column(rows: list[Row]) -> list[Column[Row]]:
+    """The column of errors, if there are any."""
+    if not any(row["result"].errors for row in rows):
+        return []
+    return [Column("errors", lambda row: row["result"].errors or None, _whole)]
 
 
 def _difference(row: Row) -> float | None:
-    """In points of a percentage."""
-    found: Agreement = row["is"]
-    return None if found.judged is None or found.recorded is None else 100 * (found.judged - found.recorded)
+    """In percentage points."""
+    result: Agreement = row["result"]
+    return None if result.judged is None or result.recorded is None else 100 * (result.judged - result.recorded)
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _percents(ci: tuple[float, float]) -> str:
+def _percent_range(ci: tuple[float, float]) -> str:
     return f"{100 * ci[0]:.1f}–{100 * ci[1]:.1f}"
 
 
@@ -116,35 +121,35 @@ def _whole(value: float) -> str:
 _LABEL: Column[Row] = Column("answers", lambda row: row["answers"], str)
 
 
-def notes(found: Sequence[Table[Row]], judge: str, sha256: str, *, wrong: bool) -> list[str]:
-    """What the figures mean, a line each."""
-    lines = []
-    if len(found) > int(wrong):
-        lines += [
-            "Agreement: how often both judges say the same. Its interval and κ's draw whole conversations anew; that of few "
-            "conversations is rough.",
-            "Cohen's κ: agreement beyond what two judges with these shares would reach by chance; 1 is always, 0 no better "
-            "than chance, – undefined, as all verdicts are the same.",
-            "False accepts: accepted here, of the answers recorded as wrong; false rejects: rejected here, of those recorded "
-            "as right (Wilson's intervals). The recorded judge errs too.",
+def make_notes(tables: Sequence[Table[Row]], judge: str, sha256: str, *, wrong: bool) -> list[str]:
+    """What the figures mean, one line each. `wrong`: the last table is about answers that are wrong on purpose."""
+    notes = []
+    if len(tables) > int(wrong):
+        notes += [
+            "Agreement: how often both judges give the same verdict. Its interval and that of κ resample whole "
+            "conversations; with few conversations they are rough.",
+            "Cohen's κ: agreement beyond what two judges with these rates would reach by chance. 1 is perfect agreement, "
+            "0 is no better than chance, – is undefined because all verdicts are the same.",
+            "False accepts: the share of answers recorded as wrong that this judge accepts. False rejects: the share of "
+            "answers recorded as right that it rejects. Wilson's intervals. The recorded judge makes mistakes too.",
         ]
     if wrong:
-        lines.append(
-            "Wrong on purpose: every such answer is wrong, so whatever a judge accepts of them is its own mistake; they are "
-            "in no other table."
+        notes.append(
+            "Wrong on purpose: all these answers are wrong, so each one that a judge accepts is its mistake. They are not "
+            "in the other tables."
         )
-    if judge == "offline" and (reached := fitted_to(sha256)):
-        lines.append(reached)
-    return lines
+    if judge == "offline" and (note := _fitted_note(sha256)):
+        notes.append(note)
+    return notes
 
 
-def fitted_to(sha256: str) -> str:
-    """That the offline judge was fitted to this very file, if so: then it agrees better here than elsewhere."""
+def _fitted_note(sha256: str) -> str:
+    """A warning if the offline judge was fitted to this very file, where it agrees better than elsewhere; else empty."""
     parameters = json.loads(PARAMETERS.read_text(encoding="utf-8"))
     if parameters["sha256"] != sha256:
         return ""
-    reached = parameters["agreement"]
+    measured = parameters["agreement"]
     return (
-        "The offline judge was fitted to this very file; on conversations that it was not fitted to it reached an agreement "
-        f"of {100 * reached['accuracy']:.1f} and κ {reached['kappa']:.2f} (leave-one-conversation-out, honest answers)."
+        "The offline judge was fitted to this very file. On conversations that it was not fitted to, its agreement was "
+        f"{100 * measured['accuracy']:.1f} and κ {measured['kappa']:.2f} (leave-one-conversation-out, honest answers)."
     )

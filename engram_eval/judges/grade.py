@@ -1,4 +1,4 @@
-"""Many answers to a judge, some at a time."""
+"""Grades many answers, several at a time."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from engram_eval.types import Question, Verdict
 
 
 async def grade(
-    answers: Sequence[tuple[Judge, Question, str]], limit: int, tell: Callable[[], object] = lambda: None
+    answers: Sequence[tuple[Judge, Question, str]], limit: int, on_verdict: Callable[[], object] = lambda: None
 ) -> list[Verdict | Exception]:
-    """For each answer the judge's verdict or what its call ended in, in their order; up to `limit` calls at a time.
+    """For each answer, in order, the judge's verdict or the exception of the failed call. Makes up to `limit` calls at a time.
 
-    `tell` is called after each. A UserError stops the rest, and is raised.
+    Calls `on_verdict` after each answer. A UserError stops the rest and is raised.
     """
     graded: dict[int, Verdict | Exception] = {}
 
-    async def one(place: int, judge: Judge, question: Question, answer: str) -> None:
+    async def grade_one(index: int, judge: Judge, question: Question, answer: str) -> None:
         try:
-            graded[place] = await judge.judge(question, answer)
+            graded[index] = await judge.judge(question, answer)
         except UserError:
             raise
         except Exception as error:
-            graded[place] = error
-        tell()
+            graded[index] = error
+        on_verdict()
 
     async with Pool(limit) as pool:
-        for place, (judge, question, answer) in enumerate(answers):
-            await pool.run(one(place, judge, question, answer))
-            await asyncio.sleep(
-                0
-            )  # an offline judge never gives way, and a Ctrl-C is delivered only when something does
-    return [graded[place] for place in range(len(answers))]
+        for index, (judge, question, answer) in enumerate(answers):
+            await pool.run(grade_one(index, judge, question, answer))
+            # The offline judge never awaits anything: without a pause, Ctrl-C would not be delivered.
+            await asyncio.sleep(0)
+    return [graded[index] for index in range(len(answers))]

@@ -1,8 +1,4 @@
-"""The LLM judges: CORRECT or WRONG by the rule of the benchmark, by majority over votes.
-
-LoCoMo `standard` is the generous judge that the field quotes, `strict` asks for the very fact. LongMemEval has a rule per
-question type (Wu et al., evaluate_qa.py): off-by-one counts of days pass in temporal questions, an updated answer in
-knowledge updates, a rubric in preferences. Unanswerable questions ask for abstention in both benchmarks.
+"""The LLM judge: CORRECT or WRONG by the benchmark's rules (`JudgeRules`), by majority over votes.
 
 Question, gold and answer reach the model as one JSON object, so that nothing in them can close a delimiter.
 """
@@ -10,11 +6,13 @@ Question, gold and answer reach the model as one JSON object, so that nothing in
 from __future__ import annotations
 
 import json
-from typing import Literal
+from pathlib import Path
 
-from engram_eval.llm import LLM
+from engram_eval.datasets.benchmark import JudgeRules
+from engram_eval.errors import UserError
+from engram_eval.language.prompt import Prompt, read_prompt
 from engram_eval.metrics.cost import sum_or_none
-from engram_eval.prompts import Prompt, prompt
+from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Question, Verdict
 
 _MAX_TOKENS = 2048
@@ -24,43 +22,38 @@ SCHEMA = {
     "required": ["reason", "verdict"],
     "additionalProperties": False,
 }
-_LONGMEMEVAL = {
-    "temporal-reasoning": "judge_longmemeval_temporal_v1",
-    "knowledge-update": "judge_longmemeval_update_v1",
-    "single-session-preference": "judge_longmemeval_preference_v1",
-}
-Variant = Literal["standard", "strict"]
+_PROMPTS = Path(__file__).parent / "prompts"
+DATA = read_prompt(_PROMPTS, "judge_data_v1")
+"""Follows every rule: what is graded is data, and in which form the verdict is given."""
+ABSTENTION = read_prompt(_PROMPTS, "judge_abstention_v1")
+"""The rule for unanswerable questions, for benchmarks that have none of their own."""
 
 
 class LLMJudge:
+    """`variant` names one of the rules' variants; None is the default rule."""
+
     agreement = ""
 
-    def __init__(self, llm: LLM, model: str, *, benchmark: str, variant: Variant = "standard", votes: int = 1) -> None:
-        self.name = "llm" if variant == "standard" else f"llm:{variant}"
+    def __init__(
+        self, llm: RoleModel, model: str, *, rules: JudgeRules, variant: str | None = None, votes: int = 1
+    ) -> None:
+        self.name = f"llm:{variant}" if variant else "llm"
         self.model = model
         self._llm = llm
         self.votes = votes
-        self._data = prompt("judge_data_v1")
-        self._rule = prompt(f"judge_locomo_{variant}_v1" if benchmark == "locomo" else "judge_longmemeval_v1")
-        self._by_category = {k: prompt(v) for k, v in _LONGMEMEVAL.items()} if benchmark == "longmemeval" else {}
-        self._abstention = prompt("judge_abstention_v1")
-        self.prompts: tuple[Prompt, ...] = (self._data, self._rule, *self._by_category.values(), self._abstention)
+        self._rule = rules.variants[variant] if variant else rules.default
+        self._by_category = rules.by_category
+        self._abstention = rules.abstention or ABSTENTION
+        self.prompts: tuple[Prompt, ...] = (DATA, self._rule, *self._by_category.values(), self._abstention)
 
     async def judge(self, question: Question, answer: str) -> Verdict:
         messages = self.messages(question, answer)
         votes, reasons, seconds, dollars = [], [], 0.0, list[float | None]()
         for repeat in range(self.votes):
-            completion = await self._llm.chat(
-                role="judge",
-                model=self.model,
-                messages=messages,
-                schema=SCHEMA,
-                max_tokens=_MAX_TOKENS,
-                repeat=repeat,
-            )
-            said: dict[str, str] = completion.data or {}
-            votes.append(said["verdict"] == "CORRECT")
-            reasons.append(said["reason"])
+            completion = await self._llm.chat(messages=messages, schema=SCHEMA, max_tokens=_MAX_TOKENS, repeat=repeat)
+            reply: dict[str, str] = completion.data or {}
+            votes.append(reply["verdict"] == "CORRECT")
+            reasons.append(reply["reason"])
             seconds += completion.latency_s
             dollars.append(completion.cost_usd)
         correct = 2 * sum(votes) > len(votes)
@@ -68,10 +61,22 @@ class LLMJudge:
         return Verdict(correct, tuple(votes), reason, latency_s=seconds, cost_usd=sum_or_none(dollars))
 
     def messages(self, question: Question, answer: str) -> list[dict[str, str]]:
-        """What the model is sent, together with SCHEMA."""
+        """The messages sent to the model, together with SCHEMA."""
         rule = self._abstention if question.unanswerable else self._by_category.get(question.category, self._rule)
         material = {"question": question.text, "gold answer": question.gold, "answer to grade": answer}
         return [
-            {"role": "system", "content": f"{rule.text}\n\n{self._data.text}"},
+            {"role": "system", "content": f"{rule.text}\n\n{DATA.text}"},
             {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
         ]
+
+
+def make_llm_judge(services: RoleServices, variant: str = "") -> LLMJudge:
+    """The judge of the run's benchmark: `llm`, or `llm:VARIANT`. Raises UserError for a variant that it does not have."""
+    rules = services.benchmark.judge_rules
+    if variant == "standard":  # the default rule's own name
+        variant = ""
+    if variant and variant not in rules.variants:
+        known = " or ".join(["llm", *(f"llm:{known}" for known in rules.variants)])
+        raise UserError(f"--judge llm:{variant}: {services.benchmark.name} has no judge {variant!r}; name {known}")
+    llm = services.llm
+    return LLMJudge(llm, llm.model, rules=rules, variant=variant or None, votes=services.votes)

@@ -1,1 +1,1 @@
-"""Words, dates and tokens."""
+"""What every other room reads text with: words and stems, dates, tokens."""

@@ -1,4 +1,4 @@
-"""Porter's stemmer in the mode that nltk uses by default."""
+"""Porter's stemmer in nltk's default mode, for LoCoMo's official F1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _IRREGULAR = {
     "inning": "inning", "outings": "outing", "outing": "outing", "cannings": "canning", "canning": "canning",
     "howe": "howe", "proceed": "proceed", "exceed": "exceed", "succeed": "succeed",
 }  # fmt: skip
-# Suffix and replacement, in the order in which they are tried; the first that fits decides, whether it applies or not.
+# Suffix and replacement, in the order in which they are tried. Only the first that matches is tried, even if its
+# condition then fails.
 _STEP_2 = [
     ("ational", "ate"), ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("izer", "ize"), ("bli", "ble"),
     ("alli", "al"), ("entli", "ent"), ("eli", "e"), ("ousli", "ous"), ("ization", "ize"), ("ation", "ate"),
@@ -87,7 +88,7 @@ def _replace(word: str, rules: Sequence[tuple[str, str]]) -> str:
     for suffix, replacement in rules:
         if word.endswith(suffix):
             base = word[: -len(suffix)]
-            # "geo-logi" is measured with its l, so that it goes the way of "archaeo-logi"
+            # the measure of "geo-logi" includes the l, so that it is treated like "archaeo-logi"
             return base + replacement if _measure(base + "l" * (suffix == "logi")) else word
     return word
 

@@ -1,4 +1,4 @@
-"""Words, stems and sentences: the lexical view of a text that rankers, reader, judge and metrics share."""
+"""Words, stems and sentences of a text, the same for rankers, reader, judge and metrics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import Stemmer
 
-# Closed-class words (articles, pronouns, auxiliaries, prepositions, conjunctions, question words, contractions'
-# remains): they carry grammar, not content. No word of the open classes, so that nothing a question can ask is lost.
+# Closed-class words (articles, pronouns, auxiliaries, prepositions, conjunctions, question words, remains of
+# contractions): they carry grammar, not content. Nouns, verbs and adjectives are not in it: a question can ask for them.
 STOPWORDS = frozenset(
     """a about after again all also am an and any are as at be because been before being between both but by can could d did do
     does doing down during each for from further had has have having he her here hers herself him himself his how i if in into
@@ -20,16 +20,16 @@ STOPWORDS = frozenset(
 )
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+")
-_stemmer = Stemmer.Stemmer("english", 0)  # 0: no cache of its own, `stem` keeps one
+_stemmer = Stemmer.Stemmer("english", 0)  # 0 switches its cache off: `stem` has one
 
 
 def normalize(text: str) -> str:
-    """NFKC, lower case, apostrophes made one character, accents kept."""
+    """NFKC, lower case, one character for all apostrophes; accents are kept."""
     return unicodedata.normalize("NFKC", text).lower().replace("’", "'")
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers in order; `3,000` and `1.5` are one word, an apostrophe parts two."""
+    """Lower-case words and numbers in order. `3,000` and `1.5` are one word each; an apostrophe separates two words."""
     return _WORD.findall(normalize(text))
 
 
@@ -40,15 +40,15 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> list[str]:
-    """Stems of all words, stop words included, in order."""
+    """Stems of all words in order, stop words included."""
     return [stem(word) for word in words(text)]
 
 
 def content_stems(text: str) -> list[str]:
-    """Stems of the words that carry content, in order, repeats kept."""
+    """Stems of the words that are not stop words, in order, with repeats."""
     return [stem(word) for word in words(text) if word not in STOPWORDS]
 
 
 def sentences(text: str) -> list[str]:
-    """The text cut at sentence ends and line breaks; never an empty string."""
+    """The text split at sentence ends and line breaks, without empty strings."""
     return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from engram_eval.language.words import content_stems, stems
@@ -37,6 +37,24 @@ def evidence_found(question: Question, turns: Mapping[str, Turn], context: Conte
 def contains_turn(turn: Turn, text: str) -> bool:
     """Whether the text contains the turn, whole or nearly so."""
     return share_present(turn.text, text) >= _VERBATIM_SHARE
+
+
+def evidence_states(record: Record) -> dict[str, list[str]]:
+    """The evidence turns of a record by what became of them, in words; states without turns are left out."""
+    reached = {*record.evidence_found, *record.evidence_truncated}
+    states = {
+        "in the context": list(record.evidence_found),
+        "retrieved, cut by the budget": list(record.evidence_truncated),
+        "not retrieved": [turn_id for turn_id in record.evidence_stored if turn_id not in reached],
+        "not stored": [turn_id for turn_id in record.evidence if turn_id not in record.evidence_stored],
+    }
+    return {state: turn_ids for state, turn_ids in states.items() if turn_ids}
+
+
+def mark_evidence(context: str, evidence: Sequence[str]) -> list[tuple[str, bool]]:
+    """The lines of a context, each with whether it holds one of the evidence texts, whole or nearly so."""
+    turns = [Turn("", "", text) for text in evidence]
+    return [(line, any(contains_turn(turn, line) for turn in turns)) for line in context.splitlines()]
 
 
 def share_present(part: str, whole: str) -> float:

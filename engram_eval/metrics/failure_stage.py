@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from engram_eval.errors import UserError
+from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
 
 _NEARLY_GOLD = 0.8  # F1 of an answer that has nearly all of the gold's words and few others
@@ -66,6 +67,40 @@ def failure_stage(record: Record, label_errors: LabelErrors | None = None) -> Fa
     if any(turn_id not in record.evidence_truncated for turn_id in missing):
         return FailureStage.NOT_RETRIEVED
     return FailureStage.CUT
+
+
+def find_failures(
+    run: RunFolder,
+    *,
+    backend: str | None = None,
+    stage: str | None = None,
+    category: str | None = None,
+    known: LabelErrors | None = None,
+) -> list[tuple[Record, FailureStage]]:
+    """The wrong answers of a run with their stages, in the order of the records.
+
+    Of one `backend` (default: all but the controls), one `category` (default: those of the headline), and the stages whose
+    names begin with `stage`. Raises UserError for a name that does not exist.
+    """
+    manifest = run.manifest()
+    if backend and backend not in manifest.backends:
+        raise UserError(f"{run.path}: has no backend {backend!r}; it has {', '.join(manifest.backends)}")
+    stages = [one for one in FailureStage if one.startswith(stage or "")]
+    if not stages:
+        raise UserError(f"--stage {stage!r}: is none of {', '.join(FailureStage)}")
+    if category and category not in manifest.dataset.categories:
+        raise UserError(f"--category {category!r}: is none of {', '.join(manifest.dataset.categories)}")
+    categories = [category] if category else manifest.dataset.headline
+    memories = [label for label, entry in manifest.backends.items() if not entry.control]
+    labels = [backend] if backend else memories
+    return [
+        (record, found)
+        for record in run.records()
+        if record.backend in labels
+        and record.category in categories
+        and (found := failure_stage(record, known)) in stages
+        and found is not None
+    ]
 
 
 def read_label_errors(path: Path) -> LabelErrors:

@@ -1,1 +1,1 @@
-"""Readers: a question and a context to an answer."""
+"""Readers turn a question and a context into an answer."""

@@ -1,32 +1,30 @@
-"""The LLM reader: the context and the question to a model, its brief answer back."""
+"""The LLM reader: sends the context and the question to a model and returns its brief answer."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from engram_eval.llm import LLM
-from engram_eval.prompts import Prompt, prompt
+from engram_eval.language.prompt import Prompt
+from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Answer, Context
 
-# Room for a model that reasons before it answers; a brief answer takes a few dozen.
+# Enough for a model that reasons before it answers; a brief answer takes a few dozen tokens.
 _MAX_TOKENS = 4096
 
 
 class LLMReader:
-    """`window`: tokens of context that the model takes, what prompt and answer need left aside."""
+    """`window`: the longest context in tokens, after subtracting what prompt and answer need."""
 
     name = "llm"
 
-    def __init__(self, llm: LLM, model: str, *, benchmark: str, window: int) -> None:
+    def __init__(self, llm: RoleModel, model: str, *, prompt: Prompt, window: int) -> None:
         self.model = model
         self.window = window
-        self.prompts: tuple[Prompt, ...] = (prompt(f"reader_{benchmark}_v1"),)
+        self.prompts: tuple[Prompt, ...] = (prompt,)
         self._llm = llm
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
         completion = await self._llm.chat(
-            role="reader",
-            model=self.model,
             messages=self.messages(question, asked_at=asked_at, context=context),
             max_tokens=_MAX_TOKENS,
         )
@@ -40,10 +38,16 @@ class LLMReader:
         )
 
     def messages(self, question: str, *, asked_at: datetime | None, context: Context) -> list[dict[str, str]]:
-        """What the model is sent."""
+        """The messages sent to the model."""
         asked = f"Asked on {asked_at.day} {asked_at:%B} {asked_at.year}: " if asked_at else ""
         memories = context.text or "(there are none)"
         return [
             {"role": "system", "content": self.prompts[0].text},
             {"role": "user", "content": f"Memories:\n{memories}\n\nQuestion: {asked}{question}"},
         ]
+
+
+def make_llm_reader(services: RoleServices) -> LLMReader:
+    """The reader with the prompt of the run's benchmark."""
+    llm = services.llm
+    return LLMReader(llm, llm.model, prompt=services.benchmark.reader_prompt, window=services.window)

@@ -1,1 +1,1 @@
-"""The HTML report."""
+"""Renders finished runs as one HTML page that opens without a network."""

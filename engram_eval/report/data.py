@@ -1,7 +1,7 @@
-"""Records to what the page's question table reads: columns, every text once, compressed.
+"""From records to the data of the page's question table: columns, each text once, compressed.
 
-Two parts, so that the page opens fast: `table` has what the list of questions, its filters and its search need,
-`details` what one question shows when it is opened.
+There are two parts, so that the page opens fast. `table` has what the list of questions, its filters and its search need;
+`details` has what one question shows when it is opened.
 """
 
 from __future__ import annotations
@@ -9,204 +9,165 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engram_eval.compare.comparison import Comparison
-from engram_eval.report.context_lines import ContextLines, ContextOf
-from engram_eval.report.text import Pool
+from engram_eval.compare.rows import BackendRow
+from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage
+from engram_eval.report.answers import (
+    AnswerDetails,
+    AnswerSummary,
+    Outcome,
+    PageQuestion,
+    details_of,
+    question_of,
+    summary_of,
+)
+from engram_eval.report.context_lines import ContextLines
+from engram_eval.report.text import TextPool
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
 
-CausesOf = Callable[[RunFolder], Mapping[tuple[str, str], str]]
-"""Why the wrong answers of a run are wrong, by (backend, question id)."""
 
-RIGHT, WRONG, ERROR, UNJUDGED, ABSENT = "rwen-"  # outcomes, as page.js reads them
-_NOT_STORED, _NOT_FOUND, _NO_ROOM, _FOUND, _UNKNOWN = range(5)  # of an evidence turn, likewise
+@dataclass(frozen=True, slots=True)
+class BackendAnswers:
+    """One backend's answers, by the number of the question.
 
+    `latencies_s` and `context_tokens` are those of the answered questions of the headline categories.
+    """
 
-@dataclass(slots=True)
-class Backend:
-    """One backend of one run, under the name that the tables show. Cells are by the number of the question."""
-
-    label: str
-    run: str
-    name: str
-    control: bool
-    sees_evidence: bool
-    outcomes: dict[int, str] = field(default_factory=dict)
-    cells: dict[int, dict[str, Any]] = field(default_factory=dict)
-    details: dict[int, dict[str, Any]] = field(default_factory=dict)
-    latencies: list[float] = field(default_factory=list)
-    """Seconds, like all that follows over the answered questions of the headline categories."""
-    tokens: list[float] = field(default_factory=list)
-    wrong: int = 0
-    causes: dict[str, int] = field(default_factory=dict)
+    row: BackendRow
+    summaries: dict[int, AnswerSummary] = field(default_factory=dict)
+    details: dict[int, AnswerDetails] = field(default_factory=dict)
+    latencies_s: list[float] = field(default_factory=list)
+    context_tokens: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class PageData:
-    backends: list[Backend]
+    """`table` and `details` are JSON, gzip, base64: nothing in them can close the HTML element that holds them."""
+
+    backends: list[BackendAnswers]
     questions: int
-    causes: list[str]
     table: str
     details: str
-    """Both are JSON, gzip, base64: nothing that they say can end the element that holds them."""
 
 
 def page_data(
-    folders: Sequence[RunFolder],
-    comparison: Comparison,
-    *,
-    causes: CausesOf | None = None,
-    context: ContextOf | None = None,
+    folders: Sequence[RunFolder], comparison: Comparison, *, label_errors: LabelErrors | None = None
 ) -> PageData:
     """Backends in the order of the comparison's rows, questions in that of the records."""
-    backends = [
-        Backend(row.name, row.run, row.label, row.summary.control, row.summary.sees_evidence) for row in comparison.rows
-    ]
-    by_name = {(backend.run, backend.name): backend for backend in backends}
-    table, details, categories, reasons = Pool(), Pool(), Pool(), Pool()
-    contexts = ContextLines(context)
-    questions: dict[tuple[int, ...], int] = {}
-    for summary in comparison.summaries.values():
-        for category in summary.dataset.categories:
-            categories.add(category)
+    collected = _Collected(comparison)
     for folder in folders:
+        collected.read(folder, comparison, label_errors)
+    return PageData(
+        collected.backends, len(collected.questions), _packed(collected.table()), _packed(collected.details())
+    )
+
+
+class _Collected:
+    """The answers of all runs, and the texts that they refer to."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.backends = [BackendAnswers(row) for row in comparison.rows]
+        self.questions: dict[PageQuestion, int] = {}
+        self.categories = TextPool()
+        self._table_texts, self._detail_texts = TextPool(), TextPool()
+        self._contexts = ContextLines()
+        for summary in comparison.summaries.values():
+            for category in summary.dataset.categories:
+                self.categories.add(category)
+
+    def read(self, folder: RunFolder, comparison: Comparison, label_errors: LabelErrors | None) -> None:
+        """Adds the answers of a run."""
         run = str(folder.path)
         headline = comparison.summaries[run].dataset.headline
-        why = causes(folder) if causes else {}
-        for record in folder.records():
-            backend = by_name.get((run, record.backend))
-            if backend is None:  # of no backend that the manifest knows: the tables leave it out as well
-                continue
-            number = questions.setdefault(_question(record, table, categories), len(questions))
-            outcome = outcome_of(record)
-            cause = why.get(record.key) if outcome == WRONG else None
-            backend.outcomes[number] = outcome
-            backend.cells[number] = _cell(record, table, cause, reasons)
-            kept = contexts.add(record, number, shows_evidence=backend.sees_evidence)
-            backend.details[number] = {**_details(record, details), "context": kept}
-            if record.category in headline:
-                _count(record, backend, cause)
-    count = len(questions)
-    columns = zip(*questions, strict=True) if questions else [()] * 6
-    named = dict(zip(("id", "conversation", "category", "text", "gold", "unanswerable"), columns, strict=True))
-    marked = [contexts.marked(n, [b.details[n]["context"] for b in backends if n in b.details]) for n in range(count)]
-    answers = [
-        {"outcome": "".join(b.outcomes.get(n, ABSENT) for n in range(count)), **_columns(b.cells, count)}
-        for b in backends
-    ]
-    labels = Pool()
-    return PageData(
-        backends,
-        count,
-        reasons.texts,
-        _packed(
-            {
-                "backends": [labels.texts[labels.add(backend.label)] for backend in backends],
-                "categories": categories.texts,
-                "causes": reasons.texts,
-                "questions": named,
-                "answers": answers,
-                "texts": table.texts,
-                "pair": _pair(backends),
-            }
-        ),
-        _packed(
-            {
-                "answers": [_columns(backend.details, count) for backend in backends],
-                "texts": details.texts,
-                "marked": marked,
-                **contexts.columns(),
-            }
-        ),
-    )
+        backends = {backend.row.label: backend for backend in self.backends if backend.row.run == run}
+        with folder.contexts() as contexts:
+            for record in folder.records():
+                backend = backends.get(record.backend)
+                if backend is None:  # the manifest does not list it, so the tables leave it out too
+                    continue
+                self._add(record, backend, contexts.get(record.context), failure_stage(record, label_errors))
+                if record.category in headline and record.status == "ok":
+                    _measure(record, backend)
+
+    def _add(self, record: Record, backend: BackendAnswers, context: str | None, stage: FailureStage | None) -> None:
+        question = question_of(record, self._table_texts, self.categories)
+        number = self.questions.setdefault(question, len(self.questions))
+        shown_context = self._contexts.add(context, number, is_evidence=backend.row.summary.sees_evidence)
+        backend.summaries[number] = summary_of(record, stage, self._table_texts)
+        backend.details[number] = details_of(record, shown_context, self._detail_texts)
+
+    def table(self) -> dict[str, Any]:
+        """The data of the list, as page.js reads it."""
+        seen = {answer.failure_stage for backend in self.backends for answer in backend.summaries.values()}
+        stages = [stage for stage in FailureStage if stage in seen]
+        names = TextPool()
+        count = range(len(self.questions))
+        return {
+            "backends": [names.texts[names.add(backend.row.name)] for backend in self.backends],
+            "categories": self.categories.texts,
+            "failure_stages": stages,
+            "questions": _columns(PageQuestion._fields, self.questions),
+            "answers": [_answer_columns(backend.summaries, stages, count) for backend in self.backends],
+            "texts": self._table_texts.texts,
+            "pair": _first_pair(self.backends),
+        }
+
+    def details(self) -> dict[str, Any]:
+        """The data of open questions, as page.js reads it."""
+        names = [column.name for column in fields(AnswerDetails)]
+        count = range(len(self.questions))
+        return {
+            "answers": [_columns(names, map(backend.details.get, count)) for backend in self.backends],
+            "texts": self._detail_texts.texts,
+            "marked": [self._marked_lines(number) for number in count],
+            "lines": self._contexts.lines,
+            "contexts": self._contexts.contexts,
+        }
+
+    def _marked_lines(self, question: int) -> list[int]:
+        shown = [backend.details[question].context for backend in self.backends if question in backend.details]
+        return self._contexts.marked(question, shown)
 
 
-def outcome_of(record: Record) -> str:
-    """An error is an error, and never wrong; nor is what no judge has seen."""
-    if record.status == "error":
-        return ERROR
-    return UNJUDGED if record.correct is None else RIGHT if record.correct else WRONG
-
-
-def _pair(backends: Sequence[Backend]) -> list[int]:
-    """Whom to set side by side at first: one memory in two runs, else the first two memories."""
-    of = [n for n, backend in enumerate(backends) if not backend.control]
-    alike = ([a, b] for a in of for b in of if a < b and backends[a].name == backends[b].name)
-    return next(alike, of[:2] if len(of) > 1 else [0, min(1, len(backends) - 1)])
-
-
-def _question(record: Record, texts: Pool, categories: Pool) -> tuple[int, ...]:
-    """Questions of two runs are one if they are alike in every respect, not by their ids alone."""
-    return (
-        texts.add(record.question_id),
-        texts.add(record.conversation_id),
-        categories.add(record.category),
-        texts.add(record.question),
-        texts.add(record.gold),
-        int(record.unanswerable),
-    )
-
-
-def _cell(record: Record, texts: Pool, cause: str | None, reasons: Pool) -> dict[str, Any]:
-    return {
-        "answer": -1 if record.answer is None else texts.add(record.answer),
-        "cause": reasons.add(cause) if cause else -1,
-    }
-
-
-def _details(record: Record, texts: Pool) -> dict[str, Any]:
-    reason = record.judge.reason if record.judge else None
-    explanation = record.error if record.status == "error" else reason
-    return {
-        "explanation": texts.add(explanation) if explanation else -1,
-        "votes": [int(vote) for vote in record.votes] if len(record.votes) > 1 else [],
-        "f1": _rounded(record.f1, 3),
-        "tokens": record.context_tokens,
-        "retrieval": _rounded(record.retrieval_s, 6),
-        "answered": _rounded(record.answer_s, 6),
-        "evidence": [texts.add(turn_id) for turn_id in record.evidence],
-        "states": [_state(record, turn_id) for turn_id in record.evidence],
-        "retrieved": [texts.add(turn_id) for turn_id in record.retrieved],
-        "cut": int(record.cut),
-    }
-
-
-def _state(record: Record, turn_id: str) -> int:
-    if record.evidence_recall is None:
-        return _UNKNOWN
-    if turn_id in record.evidence_found:
-        return _FOUND
-    if turn_id in record.evidence_truncated:
-        return _NO_ROOM
-    return _NOT_FOUND if turn_id in record.evidence_stored else _NOT_STORED
-
-
-def _count(record: Record, backend: Backend, cause: str | None) -> None:
-    if record.status == "error":
-        return
+def _measure(record: Record, backend: BackendAnswers) -> None:
     if record.latency_s is not None:
-        backend.latencies.append(record.latency_s)
+        backend.latencies_s.append(record.latency_s)
     if record.context_tokens is not None:
-        backend.tokens.append(record.context_tokens)
-    backend.wrong += record.correct is False
-    if cause:
-        backend.causes[cause] = backend.causes.get(cause, 0) + 1
+        backend.context_tokens.append(record.context_tokens)
 
 
-def _columns(cells: Mapping[int, Mapping[str, Any]], count: int) -> dict[str, list[Any]]:
-    names = next(iter(cells.values()), {})
-    return {name: [cells[n][name] if n in cells else None for n in range(count)] for name in names}
+def _first_pair(backends: Sequence[BackendAnswers]) -> list[int]:
+    """The two backends that the page compares at first: one memory in two runs, else the first two memories."""
+    labels = {n: backend.row.label for n, backend in enumerate(backends) if not backend.row.summary.control}
+    same_memory = ([a, b] for a in labels for b in labels if a < b and labels[a] == labels[b])
+    first_two = list(labels)[:2] if len(labels) > 1 else [0, min(1, len(backends) - 1)]
+    return next(same_memory, first_two)
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(value, digits)
+def _answer_columns(
+    summaries: Mapping[int, AnswerSummary], stages: Sequence[FailureStage], count: range
+) -> dict[str, Any]:
+    answers = [summaries.get(number) for number in count]
+    return {
+        "outcome": "".join(answer.outcome if answer else Outcome.NOT_ASKED for answer in answers),
+        "answer": [answer.answer if answer else None for answer in answers],
+        "failure_stage": [
+            stages.index(answer.failure_stage) if answer and answer.failure_stage else -1 for answer in answers
+        ],
+    }
+
+
+def _columns(names: Iterable[str], values: Iterable[object]) -> dict[str, list[Any]]:
+    """An attribute a column; None where there is no value."""
+    rows = list(values)
+    return {name: [getattr(row, name) if row is not None else None for row in rows] for name in names}
 
 
 def _packed(value: Any) -> str:
-    plain = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return base64.b64encode(gzip.compress(plain, 6, mtime=0)).decode("ascii")
+    content = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode("ascii")

@@ -1,43 +1,62 @@
-"""What all charts share: a spec of Vega-Lite in, SVG out, in the page's own colours.
+"""What all charts share: from a Vega-Lite spec to SVG, in the page's own colours.
 
-They are drawn once, while the page is made: what opens is SVG, which needs no script, no network and no mouse. Colours are
-the page's CSS variables, so that a chart follows the page from light to dark and to paper; each is drawn for a wide page
-and for a narrow one, since what is scaled down cannot be read.
+Charts are drawn while the page is made: SVG needs no script, no network and no mouse. Colours are the page's CSS variables,
+so a chart follows the page from light to dark and to paper. Each chart is drawn for a wide and for a narrow page, because
+a chart that is scaled down cannot be read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import vl_convert
 
-WIDE, NARROW = 470, 270  # pixels of the area between the axes
-COLOURS = 10
+WIDE, NARROW = 470, 270
+"""Pixels of the area between the axes."""
+
+_COLOURS = 10
+
+Spec = dict[str, Any]
+"""A Vega-Lite spec, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`legend`: a colour's class and what it stands for. `numbers`: what is drawn, as a table with its heading first."""
+    """A chart as SVG, for a wide and for a narrow page.
+
+    - `legend`: CSS classes of colours and what they stand for. `numbers`: what is drawn, as a table, its heading first.
+    - `shape`: `tall` takes two rows of the page's grid, `broad` two columns.
+    """
 
     title: str
     caption: str
     wide: str
     narrow: str
-    legend: list[tuple[str, str]]
     numbers: list[list[str]]
+    legend: Sequence[tuple[str, str]] = ()
     shape: str = ""
-    """`tall` or `broad`, beside or above the others."""
+
+
+def draw(spec: Callable[[int], Spec], wide: int = WIDE) -> tuple[str, str]:
+    """The SVG for a wide and for a narrow page; `spec` makes a spec for a width."""
+    return svg(spec(wide)), svg(spec(NARROW))
+
+
+def colour_class(number: int) -> str:
+    """The CSS class of a backend's colour: c0, c1 …, from the first again after the last."""
+    return f"c{number % _COLOURS}"
 
 
 def colour(number: int) -> str:
-    """The class of a backend, a cause: c0, c1 … again from the first where they run out."""
-    return f"c{number % COLOURS}"
+    """A backend's colour, as a CSS value."""
+    return f"var(--{colour_class(number)})"
 
 
-def plain(value: float) -> str:
+def approximate(value: float) -> str:
+    """1,234, 2.5 or 0.12."""
     return f"{value:,.0f}" if value >= 10 else f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
 
 
@@ -46,7 +65,7 @@ def finite(*values: float | None) -> bool:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """1, 10, 100 …, and more between them where these are few."""
+    """For a log axis: 1, 10, 100 …, and more between them where these are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     decades = math.log10(high / low)
     steps = (1,) if decades > 3 else (1, 3) if decades > 1.6 else (1, 2, 5) if decades > 0.9 else range(1, 10)
@@ -70,5 +89,5 @@ _CONFIG: Mapping[str, Any] = {
 
 
 def svg(spec: Mapping[str, Any]) -> str:
-    """The chart as SVG. All that it says is escaped by Vega, as text; nothing in it has an id that another's could meet."""
+    """The chart as SVG. Vega escapes all text in it, and no element has an id that could clash with another's."""
     return vl_convert.vegalite_to_svg({**spec, "config": _CONFIG, "padding": 4}, vl_version="6.1")

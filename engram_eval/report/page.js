@@ -1,42 +1,45 @@
-// The question table. What datasets and models wrote reaches the page as text nodes only; nothing is ever parsed as HTML.
+// The question table. Text from datasets and models reaches the page as text nodes only; it is never parsed as HTML.
 "use strict";
 (() => {
-  const PAGE = 50;
+  const PAGE_SIZE = 50;
+  // The keys and positions here are those of the enumerations in answers.py.
   const OUTCOMES = { r: ["✓", "right"], w: ["✗", "wrong"], e: ["!", "error"], n: ["?", "not judged"], "-": ["–", "not asked"] };
-  const STATES = [
-    ["✗", "not stored by the memory"], ["✗", "not in the context"], ["✗", "retrieved, but cut by the budget"],
+  const EVIDENCE_STATES = [
+    ["✗", "not stored"], ["✗", "stored, not retrieved"], ["✗", "retrieved, cut by the budget"],
     ["✓", "in the context"], ["?", "not known"],
   ];
-  const PAIRS = [
-    ["all", "all questions"], ["flipped", "flipped"], ["first", "only the first right"], ["second", "only the second right"],
-    ["rr", "both right"], ["ww", "both wrong"], ["other", "not comparable"],
+  const CONTEXT_NOT_KEPT = -1, CONTEXT_LEFT_OUT = -2;
+  const PAIR_FILTERS = [
+    ["all", "all questions"], ["differ", "only one right"], ["first", "only the first right"], ["second", "only the second right"],
+    ["right", "both right"], ["wrong", "both wrong"], ["other", "not comparable"],
   ];
   const $ = (id) => document.getElementById(id);
 
-  /** An element: attributes by name, children as elements or as text. */
-  function el(tag, attributes, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes ?? {})) if (value !== null) made.setAttribute(name, value);
-    made.append(...children.filter((child) => child !== null && child !== undefined));
-    return made;
+  /** An element with attributes by name; children are elements or text. */
+  function element(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes ?? {})) if (value !== null) node.setAttribute(name, value);
+    node.append(...children.filter((child) => child !== null && child !== undefined));
+    return node;
   }
-  const bdi = (text) => el("bdi", null, text);
+  const bdi = (text) => element("bdi", null, text);
   const grouped = (number) => number.toLocaleString("en-US");
+  const brief = (text, length = 300) => (text.trim() === "" ? "(no text)" : text.length > length ? text.slice(0, length) + "…" : text);
 
-  function theme() {
+  function setUpTheme() {
     const root = document.documentElement, button = $("theme"), system = matchMedia("(prefers-color-scheme: dark)");
-    const dark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+    const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
     const label = () => {
-      button.textContent = dark() ? "Light" : "Dark";
-      button.setAttribute("aria-label", `Change to ${dark() ? "light" : "dark"} colours`);
+      button.textContent = isDark() ? "Light" : "Dark";
+      button.setAttribute("aria-label", `Change to ${isDark() ? "light" : "dark"} colours`);
     };
-    try { // a file may have no storage
-      const kept = localStorage.getItem("engram-eval-theme");
-      if (kept === "dark" || kept === "light") root.dataset.theme = kept;
-    } catch { /* then it is the system's */ }
+    try { // a page that is opened as a file may have no storage
+      const stored = localStorage.getItem("engram-eval-theme");
+      if (stored === "dark" || stored === "light") root.dataset.theme = stored;
+    } catch { /* use the system's theme */ }
     button.addEventListener("click", () => {
-      root.dataset.theme = dark() ? "light" : "dark";
-      try { localStorage.setItem("engram-eval-theme", root.dataset.theme); } catch { /* for this time only */ }
+      root.dataset.theme = isDark() ? "light" : "dark";
+      try { localStorage.setItem("engram-eval-theme", root.dataset.theme); } catch { /* the choice lasts until the page is closed */ }
       label();
     });
     system.addEventListener("change", label);
@@ -45,77 +48,80 @@
   }
 
   async function unpacked(id) {
-    const text = atob($(id).textContent);
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+    const encoded = atob($(id).textContent);
+    const bytes = new Uint8Array(encoded.length);
+    for (let i = 0; i < encoded.length; i++) bytes[i] = encoded.charCodeAt(i);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return JSON.parse(await new Response(stream).text());
   }
 
-  let data, details, shown = [], page = 0, texts = null, open = null, pair = "all";
-  const detailed = () => (details ??= unpacked("details-data"));
-  const text = (number) => (number === null || number < 0 ? null : data.texts[number]);
-  const outcome = (backend, question) => data.answers[backend].outcome[question];
+  let data, detailsPromise, shown = [], pageNumber = 0, searchTexts = null, opened = null, pairFilter = "all";
+  const loadDetails = () => (detailsPromise ??= unpacked("details-data"));
+  const textOf = (number) => (number === null || number < 0 ? null : data.texts[number]);
+  const outcomeOf = (backend, question) => data.answers[backend].outcome[question];
+  const backendNumbers = () => data.backends.map((_, number) => number);
+  const questionNumbers = () => data.questions.id.map((_, number) => number);
 
-  // --- which questions -------------------------------------------------------------------------------------------
+  // --- filters ---------------------------------------------------------------------------------------------------
 
-  const chosen = (id) => ($(id).value === "" ? null : Number($(id).value));
+  const selected = (id) => ($(id).value === "" ? null : Number($(id).value));
 
-  function searchable(question) {
-    const of = data.questions;
-    const parts = [of.id, of.text, of.gold].map((column) => text(column[question]));
-    for (const answers of data.answers) if (answers.answer) parts.push(text(answers.answer[question]) ?? "");
+  function searchText(question) {
+    const { id, text, gold } = data.questions;
+    const parts = [id, text, gold].map((column) => textOf(column[question]));
+    for (const answers of data.answers) parts.push(textOf(answers.answer[question]) ?? "");
     return parts.join("\n").toLowerCase();
   }
 
-  /** Where the two that are set side by side stand. An error is no wrong answer, so it is in no pair. */
-  function paired(question) {
-    const both = outcome(chosen("first"), question) + outcome(chosen("second"), question);
-    return { rr: "rr", ww: "ww", rw: "first", wr: "second" }[both] ?? "other";
+  /** How the two backends that are compared did. An error is not a wrong answer, so it is not comparable. */
+  function pairOutcome(question) {
+    const both = outcomeOf(selected("first"), question) + outcomeOf(selected("second"), question);
+    return { rr: "right", ww: "wrong", rw: "first", wr: "second" }[both] ?? "other";
   }
 
-  function inPair(question) {
-    const of = paired(question);
-    return pair === "all" || of === pair || (pair === "flipped" && (of === "first" || of === "second"));
+  function passesPairFilter(question) {
+    const outcome = pairOutcome(question);
+    return pairFilter === "all" || outcome === pairFilter || (pairFilter === "differ" && (outcome === "first" || outcome === "second"));
   }
 
-  function filter() {
-    const backend = chosen("backend"), category = chosen("category"), wanted = $("outcome").value, cause = chosen("cause");
-    const words = $("search").value.toLowerCase().trim();
-    if (words && !texts) texts = data.questions.id.map((_, question) => searchable(question));
-    const among = backend === null ? data.answers.map((_, number) => number) : [backend];
-    const fits = (question) => {
-      if (category !== null && data.questions.category[question] !== category) return false;
-      if (words && !texts[question].includes(words)) return false;
-      if (!inPair(question)) return false;
-      return among.some((one) => {
-        const is = outcome(one, question);
-        if (wanted ? is !== wanted : backend !== null && is === "-") return false;
-        return cause === null || data.answers[one].cause?.[question] === cause;
-      });
+  function applyFilters() {
+    const backend = selected("backend"), category = selected("category"), outcome = $("outcome").value, stage = selected("failure-stage");
+    const search = $("search").value.toLowerCase().trim();
+    if (search && !searchTexts) searchTexts = questionNumbers().map(searchText);
+    const candidates = backend === null ? backendNumbers() : [backend];
+    const answerPasses = (candidate, question) => {
+      const actual = outcomeOf(candidate, question);
+      if (outcome ? actual !== outcome : backend !== null && actual === "-") return false;
+      return stage === null || data.answers[candidate].failure_stage[question] === stage;
     };
-    shown = data.questions.id.map((_, question) => question).filter(fits);
-    page = 0;
-    open = null;
-    const every = data.questions.id.length;
-    $("count").textContent = shown.length === every ? `${grouped(every)} questions` : `${grouped(shown.length)} of ${grouped(every)} questions`;
-    rows();
+    const passes = (question) =>
+      (category === null || data.questions.category[question] === category) &&
+      (!search || searchTexts[question].includes(search)) &&
+      passesPairFilter(question) &&
+      candidates.some((candidate) => answerPasses(candidate, question));
+    shown = questionNumbers().filter(passes);
+    pageNumber = 0;
+    opened = null;
+    const total = data.questions.id.length;
+    $("count").textContent = shown.length === total ? `${grouped(total)} questions` : `${grouped(shown.length)} of ${grouped(total)} questions`;
+    showRows();
   }
 
-  function pairs() {
-    const counts = { all: 0, flipped: 0, first: 0, second: 0, rr: 0, ww: 0, other: 0 };
-    data.questions.id.forEach((_, question) => {
-      const of = paired(question);
+  function showPairFilters() {
+    const counts = { all: 0, differ: 0, first: 0, second: 0, right: 0, wrong: 0, other: 0 };
+    for (const question of questionNumbers()) {
+      const outcome = pairOutcome(question);
       counts.all++;
-      counts[of]++;
-      if (of === "first" || of === "second") counts.flipped++;
-    });
-    $("pairs").replaceChildren(...PAIRS.filter(([name]) => counts[name] || name === "flipped" || name === pair).map(([name, label]) => {
-      const button = el("button", { type: "button", "aria-pressed": String(name === pair) }, `${label} (${grouped(counts[name])})`);
+      counts[outcome]++;
+      if (outcome === "first" || outcome === "second") counts.differ++;
+    }
+    const offered = PAIR_FILTERS.filter(([name]) => counts[name] || name === "differ" || name === pairFilter);
+    $("pairs").replaceChildren(...offered.map(([name, label]) => {
+      const button = element("button", { type: "button", "aria-pressed": String(name === pairFilter) }, `${label} (${grouped(counts[name])})`);
       button.addEventListener("click", () => {
-        pair = name;
-        for (const other of $("pairs").children) other.setAttribute("aria-pressed", String(other === button));
-        filter();
+        pairFilter = name;
+        for (const sibling of $("pairs").children) sibling.setAttribute("aria-pressed", String(sibling === button));
+        applyFilters();
       });
       return button;
     }));
@@ -123,213 +129,219 @@
 
   // --- the table -------------------------------------------------------------------------------------------------
 
-  function mark(is) {
-    const [sign, word] = OUTCOMES[is];
-    return el("span", { class: `o ${is === "-" ? "absent" : is}` }, el("span", { "aria-hidden": "true" }, sign), el("span", { class: "unseen" }, word));
+  function outcomeMark(outcome) {
+    const [sign, word] = OUTCOMES[outcome];
+    return element("span", { class: `o ${outcome === "-" ? "absent" : outcome}` },
+      element("span", { "aria-hidden": "true" }, sign), element("span", { class: "unseen" }, word));
   }
 
-  function row(question) {
-    const of = data.questions;
-    const button = el("button", { type: "button", class: "ask", "aria-expanded": "false" }, bdi(brief(text(of.text[question]))));
-    const made = el("tr", null, el("td", { class: "q" }, button),
-      el("td", { class: "cat" }, bdi(brief(data.categories[of.category[question]], 60))),
-      ...data.backends.map((label, backend) => el("td", { class: "ans" }, mark(outcome(backend, question)), el("span", { class: "name" }, bdi(brief(label, 60))))));
-    button.addEventListener("click", () => toggle(made, button, question));
-    return made;
+  function questionRow(question) {
+    const { text, category } = data.questions;
+    const button = element("button", { type: "button", class: "ask", "aria-expanded": "false" }, bdi(brief(textOf(text[question]))));
+    const row = element("tr", null, element("td", { class: "q" }, button),
+      element("td", { class: "cat" }, bdi(brief(data.categories[category[question]], 60))),
+      ...data.backends.map((label, backend) => element("td", { class: "ans" },
+        outcomeMark(outcomeOf(backend, question)), element("span", { class: "name" }, bdi(brief(label, 60))))));
+    button.addEventListener("click", () => toggle(row, button, question));
+    return row;
   }
 
-  const brief = (words, most = 300) => (words.trim() === "" ? "(no text)" : words.length > most ? words.slice(0, most) + "…" : words);
-
-  function rows() {
-    const last = Math.max(1, Math.ceil(shown.length / PAGE));
-    $("rows").replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(row));
-    $("page").textContent = `Page ${grouped(page + 1)} of ${grouped(last)}`;
-    $("previous").disabled = page === 0;
-    $("next").disabled = page >= last - 1;
+  function showRows() {
+    const pageCount = Math.max(1, Math.ceil(shown.length / PAGE_SIZE));
+    $("rows").replaceChildren(...shown.slice(pageNumber * PAGE_SIZE, (pageNumber + 1) * PAGE_SIZE).map(questionRow));
+    $("page").textContent = `Page ${grouped(pageNumber + 1)} of ${grouped(pageCount)}`;
+    $("previous").disabled = pageNumber === 0;
+    $("next").disabled = pageNumber >= pageCount - 1;
   }
 
-  function turn(step) {
-    page += step;
-    open = null;
-    rows();
+  function turnPage(step) {
+    pageNumber += step;
+    opened = null;
+    showRows();
     $("rows").querySelector("button")?.focus();
   }
 
-  async function toggle(made, button, question) {
-    const again = open?.button === button;
+  async function toggle(row, button, question) {
+    const wasOpen = opened?.button === button;
     close();
-    if (again) return;
+    if (wasOpen) return;
     button.setAttribute("aria-expanded", "true");
-    const cell = el("td", { colspan: String(2 + data.backends.length) }, "…");
-    const under = el("tr", { class: "detail" }, cell);
-    open = { button, under };
-    made.after(under);
-    const more = await detailed();
-    cell.replaceChildren(...detail(question, more));
+    const cell = element("td", { colspan: String(2 + data.backends.length) }, "…");
+    const detailRow = element("tr", { class: "detail" }, cell);
+    opened = { button, detailRow };
+    row.after(detailRow);
+    cell.replaceChildren(...questionDetail(question, await loadDetails()));
   }
 
   function close() {
-    if (!open) return;
-    open.button.setAttribute("aria-expanded", "false");
-    open.under.remove();
-    open = null;
+    if (!opened) return;
+    opened.button.setAttribute("aria-expanded", "false");
+    opened.detailRow.remove();
+    opened = null;
   }
 
   // --- one question ----------------------------------------------------------------------------------------------
 
-  /** A text of any length; what has to be scrolled can be reached by keyboard. */
-  function passage(words, label) {
-    const long = words.length > 600;
-    return el("div", { class: "text", tabindex: long ? "0" : null, role: long ? "region" : null, "aria-label": long ? label : null }, bdi(words));
+  /** A text of any length. A long one scrolls, so the keyboard must reach it. */
+  function passage(text, label) {
+    const long = text.length > 600;
+    return element("div", { class: "text", tabindex: long ? "0" : null, role: long ? "region" : null, "aria-label": long ? label : null }, bdi(text));
   }
 
-  function detail(question, more) {
-    const of = data.questions;
-    const line = (name, child) => el("div", { class: "line" }, el("span", null, name), el("div", null, child));
-    const facts = [text(of.id[question]), text(of.conversation[question]), data.categories[of.category[question]]].map((fact) => brief(fact));
-    const where = el("span", null);
-    facts.forEach((fact, i) => where.append(i ? " · " : "", bdi(fact)));
-    if (of.unanswerable[question]) where.append(" · cannot be answered: the right answer is to say so");
-    const gold = text(of.gold[question]);
+  function questionDetail(question, details) {
+    const { id, conversation, category, text, gold, unanswerable } = data.questions;
+    const line = (name, child) => element("div", { class: "line" }, element("span", null, name), element("div", null, child));
+    const facts = [textOf(id[question]), textOf(conversation[question]), data.categories[category[question]]].map((fact) => brief(fact));
+    const idLine = element("span", null);
+    facts.forEach((fact, i) => idLine.append(i ? " · " : "", bdi(fact)));
+    if (unanswerable[question]) idLine.append(" · unanswerable: the right answer is to say so");
+    const goldText = textOf(gold[question]);
     return [
-      el("div", { class: "asked" }, line("question", passage(text(of.text[question]), "Question")),
-        line("gold", gold === "" ? "(none)" : passage(gold, "Gold answer")), line("id", where)),
-      el("div", { class: "sides" }, ...data.backends.map((_, backend) => backend)
-        .filter((backend) => outcome(backend, question) !== "-").map((backend) => side(backend, question, more))),
+      element("div", { class: "question" }, line("question", passage(textOf(text[question]), "Question")),
+        line("gold answer", goldText === "" ? "(none)" : passage(goldText, "Gold answer")), line("id", idLine)),
+      element("div", { class: "sides" }, ...backendNumbers().filter((backend) => outcomeOf(backend, question) !== "-")
+        .map((backend) => answerCard(backend, question, details))),
     ];
   }
 
-  function side(backend, question, more) {
-    const is = outcome(backend, question), label = data.backends[backend], columns = more.answers[backend];
-    const value = (name) => columns[name][question];
-    const answer = text(data.answers[backend].answer[question]), cause = data.answers[backend].cause[question];
-    const explanation = value("explanation") < 0 ? null : more.texts[value("explanation")];
-    const made = el("article", { class: `side ${is}`, "aria-label": `${brief(label)}: ${OUTCOMES[is][1]}` },
-      el("h4", null, bdi(brief(label)), el("span", { class: `o ${is}` }, `${OUTCOMES[is][0]} ${OUTCOMES[is][1]}`)));
-    made.append(answer === null ? el("p", { class: "hint" }, "no answer") : answer === "" ? el("p", { class: "hint" }, "(an empty answer)") : passage(answer, `Answer of ${brief(label)}`));
-    if (explanation !== null) {
-      const why = passage(explanation, is === "e" ? "Error" : "The judge's reason");
-      why.prepend(is === "e" ? "error: " : "judge: ");
-      why.classList.add("why");
-      made.append(why);
+  function answerCard(backend, question, details) {
+    const outcome = outcomeOf(backend, question), [sign, word] = OUTCOMES[outcome], label = brief(data.backends[backend]);
+    const columns = details.answers[backend], value = (name) => columns[name][question];
+    const answer = textOf(data.answers[backend].answer[question]), stage = data.answers[backend].failure_stage[question];
+    const card = element("article", { class: `side ${outcome}`, "aria-label": `${label}: ${word}` },
+      element("h4", null, bdi(label), element("span", { class: `o ${outcome}` }, `${sign} ${word}`)));
+    if (answer === null) card.append(element("p", { class: "hint" }, "no answer"));
+    else if (answer === "") card.append(element("p", { class: "hint" }, "(an empty answer)"));
+    else card.append(passage(answer, `Answer of ${label}`));
+    if (value("explanation") >= 0) {
+      const explanation = passage(details.texts[value("explanation")], outcome === "e" ? "Error" : "The judge's reason");
+      explanation.prepend(outcome === "e" ? "error: " : "judge: ");
+      explanation.classList.add("why");
+      card.append(explanation);
     }
-    if (cause >= 0) made.append(el("p", { class: "why" }, "cause: ", bdi(brief(data.causes[cause]))));
-    made.append(measures(value), ...evidence(value, more), ...context(value("context"), question, value("cut"), more));
-    return made;
+    if (stage >= 0) card.append(element("p", { class: "why" }, "failure stage: ", bdi(data.failure_stages[stage])));
+    card.append(measureList(value), ...evidenceLists(value, details), ...contextBox(value, question, details));
+    return card;
   }
 
-  function measures(value) {
-    const list = el("dl", { class: "measures" });
-    const add = (name, shown) => list.append(el("div", null, el("dt", null, name), el("dd", null, shown)));
-    const seconds = (s) => (s < 1 ? `${Number((1000 * s).toPrecision(3))} ms` : `${Number(s.toPrecision(3))} s`);
+  function measureList(value) {
+    const list = element("dl", { class: "measures" });
+    const add = (name, text) => list.append(element("div", null, element("dt", null, name), element("dd", null, text)));
+    const duration = (s) => (s < 1 ? `${Number((1000 * s).toPrecision(3))} ms` : `${Number(s.toPrecision(3))} s`);
     if (value("f1") !== null) add("F1", value("f1").toFixed(2));
-    if (value("tokens") !== null) add("context tokens", grouped(value("tokens")));
-    if (value("retrieval") !== null) add("retrieval", seconds(value("retrieval")));
-    if (value("answered") !== null) add("answer", seconds(value("answered")));
+    if (value("context_tokens") !== null) add("context tokens", grouped(value("context_tokens")));
+    if (value("retrieval_s") !== null) add("retrieval", duration(value("retrieval_s")));
+    if (value("answer_s") !== null) add("answer", duration(value("answer_s")));
     if (value("votes").length) add("votes", value("votes").map((vote) => (vote ? "✓" : "✗")).join(" "));
     return list;
   }
 
-  function evidence(value, more) {
-    const ids = value("evidence"), states = value("states"), retrieved = value("retrieved");
+  function evidenceLists(value, details) {
+    const evidence = value("evidence"), states = value("evidence_states"), retrieved = value("retrieved");
     const parts = [];
-    if (ids.length) {
-      parts.push(el("p", { class: "part" }, "evidence"), el("ul", { class: "ids" }, ...ids.map((id, i) => {
-        const [sign, words] = STATES[states[i]];
-        return el("li", { class: sign === "✓" ? "there" : sign === "✗" ? "gone" : "" }, `${sign} `, bdi(more.texts[id]), ` ${words}`);
+    if (evidence.length) {
+      parts.push(element("p", { class: "part" }, "evidence"), element("ul", { class: "ids" }, ...evidence.map((id, i) => {
+        const [sign, words] = EVIDENCE_STATES[states[i]];
+        return element("li", { class: sign === "✓" ? "there" : sign === "✗" ? "gone" : "" }, `${sign} `, bdi(details.texts[id]), ` ${words}`);
       })));
     }
     if (retrieved.length) {
-      const list = el("ul", { class: "ids" });
-      const inner = el("details", { class: "part" }, el("summary", null, `retrieved turns, best first (${grouped(retrieved.length)})`), list);
-      inner.addEventListener("toggle", () => {
+      const list = element("ul", { class: "ids" });
+      const fold = element("details", { class: "part" }, element("summary", null, `retrieved turns, best first (${grouped(retrieved.length)})`), list);
+      fold.addEventListener("toggle", () => {
         if (list.childElementCount) return;
-        const wanted = new Set(ids);
-        list.append(...retrieved.map((id) => el("li", { class: wanted.has(id) ? "there" : null }, wanted.has(id) ? "✓ " : "", bdi(more.texts[id]))));
+        const evidenceIds = new Set(evidence);
+        list.append(...retrieved.map((id) => element("li", { class: evidenceIds.has(id) ? "there" : null },
+          evidenceIds.has(id) ? "✓ " : "", bdi(details.texts[id]))));
       });
-      parts.push(inner);
+      parts.push(fold);
     }
     return parts;
   }
 
-  function context(number, question, cut, more) {
-    if (number === -1) return [];
-    if (number === -2) return [el("p", { class: "part" }, "The context is left out of this file for its size; the run's folder holds it.")];
-    const numbers = more.contexts[number], marked = new Set(more.marked[question]);
-    const found = numbers.filter((n) => marked.has(n)).length;
-    const box = el("div", { class: "context", tabindex: "0", role: "region", "aria-label": "Context" });
-    const title = `context as it was sent${cut ? ", its end cut off" : ""}${found ? ` (${found} ${found === 1 ? "line" : "lines"} of evidence marked)` : ""}`;
-    const inner = el("details", { class: "part" }, el("summary", null, title), box);
-    inner.addEventListener("toggle", () => {
+  function contextBox(value, question, details) {
+    const number = value("context");
+    if (number === CONTEXT_NOT_KEPT) return [];
+    if (number === CONTEXT_LEFT_OUT) return [element("p", { class: "part" }, "The context is left out of this page because of its size; it is in the run's folder.")];
+    const lines = details.contexts[number], marked = new Set(details.marked[question]);
+    const evidenceCount = lines.filter((line) => marked.has(line)).length;
+    const evidenceNote = evidenceCount ? ` (${evidenceCount} ${evidenceCount === 1 ? "line" : "lines"} of evidence marked)` : "";
+    const box = element("div", { class: "context", tabindex: "0", role: "region", "aria-label": "Context" });
+    const fold = element("details", { class: "part" },
+      element("summary", null, `context as it was sent${value("cut") ? ", its end cut off" : ""}${evidenceNote}`), box);
+    fold.addEventListener("toggle", () => {
       if (box.childElementCount) return;
-      const empty = numbers.length === 1 && more.lines[numbers[0]] === "";
-      box.append(...numbers.map((n) => el("p", { class: marked.has(n) ? "evidence" : null },
-        marked.has(n) ? el("span", { class: "unseen" }, "evidence: ") : null, bdi(empty ? "(nothing)" : more.lines[n]))));
+      const isEmpty = lines.length === 1 && details.lines[lines[0]] === "";
+      box.append(...lines.map((line) => element("p", { class: marked.has(line) ? "evidence" : null },
+        marked.has(line) ? element("span", { class: "unseen" }, "evidence: ") : null, bdi(isEmpty ? "(empty)" : details.lines[line]))));
       box.querySelector(".evidence")?.scrollIntoView({ block: "nearest" });
     });
-    return [inner];
+    return [fold];
   }
 
-  // --- the controls ----------------------------------------------------------------------------------------------
+  // --- set-up ----------------------------------------------------------------------------------------------------
 
-  function options(id, every, labels) {
-    const of = labels.map((label, number) => el("option", { value: String(number) }, brief(label, 60)));
-    $(id).replaceChildren(...(every === null ? [] : [el("option", { value: "" }, every)]), ...of);
+  /** Fills a select element with labels by number; `any` is the label of the option that filters nothing. */
+  function fillSelect(id, any, labels) {
+    const options = labels.map((label, number) => element("option", { value: String(number) }, brief(label, 60)));
+    $(id).replaceChildren(...(any === null ? [] : [element("option", { value: "" }, any)]), ...options);
   }
 
-  function controls() {
-    options("backend", "any", data.backends);
-    options("category", "all", data.categories);
-    options("cause", "any", data.causes);
-    $("cause-label").hidden = data.causes.length === 0;
-    const seen = new Set(data.answers.flatMap((answers) => [...new Set(answers.outcome)]));
-    $("outcome").replaceChildren(el("option", { value: "" }, "any"),
-      ...["r", "w", "e", "n"].filter((is) => seen.has(is)).map((is) => el("option", { value: is }, OUTCOMES[is][1])));
+  function fillControls() {
+    fillSelect("backend", "any", data.backends);
+    fillSelect("category", "all", data.categories);
+    fillSelect("failure-stage", "any", data.failure_stages);
+    $("failure-stage-label").hidden = data.failure_stages.length === 0;
+    const present = new Set(data.answers.flatMap((answers) => [...new Set(answers.outcome)]));
+    $("outcome").replaceChildren(element("option", { value: "" }, "any"), ...["r", "w", "e", "n"]
+      .filter((outcome) => present.has(outcome)).map((outcome) => element("option", { value: outcome }, OUTCOMES[outcome][1])));
+    fillSelect("first", null, data.backends);
+    fillSelect("second", null, data.backends);
     if (data.backends.length > 1) {
-      options("first", null, data.backends);
-      options("second", null, data.backends);
       [$("first").value, $("second").value] = data.pair.map(String);
-      for (const id of ["first", "second"]) $(id).addEventListener("change", () => { pairs(); filter(); });
-      $("flips").hidden = false;
-      pairs();
-    } else {
-      options("first", null, data.backends);
-      options("second", null, data.backends);
+      $("comparison").hidden = false;
+      showPairFilters();
     }
-    for (const id of ["backend", "category", "outcome", "cause"]) $(id).addEventListener("change", filter);
-    $("search").addEventListener("input", filter);
+    $("head").replaceChildren(element("tr", null,
+      element("th", { scope: "col", class: "q" }, "question"), element("th", { scope: "col", class: "cat" }, "category"),
+      ...data.backends.map((label) => element("th", { scope: "col", class: "ans" }, bdi(brief(label, 60))))));
+  }
+
+  function listen() {
+    for (const id of ["first", "second"]) $(id).addEventListener("change", () => { showPairFilters(); applyFilters(); });
+    for (const id of ["backend", "category", "outcome", "failure-stage"]) $(id).addEventListener("change", applyFilters);
+    $("search").addEventListener("input", applyFilters);
     $("filters").addEventListener("submit", (event) => event.preventDefault());
     $("filters").addEventListener("reset", () => {
-      const kept = [$("first").value, $("second").value];
-      pair = "all";
-      setTimeout(() => { // after the fields are empty
-        [$("first").value, $("second").value] = kept;
-        if (data.backends.length > 1) pairs();
-        filter();
+      const compared = [$("first").value, $("second").value];
+      pairFilter = "all";
+      setTimeout(() => { // after the browser has reset the fields
+        [$("first").value, $("second").value] = compared;
+        if (data.backends.length > 1) showPairFilters();
+        applyFilters();
       });
     });
-    $("previous").addEventListener("click", () => turn(-1));
-    $("next").addEventListener("click", () => turn(1));
+    $("previous").addEventListener("click", () => turnPage(-1));
+    $("next").addEventListener("click", () => turnPage(1));
     $("rows").addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !open) return;
-      const { button } = open;
+      if (event.key !== "Escape" || !opened) return;
+      const { button } = opened;
       close();
       button.focus();
     });
-    $("head").replaceChildren(el("tr", null, el("th", { scope: "col", class: "q" }, "question"), el("th", { scope: "col", class: "cat" }, "category"),
-      ...data.backends.map((label) => el("th", { scope: "col", class: "ans" }, bdi(brief(label, 60))))));
   }
 
   async function start() {
-    theme();
+    setUpTheme();
     if (!$("browser")) return;
     if (typeof DecompressionStream === "undefined") {
-      $("trouble").textContent = "This browser is too old for the question table; everything else on this page can be read.";
+      $("trouble").textContent = "This browser is too old for the question table; the rest of this page works.";
       return;
     }
     data = await unpacked("table-data");
-    controls();
-    filter();
+    fillControls();
+    listen();
+    applyFilters();
     $("browser").hidden = false;
     document.documentElement.dataset.ready = "yes";
   }

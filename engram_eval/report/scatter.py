@@ -1,26 +1,31 @@
-"""Accuracy against what it takes: tokens, or time."""
+"""Scatter charts: accuracy against what it costs, in tokens or in time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from engram_eval.compare.rows import BackendRow
 from engram_eval.metrics.accuracy import ACCURACY
-from engram_eval.report.drawing import COLOURS, NARROW, WIDE, Chart, finite, svg, ticks
+from engram_eval.report.drawing import Chart, Spec, colour, draw, finite, ticks
 
-_LETTER = 6.7  # the width of one, about, in pixels
+_HEIGHT = 300  # pixels
+_LETTER_WIDTH = 6.7  # pixels, about
+_PAINT = {"field": "colour", "type": "nominal", "scale": None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
+    """A backend; accuracy and its interval in per cent. The specs refer to these names."""
+
     name: str
     colour: str
-    control: bool
+    fill: str
+    is_memory: bool
     x: float
-    y: float
+    accuracy: float
     low: float
     high: float
 
@@ -30,141 +35,212 @@ def scatter(
     names: Sequence[str],
     title: str,
     axis: str,
-    takes: Callable[[BackendRow], float | None],
-    show: Callable[[float], str],
+    x_of: Callable[[BackendRow], float | None],
+    show_x: Callable[[float], str],
 ) -> Chart | None:
-    points: list[_Point] = []
-    floors: list[_Point] = []
-    numbers = [["backend", axis.removesuffix(" (log)"), "accuracy, %", "95 % interval"]]
-    for n, (row, name) in enumerate(zip(rows, names, strict=True)):
-        x, accuracy, ends = takes(row), row.summary.mean(ACCURACY.name), row.summary.interval(ACCURACY.name)
-        if accuracy is None or ends is None or not finite(x):
-            continue
-        low, high = ends
-        point = _Point(
-            name, f"var(--c{n % COLOURS})", not row.is_memory, x or 0.0, 100 * accuracy, 100 * low, 100 * high
-        )
-        (points if point.x > 0 else floors).append(point)
-        numbers.append([name, show(point.x), f"{point.y:.1f}", f"{point.low:.1f}–{point.high:.1f}"])
-    if len(numbers) == 1:
+    """Accuracy against `x_of` each row on a log axis; None if there is no accuracy. `names` are those of the rows."""
+    backends = [
+        point
+        for number, (row, name) in enumerate(zip(rows, names, strict=True))
+        if (point := _point(row, name, colour(number), x_of(row)))
+    ]
+    if not backends:
         return None
-    front = _front([point for point in points if not point.control])
+    points = [point for point in backends if point.x > 0]
+    zeros = [point for point in backends if point.x <= 0]
+    front = _pareto_front([point for point in points if point.is_memory])
     caption = (
-        "Up and to the left is better. Bars are 95 % intervals; hollow points are controls."
-        " Points that would cover each other stand side by side; their numbers are below."
+        "Up and to the left is better. Bars are 95 % intervals; hollow points are controls. Points that would overlap are "
+        "drawn side by side; the exact numbers are below."
     )
     if len(front) > 1:
         caption += " The stepped line is the Pareto front: no memory left of it is as accurate."
-    if floors:
-        caption += f" {', '.join(point.name for point in floors)}: nothing is taken, so a dashed line stands for it."
-    wide, narrow = (svg(_scatter_spec(points, floors, front, axis, width)) for width in (WIDE, NARROW))
-    return Chart(title, caption, wide, narrow, [], numbers)
+    if zeros:
+        caption += f" A dashed line is a backend at 0, which a log axis cannot show: {_names(zeros)}."
+    wide, narrow = draw(lambda width: _spec(points, zeros, front, axis, width))
+    numbers = [
+        ["backend", axis.removesuffix(" (log)"), "accuracy, %", "95 % interval"],
+        *(
+            [point.name, show_x(point.x), f"{point.accuracy:.1f}", f"{point.low:.1f}–{point.high:.1f}"]
+            for point in backends
+        ),
+    ]
+    return Chart(title, caption, wide, narrow, numbers)
 
 
-def _front(points: Sequence[_Point]) -> list[_Point]:
-    """Those that none beats at as little or less."""
+def _point(row: BackendRow, name: str, paint: str, x: float | None) -> _Point | None:
+    accuracy, interval = row.summary.mean(ACCURACY.name), row.summary.interval(ACCURACY.name)
+    if accuracy is None or interval is None or x is None or not finite(x):
+        return None
+    low, high = (100 * end for end in interval)
+    return _Point(name, paint, paint if row.is_memory else "var(--card)", row.is_memory, x, 100 * accuracy, low, high)
+
+
+def _names(points: Sequence[_Point]) -> str:
+    return ", ".join(point.name for point in points)
+
+
+def _pareto_front(points: Sequence[_Point]) -> list[_Point]:
+    """The points that no other beats at the same x or a smaller one."""
     front: list[_Point] = []
-    for point in sorted(points, key=lambda point: (point.x, -point.y)):
-        if not front or point.y > front[-1].y:
+    for point in sorted(points, key=lambda point: (point.x, -point.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
     return front
 
 
-def _scatter_spec(
-    points: Sequence[_Point], floors: Sequence[_Point], front: Sequence[_Point], axis: str, width: int
-) -> dict[str, Any]:
-    height = 300
-    every = [*points, *floors]
-    lowest = 10 * math.floor(min(point.low for point in every) / 10)
-    highest = 10 * math.ceil(max(point.high for point in every) / 10)
-    bottom, top = max(0, lowest), min(100, max(highest, lowest + 20))
-    span = [math.log10(point.x) for point in points] or [0.0, 1.0]
-    room = max(0.12 * (max(span) - min(span)), 0.15)
-    left, right = min(span) - room, max(span) + room
+# --- the area between the axes ------------------------------------------------------------------------------------
 
-    def across(x: float) -> float:
-        return width * (math.log10(x) - left) / (right - left)
 
-    def down(y: float) -> float:
-        return height * (top - y) / (top - bottom)
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Converts values to pixels from the left and from the top, and back. `left` and `right` are log10 of x."""
 
-    at = _apart([across(point.x) for point in points])
-    shown = [
-        {
-            "x": 10 ** (left + (right - left) * px / width), "y": point.y, "low": point.low, "high": point.high,
-            "colour": point.colour, "fill": "var(--card)" if point.control else point.colour,
-        }
-        for point, px in zip(points, at, strict=True)
-    ]  # fmt: skip
-    texts = _labels([(point, px, down(point.y)) for point, px in zip(points, at, strict=True)], width, height)
-    labels = [
-        {
-            "x": 10 ** (left + (right - left) * px / width),
-            "y": top - (top - bottom) * py / height, "name": point.name, "colour": point.colour, "side": side,
-        }
-        for point, px, py, side in texts
-    ]  # fmt: skip
-    steps = [shown[points.index(point)] for point in front]
-    if steps:
-        steps.append({**steps[-1], "x": 10**right})
+    width: int
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    def across(self, x: float) -> float:
+        return self.width * (math.log10(x) - self.left) / (self.right - self.left)
+
+    def down(self, accuracy: float) -> float:
+        return _HEIGHT * (self.top - accuracy) / (self.top - self.bottom)
+
+    def x_at(self, across: float) -> float:
+        exponent: float = self.left + (self.right - self.left) * across / self.width
+        return float(10**exponent)
+
+    def accuracy_at(self, down: float) -> float:
+        return self.top - (self.top - self.bottom) * down / _HEIGHT
+
+
+def _frame(points: Sequence[_Point], zeros: Sequence[_Point], width: int) -> _Frame:
+    """With room around all points and their intervals."""
+    lowest = 10 * math.floor(min(point.low for point in [*points, *zeros]) / 10)
+    highest = 10 * math.ceil(max(point.high for point in [*points, *zeros]) / 10)
+    exponents = [math.log10(point.x) for point in points] or [0.0, 1.0]
+    room = max(0.12 * (max(exponents) - min(exponents)), 0.15)
+    return _Frame(
+        width,
+        left=min(exponents) - room,
+        right=max(exponents) + room,
+        bottom=max(0, lowest),
+        top=min(100, max(highest, lowest + 20)),
+    )
+
+
+# --- the spec -----------------------------------------------------------------------------------------------------
+
+
+def _spec(points: Sequence[_Point], zeros: Sequence[_Point], front: Sequence[_Point], axis: str, width: int) -> Spec:
+    frame = _frame(points, zeros, width)
     x = {
         "field": "x", "type": "quantitative", "title": axis,
-        "scale": {"type": "log", "domain": [10**left, 10**right], "nice": False},
-        "axis": {"values": ticks(10**left, 10**right), "format": ",~g"},
+        "scale": {"type": "log", "domain": [10**frame.left, 10**frame.right], "nice": False},
+        "axis": {"values": ticks(10**frame.left, 10**frame.right), "format": ",~g"},
     }  # fmt: skip
     y = {
-        "field": "y", "type": "quantitative", "title": "accuracy, %",
-        "scale": {"domain": [bottom, top], "nice": False}, "axis": {"tickCount": 6},
+        "field": "accuracy", "type": "quantitative", "title": "accuracy, %",
+        "scale": {"domain": [frame.bottom, frame.top], "nice": False}, "axis": {"tickCount": 6},
     }  # fmt: skip
-    paint = {"field": "colour", "type": "nominal", "scale": None}
-    floor = [{"y": p.y, "x": 10**left, "name": p.name, "colour": p.colour} for p in floors]
+    across = _side_by_side([frame.across(point.x) for point in points])
+    shown = [replace(point, x=frame.x_at(pixel)) for point, pixel in zip(points, across, strict=True)]
+    steps = [shown[points.index(point)] for point in front]
+    if steps:
+        steps.append(replace(steps[-1], x=10**frame.right))
+    return {
+        "width": width,
+        "height": _HEIGHT,
+        "layer": [
+            _front_layer(steps if len(front) > 1 else [], x, y),
+            *_zero_layers([replace(zero, x=10**frame.left) for zero in zeros], x, y),
+            *_point_layers(shown, x, y),
+            *_label_layers(_place_labels(points, across, frame), frame, x, y),
+        ],
+    }
 
-    def text(side: str, **mark: Any) -> dict[str, Any]:
-        words = {"type": "text", "align": side, "baseline": "middle", "fontSize": 12, "fontWeight": 600, **mark}
-        return {
-            "data": {"values": [label for label in labels if label["side"] == side]},
-            "mark": words,
-            "encoding": {"x": x, "y": y, "text": {"field": "name"}, **({} if "stroke" in mark else {"color": paint})},
-        }
 
-    halo = {"stroke": "var(--card)", "strokeWidth": 4, "strokeJoin": "round", "fill": "var(--card)"}
-    layers = [
+def _values(points: Sequence[_Point]) -> Spec:
+    return {"values": list(map(asdict, points))}
+
+
+def _front_layer(steps: Sequence[_Point], x: Spec, y: Spec) -> Spec:
+    return {
+        "data": _values(steps),
+        "mark": {"type": "line", "interpolate": "step-after", "stroke": "var(--front)", "strokeWidth": 1.5},
+        "encoding": {"x": x, "y": y},
+    }
+
+
+def _zero_layers(zeros: Sequence[_Point], x: Spec, y: Spec) -> list[Spec]:
+    return [
         {
-            "data": {"values": steps if len(front) > 1 else []},
-            "mark": {"type": "line", "interpolate": "step-after", "stroke": "var(--front)", "strokeWidth": 1.5},
-            "encoding": {"x": x, "y": y},
-        },
-        {
-            "data": {"values": floor},
+            "data": _values(zeros),
             "mark": {"type": "rule", "strokeDash": [4, 4]},
-            "encoding": {"y": y, "color": paint},
+            "encoding": {"y": y, "color": _PAINT},
         },
         {
-            "data": {"values": floor},
+            "data": _values(zeros),
             "mark": {"type": "text", "align": "left", "dx": 6, "dy": -8, "fontSize": 12, "fontWeight": 600},
-            "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": paint},
+            "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": _PAINT},
         },
+    ]
+
+
+def _point_layers(points: Sequence[_Point], x: Spec, y: Spec) -> list[Spec]:
+    return [
         {
-            "data": {"values": shown},
+            "data": _values(points),
             "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55},
-            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": paint},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": _PAINT},
         },
         {
-            "data": {"values": shown},
+            "data": _values(points),
             "mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 2, "opacity": 1},
-            "encoding": {
-                "x": x, "y": y, "fill": {"field": "fill", "type": "nominal", "scale": None},
-                "stroke": {"field": "colour", "type": "nominal", "scale": None},
-            },
+            "encoding": {"x": x, "y": y, "fill": {**_PAINT, "field": "fill"}, "stroke": _PAINT},
         },
-        *(text(side, **halo) for side in ("left", "right")),
-        *(text(side) for side in ("left", "right")),
-    ]  # fmt: skip
-    return {"width": width, "height": height, "layer": layers}
+    ]
 
 
-def _apart(places: Sequence[float], gap: float = 13) -> list[float]:
-    """The places along the axis, those that would cover each other set side by side around their middle."""
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """`across` and `down` in pixels; `align` is the end of the text that is there."""
+
+    point: _Point
+    across: float
+    down: float
+    align: Literal["left", "right"]
+
+
+def _label_layers(labels: Sequence[_Label], frame: _Frame, x: Spec, y: Spec) -> list[Spec]:
+    """The names, and under all of them a halo that covers what they cross."""
+    halo = {"stroke": "var(--card)", "strokeWidth": 4, "strokeJoin": "round", "fill": "var(--card)"}
+    layers = []
+    for mark, paint in ((halo, {}), ({}, {"color": _PAINT})):
+        for align in ("left", "right"):
+            values = [
+                asdict(replace(label.point, x=frame.x_at(label.across), accuracy=frame.accuracy_at(label.down)))
+                for label in labels
+                if label.align == align
+            ]
+            text: dict[str, Any] = {"type": "text", "align": align, "baseline": "middle", "fontSize": 12}
+            layers.append(
+                {
+                    "data": {"values": values},
+                    "mark": {**text, "fontWeight": 600, **mark},
+                    "encoding": {"x": x, "y": y, "text": {"field": "name"}, **paint},
+                }
+            )
+    return layers
+
+
+def _side_by_side(places: Sequence[float], gap: float = 13) -> list[float]:
+    """The places along the axis; those closer than `gap` are moved apart around their middle."""
     order = sorted(range(len(places)), key=lambda n: places[n])
     groups: list[list[int]] = []
     for n in order:
@@ -172,32 +248,32 @@ def _apart(places: Sequence[float], gap: float = 13) -> list[float]:
             groups[-1].append(n)
         else:
             groups.append([n])
-    out = list(places)
+    apart = list(places)
     for group in groups:
         middle = sum(places[n] for n in group) / len(group)
         for rank, n in enumerate(group):
-            out[n] = middle + gap * (rank - (len(group) - 1) / 2)
-    return out
+            apart[n] = middle + gap * (rank - (len(group) - 1) / 2)
+    return apart
 
 
-def _labels(
-    points: Sequence[tuple[_Point, float, float]], width: float, height: float
-) -> list[tuple[_Point, float, float, str]]:
-    """Each point's name beside it, or beside those that it stands among; lower where another stands already."""
-    placed: list[tuple[_Point, float, float, str]] = []
-    boxes = [(px - 9, px + 9, py - 7, py + 7) for _, px, py in points]
-    for point, px, py in sorted(points, key=lambda of: of[2]):
-        long = _LETTER * len(point.name)
-        near = [other for _, other, _ in points if abs(other - px) < 40]
-        side = "left" if max(near) + 10 + long <= width + 10 else "right"
-        start = max(near) + 12 if side == "left" else min(near) - 12
-        box = (start, start + long) if side == "left" else (start - long, start)
-        moves = (step * sign for step in range(0, int(height), 3) for sign in (1, -1))
-        free = next((m for m in moves if 8 <= py + m <= height - 8 and not _covers(box, py + m, boxes)), 0)
-        boxes.append((*box, py + free - 7, py + free + 7))
-        placed.append((point, start, py + free, side))
-    return placed
+def _place_labels(points: Sequence[_Point], across: Sequence[float], frame: _Frame) -> list[_Label]:
+    """Each point's name beside it and its neighbours, moved up or down where something else is in the way."""
+    placed = [(point, x, frame.down(point.accuracy)) for point, x in zip(points, across, strict=True)]
+    boxes = [(x - 9, x + 9, y - 7, y + 7) for _, x, y in placed]
+    labels: list[_Label] = []
+    for point, x, y in sorted(placed, key=lambda place: place[2]):
+        length = _LETTER_WIDTH * len(point.name)
+        neighbours = [neighbour for neighbour in across if abs(neighbour - x) < 40]
+        align: Literal["left", "right"] = "left" if max(neighbours) + 10 + length <= frame.width + 10 else "right"
+        start = max(neighbours) + 12 if align == "left" else min(neighbours) - 12
+        ends = (start, start + length) if align == "left" else (start - length, start)
+        moves = (step * sign for step in range(0, _HEIGHT, 3) for sign in (1, -1))
+        move = next((m for m in moves if 8 <= y + m <= _HEIGHT - 8 and not _overlaps(ends, y + m, boxes)), 0)
+        boxes.append((*ends, y + move - 7, y + move + 7))
+        labels.append(_Label(point, start, y + move, align))
+    return labels
 
 
-def _covers(box: tuple[float, float], middle: float, boxes: Sequence[tuple[float, float, float, float]]) -> bool:
-    return any(box[0] < b[1] and b[0] < box[1] and middle - 7 < b[3] and b[2] < middle + 7 for b in boxes)
+def _overlaps(ends: tuple[float, float], middle: float, boxes: Sequence[tuple[float, float, float, float]]) -> bool:
+    """Whether a line of text between these ends meets a box (left, right, top, bottom)."""
+    return any(ends[0] < b[1] and b[0] < ends[1] and middle - 7 < b[3] and b[2] < middle + 7 for b in boxes)

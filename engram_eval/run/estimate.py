@@ -1,15 +1,15 @@
-"""What a run would take, before anything is asked: tokens and dollars.
+"""What a run would take, in tokens and dollars, before any question is asked.
 
-Contexts are measured where that is free: a memory of this package that asks no model recalls for some of the questions.
-Of any other the budget is taken. How long a model's answers will be is not known; for them stand the figures below.
-Nothing is taken off for what the response cache may hold.
+Contexts are measured where that costs nothing: a memory of this package that calls no model retrieves for some of the
+questions. For any other memory the whole budget is assumed. The length of a model's answers is unknown, so the constants below
+are used. Nothing is subtracted for what the response cache may hold.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,21 +19,25 @@ from typing import Any, cast
 from engram_eval.backends.backend import MemoryBackend, Services, backend_info
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.static import StaticEmbedder
+from engram_eval.judges.judge import Judge
 from engram_eval.judges.probe import make_probes
+from engram_eval.readers.reader import Reader
 from engram_eval.run.models import Role
-from engram_eval.run.plan import Plan
+from engram_eval.run.plan import MemorySetup, Plan
+from engram_eval.run.probe import questions_to_probe
+from engram_eval.tables.table import Column, Table
 from engram_eval.types import Context, Question, Sample
 
-# Completion tokens: a brief answer is a little longer than the gold; LongMemEval's are sentences; a verdict is JSON with
-# a sentence of reasons; a model that reasons thinks before each.
-_ANSWER_BEYOND_GOLD = {"locomo": 4, "longmemeval": 30}
+# Completion tokens. An answer is longer than the gold by what the benchmark says; a verdict is JSON with a sentence of
+# reasons; a reasoning model thinks before each.
 _VERDICT = 45
 _THOUGHTS = 400
-# Prompt tokens beside the texts: the chat format's own, and what an output schema adds.
+# Prompt tokens besides the texts: the chat format's own, and what an output schema adds.
 _PER_MESSAGE, _PER_CALL = 4, 3
-_PLAYED_BY: dict[str, Role] = {"extractor": "router"}
+_CLIENT_OF: dict[str, Role] = {"extractor": "router"}
 _MEASURED_CONVERSATIONS, _MEASURED_QUESTIONS = 4, 12
 _INGESTED_CONVERSATIONS = 12
+_INGEST, _ANSWERS, _JUDGE = ("router", "extractor", "embedder"), ("reader",), ("judge",)
 
 
 @dataclass
@@ -52,74 +56,124 @@ class Use:
 
 @dataclass
 class Line:
-    """One backend: questions, mean context tokens, and what it takes by role."""
+    """One backend, or the judge probe: questions, mean context tokens, and what each role uses."""
 
     label: str
     questions: int
     context_tokens: float
     uses: dict[str, Use] = field(default_factory=lambda: defaultdict(Use))
 
+    def tokens(self, kind: str) -> float:
+        """The sum of `prompt_tokens` or `completion_tokens` over the roles."""
+        return float(sum(getattr(use, kind) for use in self.uses.values()))
+
 
 async def estimate(plan: Plan) -> list[Line]:
-    """A line a backend, in the plan's order, and one of the judge probe. Asks nobody.
+    """One line per backend, in the plan's order, and one for the judge probe if it is on. Calls nobody.
 
-    An ingest call that several memories make alike stands with the first: the others find it in the cache.
+    An ingest call that several memories make counts for the first: the others find it in the cache.
     """
-    made: set[int] = set()
-    lines = [await _Estimator(plan, label, backend, made).line() for label, backend in plan.backends.items()]
-    return [*lines, *_probe(plan)]
+    assert plan.memories is not None, "recorded answers have no estimate"
+    counted: set[int] = set()
+    estimators = [_Estimator(plan, plan.memories, label, b, counted) for label, b in plan.memories.backends.items()]
+    lines = [await estimator.line() for estimator in estimators]
+    if plan.settings.judge_probe and hasattr(plan.judge, "messages"):
+        lines += _probe_lines(plan, estimators[0])
+    return lines
 
 
-def _probe(plan: Plan) -> list[Line]:
-    if not plan.settings.judge_probe or not hasattr(plan.judge, "messages"):
-        return []
-    asked = [q for sample in plan.dataset.samples() for q in sample.questions if q.id in plan.chosen]
+def _probe_lines(plan: Plan, estimator: _Estimator) -> list[Line]:
     line = Line("(judge probe)", 0, 0.0)
-    estimator = _Estimator(plan, line.label, next(iter(plan.backends.values())), set())
-    for probe in make_probes(asked, seed=plan.settings.seed):
+    for probe in make_probes(questions_to_probe(plan.dataset, plan.chosen), seed=plan.settings.seed):
         line.questions += 1
         estimator.add_verdict(line, probe.question, probe.answer)
     return [line] if line.questions else []
 
 
-def dollars(plan: Plan, uses: Mapping[str, Use]) -> float | None:
-    """What they cost; None if one of the models has no price."""
+# --- dollars ----------------------------------------------------------------------------------------------------
+
+
+def dollars(plan: Plan, line: Line, roles: Collection[str] | None = None) -> float | None:
+    """What the roles (default: all) of a line cost; None if one of the models has no price."""
     total = 0.0
-    for role, use in uses.items():
-        price = plan.roles.price(_PLAYED_BY.get(role, cast(Role, role)))
-        if price is None:
-            return None
-        total += price.cost(use.prompt_tokens, use.completion_tokens)
+    for role, use in line.uses.items():
+        if roles is None or role in roles:
+            price = plan.clients.price(_CLIENT_OF.get(role, cast(Role, role)))
+            if price is None:
+                return None
+            total += price.cost(use.prompt_tokens, use.completion_tokens)
     return total
+
+
+def estimate_table(plan: Plan, lines: Sequence[Line]) -> Table[Line]:
+    def cost(roles: Collection[str]) -> Callable[[Line], float | None]:
+        return lambda line: dollars(plan, line, roles)
+
+    columns: list[Column[Line]] = [
+        Column("memory", lambda line: line.label, str),
+        Column("questions", lambda line: line.questions, "{:,}".format),
+        Column("context", lambda line: line.context_tokens, "{:,.0f}".format),
+        Column("prompt tokens", lambda line: line.tokens("prompt_tokens"), "{:,.0f}".format),
+        Column("completion tokens", lambda line: line.tokens("completion_tokens"), "{:,.0f}".format),
+        Column("$ ingest", cost(_INGEST), "{:.2f}".format),
+        Column("$ answers", cost(_ANSWERS), "{:.2f}".format),
+        Column("$ judge", cost(_JUDGE), "{:.2f}".format),
+    ]
+    return Table("Estimate", columns, lines)
+
+
+def cost_sentence(plan: Plan, lines: Sequence[Line]) -> str:
+    """What the whole run would cost, in words."""
+    if unknown := _without_estimate(plan):
+        return f"The cost is unknown: {' and '.join(unknown)} may call a model any number of times."
+    if not any(line.uses for line in lines):
+        return "No model is called: the run costs nothing."
+    total = 0.0
+    for line in lines:
+        if (usd := dollars(plan, line)) is None:
+            return "The cost is unknown: a model has no price; name a file that has it with --prices."
+        total += usd
+    limit = plan.settings.max_cost
+    stop = "; set a limit with --max-cost" if limit is None else f"; it stops before it has cost more than ${limit:g}"
+    return f"About ${total:.2f}{stop}." if total >= 1 else f"About ${total:.4f}{stop}."
+
+
+def _without_estimate(plan: Plan) -> list[str]:
+    """The reader or judge of a third party that calls a model."""
+    parts: list[Reader | Judge] = [plan.memories.reader, plan.judge] if plan.memories else [plan.judge]
+    return [part.name for part in parts if getattr(part, "asks_model", False) and not hasattr(part, "messages")]
+
+
+# --- one backend ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Estimator:
     plan: Plan
+    memories: MemorySetup
     label: str
     backend: MemoryBackend
-    made: set[int]
-    """Hashes of the ingest calls that are estimated already."""
+    counted: set[int]
+    """Hashes of the ingest calls that are already in a line."""
 
     async def line(self) -> Line:
         plan = self.plan
         line = Line(self.label, len(plan.chosen), 0.0)
-        reader, judge = (hasattr(role, "messages") for role in (plan.reader, plan.judge))
+        has_llm_reader, has_llm_judge = (hasattr(role, "messages") for role in (self.memories.reader, plan.judge))
         measured = await self._measured() if self._is_free() else None
-        contexts = asked = 0.0
+        contexts = 0.0
         for sample in plan.dataset.samples():
             questions = [question for question in sample.questions if question.id in plan.chosen]
             if not questions:
                 continue
-            context = measured if measured is not None else self._bound(sample)
+            context = measured if measured is not None else self._longest(sample)
             contexts += context * len(questions)
-            asked += len(questions)
             for question in questions:
-                if reader:
-                    line.uses["reader"].add(context + self._reader_prompt(question), self._answer(question))
-                if judge:
+                if has_llm_reader:
+                    line.uses["reader"].add(context + self._reader_prompt(question), self._answer_tokens(question))
+                if has_llm_judge:
                     self.add_verdict(line, question, question.gold)
-        line.context_tokens = contexts / max(asked, 1)
+        line.context_tokens = contexts / max(line.questions, 1)
         self._add_ingestion(line)
         return line
 
@@ -130,21 +184,21 @@ class _Estimator:
         line.uses["judge"].add(prompt, _VERDICT + self._thoughts("judge"), self.plan.settings.judge_votes)
 
     def _is_free(self) -> bool:
-        """Whether its recall can be tried out: it is ours, and asks nobody."""
+        """Whether trying its retrieval costs nothing: it is a memory of this package, and calls no model."""
         ours = type(self.backend).__module__.startswith("engram_eval.")
-        traits = backend_info(self.backend)
-        return ours and not traits.asks_model and traits.context_limit != "window"
+        info = backend_info(self.backend)
+        return ours and not info.asks_model and info.context_limit != "window"
 
     async def _measured(self) -> float:
         """Mean context tokens over some of the questions."""
         tokens: list[int] = []
-        local = isinstance(self.plan.embedder, CachedEmbedder)
-        embedder = self.plan.embedder if local else StaticEmbedder()  # whose vectors fill a budget as any do
+        local = isinstance(self.memories.embedder, CachedEmbedder)
+        embedder = self.memories.embedder if local else StaticEmbedder()  # whose vectors fill a budget as well as any
         with TemporaryDirectory() as folder:
-            for i, (sample, questions) in enumerate(islice(self._asked(), _MEASURED_CONVERSATIONS)):
-                place = Path(folder) / str(i)
-                place.mkdir()
-                services = Services(embedder, self.plan.tokens, place)
+            for i, (sample, questions) in enumerate(islice(self._samples(), _MEASURED_CONVERSATIONS)):
+                state = Path(folder) / str(i)
+                state.mkdir()
+                services = Services(embedder, self.plan.tokens, state)
                 memory = await self.backend.open(sample.conversation.info, services)
                 for session in sample.conversation.sessions:
                     await memory.ingest(session)
@@ -153,21 +207,22 @@ class _Estimator:
                 for question in questions[:: max(1, len(questions) // _MEASURED_QUESTIONS)]:
                     if backend_info(self.backend).sees_evidence:
                         memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
-                    budget = self.plan.budget if backend_info(self.backend).context_limit == "budget" else None
+                    budget = self.memories.budget if backend_info(self.backend).context_limit == "budget" else None
                     context = await memory.retrieve(question.text, asked_at=question.asked_at, budget=budget)
                     tokens.append(self.plan.tokens.count(context.text))
                 await memory.close()
         return sum(tokens) / max(len(tokens), 1)
 
-    def _bound(self, sample: Sample) -> float:
-        """What stands in a context at most: the whole history, or as much of it as the limit lets."""
-        limits = {"budget": self.plan.budget, "window": self.plan.reader.window, "none": None}
+    def _longest(self, sample: Sample) -> float:
+        """The longest possible context: the whole history, or as much of it as the limit allows."""
+        limits = {"budget": self.memories.budget, "window": self.memories.reader.window, "none": None}
         limit = limits[backend_info(self.backend).context_limit]
         turns = [turn for session in sample.conversation.sessions for turn in session.turns]
         history = self._count("\n".join(f"{turn.speaker}: {turn.text}" for turn in turns))
         return history if limit is None else min(history, limit)
 
-    def _asked(self) -> Iterable[tuple[Sample, list[Question]]]:
+    def _samples(self) -> Iterable[tuple[Sample, list[Question]]]:
+        """The samples with chosen questions, and these questions."""
         for sample in self.plan.dataset.samples():
             if questions := [question for question in sample.questions if question.id in self.plan.chosen]:
                 yield sample, questions
@@ -177,40 +232,40 @@ class _Estimator:
         if expected is None:
             return
         uses: dict[str, Use] = defaultdict(Use)
-        some = 0
-        for sample, _ in islice(self._asked(), _INGESTED_CONVERSATIONS):
-            some += 1
+        conversations = 0
+        for sample, _ in islice(self._samples(), _INGESTED_CONVERSATIONS):
+            conversations += 1
             for session in sample.conversation.sessions:
                 for call in expected(session, self._count):
-                    if call.role == "embedder" and isinstance(self.plan.embedder, CachedEmbedder):
+                    if call.role == "embedder" and isinstance(self.memories.embedder, CachedEmbedder):
                         continue
-                    what = hash((call.role, *(message["content"] for message in call.messages)))
-                    if what not in self.made:
-                        self.made.add(what)
+                    call_hash = hash((call.role, *(message["content"] for message in call.messages)))
+                    if call_hash not in self.counted:
+                        self.counted.add(call_hash)
                         thoughts = self._thoughts("router") if call.schema else 0
                         uses[call.role].add(self._prompt(call.messages, call.schema), call.completion_tokens + thoughts)
         for role, use in uses.items():
-            scale = self.plan.conversations / some
+            scale = self.plan.conversations / conversations
             line.uses[role] = Use(use.calls * scale, use.prompt_tokens * scale, use.completion_tokens * scale)
 
     def _reader_prompt(self, question: Question) -> int:
-        """All but the context."""
-        messages = self.plan.reader.messages(question.text, asked_at=question.asked_at, context=Context("."))  # type: ignore[attr-defined]
-        return self._prompt(messages)
+        """The tokens of the prompt without the context."""
+        reader: Any = self.memories.reader
+        return self._prompt(reader.messages(question.text, asked_at=question.asked_at, context=Context(".")))
 
-    def _answer(self, question: Question) -> int:
-        beyond = _ANSWER_BEYOND_GOLD["longmemeval" if "longmemeval" in self.plan.dataset.name else "locomo"]
+    def _answer_tokens(self, question: Question) -> int:
+        beyond = self.plan.dataset.benchmark.answer_tokens_beyond_gold
         return self._count(question.gold) + beyond + self._thoughts("reader")
 
     def _thoughts(self, role: Role) -> int:
         from engram_eval.llm.provider_capabilities import first_capabilities
 
-        return _THOUGHTS if first_capabilities(self.plan.roles.model(role)).room else 0
+        return _THOUGHTS if first_capabilities(self.plan.clients.model(role)).room else 0
 
     def _prompt(self, messages: Iterable[Mapping[str, str]], schema: Mapping[str, Any] | None = None) -> int:
         texts = [message["content"] for message in messages]
-        told = self._count(json.dumps(schema)) if schema else 0
-        return sum(map(self._count, texts)) + _PER_MESSAGE * len(texts) + _PER_CALL + told
+        schema_tokens = self._count(json.dumps(schema)) if schema else 0
+        return sum(map(self._count, texts)) + _PER_MESSAGE * len(texts) + _PER_CALL + schema_tokens
 
     def _count(self, text: str) -> int:
         return self.plan.tokens.count(text)

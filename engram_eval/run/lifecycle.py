@@ -1,73 +1,47 @@
-"""What a run leaves behind when it ends, however it ends, and what is said of it."""
+"""Runs a plan to its end, and leaves the folder complete however it ended."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
-
 from engram_eval.errors import UserError
-
-if TYPE_CHECKING:
-    from engram_eval.results.folder import RunFolder
-    from engram_eval.results.summary import Summary
-    from engram_eval.run.models import ModelClients
+from engram_eval.metrics.summary import summarise
+from engram_eval.results.folder import InUse, RunFolder
+from engram_eval.results.manifest import RoleUsage
+from engram_eval.results.provenance import now
+from engram_eval.results.summary import Summary
+from engram_eval.run.models import ModelClients
+from engram_eval.run.plan import Plan
+from engram_eval.run.runner import execute
+from engram_eval.system.event_loop import run_to_end
 
 
 def run_to_completion(
-    work: Coroutine[Any, Any, None], folder: RunFolder, roles: ModelClients, *, command: str
-) -> Summary | None:
-    """Does the work of a run or a grading, and leaves the folder as it is to be left, however that ended.
+    plan: Plan, folder: RunFolder, *, show_progress: bool = False, debug: bool = False, keep_memories: bool = False
+) -> Summary:
+    """Executes the plan and returns the summary. After Ctrl-C or a UserError, which are raised, the run can be resumed."""
 
-    Returns the summary; None after Ctrl-C, with `command`, by which it is finished, told.
-    """
-    from engram_eval.results.folder import InUse
-
-    async def closing() -> None:
+    async def work() -> None:
         try:
-            await work
+            await execute(plan, folder, show_progress=show_progress, debug=debug, keep_memories=keep_memories)
         finally:
-            await roles.close()
+            await plan.clients.close()
 
-    roles.journal_to(folder.keep_spent)
+    plan.clients.journal_to(folder.keep_spent)
     try:
-        asyncio.run(closing())
-    except InUse:  # the folder is another process's
+        run_to_end(work())
+    except InUse:  # the folder belongs to another process
         raise
-    except UserError:
-        write_end(folder, roles, finished=False)
+    except (UserError, KeyboardInterrupt):
+        write_end(folder, plan.clients, finished=False)
         raise
-    except KeyboardInterrupt:
-        write_end(folder, roles, finished=False)
-        print(
-            f"\nengram-eval: interrupted; finish it with: engram-eval {command} --resume {folder.path}", file=sys.stderr
-        )
-        return None
-    return write_end(folder, roles, finished=True)
+    return write_end(folder, plan.clients, finished=True)
 
 
-def write_end(folder: RunFolder, roles: ModelClients, *, finished: bool) -> Summary:
-    """Writes usage, cache keys and the summary, which is returned."""
-    from engram_eval.metrics.summary import summarise
-    from engram_eval.results.manifest import RoleUsage
-    from engram_eval.results.provenance import now
-
-    usage = {role: RoleUsage(**figures) for role, figures in roles.usage().items()}
-    folder.keep_cache_keys(roles.take_used_keys())
+def write_end(folder: RunFolder, clients: ModelClients, *, finished: bool) -> Summary:
+    """Writes usage, cache keys and the summary, and returns the summary."""
+    usage = {role: RoleUsage(**figures) for role, figures in clients.usage().items()}
+    folder.keep_cache_keys(clients.take_used_keys())
     manifest = folder.manifest().with_usage(usage, finished=now() if finished else None)
     folder.write_manifest(manifest)
     summary = summarise(folder.records(), manifest)
     folder.write_summary(summary)
     return summary
-
-
-def print_usage(folder: RunFolder) -> None:
-    """What each role used, over all processes that worked on the run, and where the run lies."""
-    for role, used in folder.manifest().usage.items():
-        print(
-            f"{role}: {used.calls:,.0f} calls, {used.cached:,.0f} from the cache, "
-            f"{used.prompt_tokens:,.0f} + {used.completion_tokens:,.0f} tokens, ${used.spent_usd:.4f} spent"
-            + (f", {used.unpriced:,.0f} calls without a price" if used.unpriced else "")
-        )
-    print(f"Records, summary and manifest: {folder.path}")

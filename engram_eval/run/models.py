@@ -1,98 +1,37 @@
-"""Who does what in a run: the models behind reader, judge, router and embedder, each at its endpoint, under one budget."""
+"""The models behind reader, judge, router and embedder, each at its endpoint, under one budget."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engram_eval import registry
+from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
-from engram_eval.judges.judge import Judge
+from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
-from engram_eval.readers.reader import Reader
 from engram_eval.run.settings import Settings
+from engram_eval.services import RoleServices
+from engram_eval.system.event_loop import run_to_end
 from engram_eval.system.paths import cache_folder
 
 if TYPE_CHECKING:
-    from engram_eval.llm import LLM, BudgetTracker, LLMSettings
+    from engram_eval.llm import LLM, BudgetTracker, Completion, LLMSettings
     from engram_eval.llm.cost.prices import Price
-from engram_eval.datasets.dataset import Family
 
 Role = Literal["reader", "judge", "router", "embedder"]
-_DEFAULT_MODEL = "gpt-4o-mini"
+DEFAULT_MODEL = "gpt-4o-mini"
 _API_EMBEDDER = "openai:"
 _WIDTHS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # OpenAI's
 
 
-def resolve_defaults(settings: Settings, *, memories_ask: bool = False) -> Settings:
-    """The settings with nothing left open: `auto` is a model where the environment names a key or an endpoint.
-
-    A server of one's own that serves a single model is asked which; UserError where it must be named. `memories_ask`:
-    a memory needs the model, even if reader and judge do not.
-    """
-    from engram_eval.llm.endpoint import endpoint_url
-
-    auto = "llm" if why_models() or settings.base_url else "offline"
-    settings = replace(
-        settings,
-        reader=auto if settings.reader == "auto" else settings.reader,
-        judge=auto if settings.judge == "auto" else settings.judge,
-    )
-    if settings.base_url is None and (named := os.environ.get("OPENAI_BASE_URL")):
-        settings = replace(settings, base_url=named)  # a resumed run goes on where it began
-    names = ("base_url", "reader_base_url", "judge_base_url", "router_base_url", "embedder_base_url")
-    named_urls: dict[str, Any] = {name: endpoint_url(url) for name in names if (url := getattr(settings, name))}
-    settings = replace(settings, **named_urls)  # none with a password in it
-    if settings.model is None and (settings.asks_models() or (memories_ask and not settings.router_model)):
-        settings = replace(settings, model=_served(settings))
-    return settings
-
-
-def why_models() -> str:
-    """What in the environment asks for models, in words; empty if nothing does."""
-    names = [name for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if os.environ.get(name)]
-    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} set" if names else ""
-
-
-def _served(settings: Settings) -> str:
-    """The model of the endpoint, where only one can be meant."""
-    from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
-
-    url = endpoint_url(settings.base_url)
-    if url == OPENAI_URL or (settings.reader_model and settings.judge_model):
-        return _DEFAULT_MODEL
-    if settings.replay:
-        raise UserError(f"a replay of {url} has to be told the model; name it with --model")
-
-    found = served_models(settings)
-    if len(found) == 1:
-        return found[0]
-    listed = f"it serves {', '.join(found[:12])}" if found else "it does not say what it serves"
-    raise UserError(f"{url}: which model? {listed}; name one with --model")
-
-
-def served_models(settings: Settings) -> list[str]:
-    """What the endpoint says that it serves. Raises UserError where nothing is there, or a key is wanted."""
-    from engram_eval.llm import LLM
-
-    async def models() -> list[str]:
-        llm = LLM(_limits(settings, settings.base_url), cache_folder())
-        try:
-            return await llm.models()
-        finally:
-            await llm.close()
-
-    return asyncio.run(models())
-
-
-def _limits(settings: Settings, base_url: str | None) -> LLMSettings:
+def client_settings(settings: Settings, base_url: str | None) -> LLMSettings:
+    """Those of a client at one endpoint."""
     from engram_eval.llm import LLMSettings
 
     return LLMSettings(
@@ -107,108 +46,118 @@ def _limits(settings: Settings, base_url: str | None) -> LLMSettings:
     )
 
 
+class _RoleLLM:
+    """The model of one role, as readers and judges get it."""
+
+    def __init__(self, llm: LLM, role: Role, model: str) -> None:
+        self.model = model
+        self._llm, self._role = llm, role
+
+    async def chat(
+        self,
+        *,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int = 1024,
+        repeat: int = 0,
+    ) -> Completion:
+        return await self._llm.chat(
+            role=self._role, model=self.model, messages=messages, schema=schema, max_tokens=max_tokens, repeat=repeat
+        )
+
+
 class ModelClients:
-    """Opens readers, judges and embedders. One client an endpoint; `spent_usd` is what the run has cost before."""
+    """One client per endpoint. `spent_usd`: what the run has cost before it was resumed."""
 
     def __init__(self, settings: Settings, *, spent_usd: float = 0.0) -> None:
         self._settings = settings
         self._spent_usd = spent_usd
-        self._ledger: BudgetTracker | None = None
+        self._tracker: BudgetTracker | None = None
         self._clients: dict[tuple[str, str | None], LLM] = {}
         self._other_keys: set[bytes] = set()
         self._journal: Callable[[float], None] = lambda _usd: None
         self.meter = Meter()
-        """Of what memories are given: embedder and model."""
-        self._played: set[Role] = set()
+        """Counts the embedder and the model of memories."""
+        self._roles_in_use: set[Role] = set()
 
-    def reader(self, family: Family, count_tokens: Callable[[str], int]) -> Reader:
-        if self._settings.reader == "llm":
-            from engram_eval.readers.llm import LLMReader
+    def services(self, role: Literal["reader", "judge"], benchmark: Benchmark, tokens: TokenCounter) -> RoleServices:
+        """What a reader or a judge is made with. Its model and embedder are opened when it first asks for them."""
 
-            llm, model = self.llm("reader"), self.model("reader")
-            return LLMReader(llm, model, benchmark=family, window=self._settings.window)
-        reader: Reader = registry.make("readers", self._settings.reader, count_tokens)
-        return reader
+        def open_llm() -> _RoleLLM:
+            return _RoleLLM(self.llm(role), role, self.model(role))
 
-    def judge(self, family: Family) -> Judge:
-        named = self._settings.judge
-        name, _, variant = named.partition(":")
-        if name == "llm":
-            from engram_eval.judges.llm import LLMJudge
+        return RoleServices(
+            benchmark,
+            tokens,
+            self._settings.window,
+            self._settings.judge_votes,
+            open_llm,
+            lambda: self.embedder(meter=Meter()),  # its time is not a memory's
+        )
 
-            if variant not in ("", "standard", "strict") or (variant == "strict" and family != "locomo"):
-                raise UserError(
-                    f"--judge {named}: of {family} there is no judge {variant!r}; name llm, or on LoCoMo llm:strict"
-                )
-            votes = self._settings.judge_votes
-            return LLMJudge(
-                self.llm("judge"), self.model("judge"), benchmark=family,
-                variant="strict" if variant == "strict" else "standard", votes=votes,
-            )  # fmt: skip
-        judge: Judge = registry.make("judges", named)
-        return judge
-
-    def embedder(self, *, ask: bool = True) -> Embedder:
-        """Not to `ask`: an endpoint's embedder may have 0 dimensions, and is there to be looked at."""
-        named = self._settings.embedder
-        if named.startswith(_API_EMBEDDER):
-            model = named.removeprefix(_API_EMBEDDER)
+    def embedder(self, *, meter: Meter | None = None, dry: bool = False) -> Embedder:
+        """The run's embedder. If `dry`, no endpoint is asked for its dimensions, which may then be 0."""
+        name, meter = self._settings.embedder, meter or self.meter
+        if name.startswith(_API_EMBEDDER):
+            model = name.removeprefix(_API_EMBEDDER)
             if not model:
-                raise UserError(f"--embedder {named}: names no model; as in --embedder openai:text-embedding-3-small")
-            width = _WIDTHS.get(model) or (self._width(model) if ask else 0)
-            return LLMEmbedder(self.llm("embedder"), model, self.meter, dimensions=width)
-        return CachedEmbedder(registry.make("embedders", named), cache_folder(), self.meter)
+                raise UserError(f"--embedder {name}: names no model; as in --embedder openai:text-embedding-3-small")
+            width = _WIDTHS.get(model) or (0 if dry else self._width(model))
+            return LLMEmbedder(self.llm("embedder"), model, meter, dimensions=width)
+        return CachedEmbedder(registry.make("embedders", name), cache_folder(), meter)
 
     def memory_llm(self) -> MeteredLLM:
-        """What memories ask, as router and as extractor."""
+        """The model that memories call, as router and as extractor."""
         return MeteredLLM(self.llm("router"), self.model("router"), self.meter)
 
     def model(self, role: Role) -> str:
         if role == "embedder":
             return self._settings.embedder.removeprefix(_API_EMBEDDER)
         own: str | None = getattr(self._settings, f"{role}_model")
-        return own or self._settings.model or _DEFAULT_MODEL
+        return own or self._settings.model or DEFAULT_MODEL
 
     def llm(self, role: Role) -> LLM:
-        """The client of the role's endpoint. Raises UserError where it needs a key and has none."""
-        from engram_eval.llm import LLM  # the SDK behind it takes a second to import: only where it is used
+        """The client of the role's endpoint. Raises UserError if it needs a key and has none."""
+        from engram_eval.llm import LLM  # the SDK behind takes a second to import
 
         url = self.endpoint(role)
         key = self._key(role, url)
         if (url, key) not in self._clients:
             self._clients[url, key] = LLM(
-                _limits(self._settings, url), cache_folder(), api_key=key, budget_tracker=self._the_ledger()
+                client_settings(self._settings, url), cache_folder(), api_key=key, budget_tracker=self._budget()
             )
-        self._played.add(role)
+        self._roles_in_use.add(role)
         self._clients[url, key].require_prices([self.model(role)])
         return self._clients[url, key]
 
     def journal_to(self, journal: Callable[[float], None]) -> None:
-        """Tells what the run has cost after each change, so that a killed run still knows."""
+        """Calls `journal` with what the run has cost after each change, so that a killed run still knows."""
         self._journal = journal
-        if self._ledger:
-            self._ledger.journal = journal
+        if self._tracker:
+            self._tracker.journal = journal
 
-    def _the_ledger(self) -> BudgetTracker:
+    def _budget(self) -> BudgetTracker:
         from engram_eval.llm import BudgetTracker
 
-        if self._ledger is None:
-            self._ledger = BudgetTracker(self._settings.max_cost, spent_usd=self._spent_usd)
-            self._ledger.journal = self._journal
-        return self._ledger
+        if self._tracker is None:
+            self._tracker = BudgetTracker(self._settings.max_cost, spent_usd=self._spent_usd)
+            self._tracker.journal = self._journal
+        return self._tracker
 
     def price(self, role: Role) -> Price | None:
-        """Dollars per token of the role's model, if the table has it."""
+        """Dollars per token of the role's model; None if it has no price."""
         from engram_eval.llm.cost.prices import Prices
 
         return Prices(Path(self._settings.prices) if self._settings.prices else None).of(self.model(role))
 
-    def who(self, role: Role) -> str:
+    def name_of(self, role: Role) -> str:
         return f"{self.model(role)} at {self.endpoint(role)}"
 
-    def described(self) -> dict[str, dict[str, str]]:
-        """Of each role that a model plays, its model and endpoint."""
-        return {role: {"model": self.model(role), "endpoint": self.endpoint(role)} for role in sorted(self._played)}
+    def in_use(self) -> dict[str, dict[str, str]]:
+        """The model and endpoint of each role that a model plays."""
+        return {
+            role: {"model": self.model(role), "endpoint": self.endpoint(role)} for role in sorted(self._roles_in_use)
+        }
 
     def endpoint(self, role: Role) -> str:
         from engram_eval.llm.endpoint import endpoint_url
@@ -220,7 +169,7 @@ class ModelClients:
         return own or self._settings.base_url
 
     def _key(self, role: Role, url: str) -> str | None:
-        """A key goes to the endpoint that it belongs to: another one gets its own or none."""
+        """The key for an endpoint: the role's own, or OPENAI_API_KEY (None) for the endpoint that it belongs to, or none."""
         from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
 
         if own := os.environ.get(f"{role.upper()}_API_KEY"):
@@ -229,33 +178,33 @@ class ModelClients:
         return None if shared else ""
 
     def _width(self, model: str) -> int:
-        """The dimensions of a model's embeddings, from the cache or by asking once."""
+        """The dimensions of a model's embeddings, from the cache or one call."""
         from engram_eval.llm import LLM
 
         url = self.endpoint("embedder")
-        key, ledger = self._key("embedder", url), self._the_ledger()
+        key, tracker = self._key("embedder", url), self._budget()
 
-        async def width() -> int:  # a client of its own: one belongs to one event loop
-            llm = LLM(_limits(self._settings, url), cache_folder(), api_key=key, budget_tracker=ledger)
+        async def width() -> int:  # with its own client, since a client belongs to one event loop
+            llm = LLM(client_settings(self._settings, url), cache_folder(), api_key=key, budget_tracker=tracker)
             try:
                 return int((await llm.embed(role="embedder", model=model, texts=[" "])).vectors.shape[1])
             finally:
                 self._other_keys |= llm.take_used_keys()
                 await llm.close()
 
-        return asyncio.run(width())
+        return run_to_end(width())
 
     def usage(self) -> dict[str, dict[str, float]]:
-        """By role, as `LLM.usage`."""
-        return self._ledger.usage() if self._ledger else {}
+        """Calls, tokens and dollars by role."""
+        return self._tracker.usage() if self._tracker else {}
 
     def take_used_keys(self) -> frozenset[bytes]:
-        """What of the response cache the run went by since this was last asked."""
+        """The keys of cached responses that were used since the last call of this method."""
         others, self._other_keys = self._other_keys, set()
         return frozenset(others).union(*(client.take_used_keys() for client in self._clients.values()))
 
     def spent_usd(self) -> float:
-        return self._ledger.spent_usd if self._ledger else self._spent_usd
+        return self._tracker.spent_usd if self._tracker else self._spent_usd
 
     async def close(self) -> None:
         for client in self._clients.values():

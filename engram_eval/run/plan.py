@@ -1,16 +1,13 @@
-"""From settings to a plan: everything opened and chosen, with the reason for each choice, before anything is run."""
+"""From settings to a plan: everything is opened and chosen, with the reason for each choice, before anything is run."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
-from engram_eval.datasets.dataset import Dataset, Family
+from engram_eval.datasets.dataset import Dataset
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
@@ -19,6 +16,7 @@ from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.llm.cost.metering import MeteredLLM
 from engram_eval.readers.reader import Reader
 from engram_eval.results.manifest import (
+    RECORDED,
     BackendEntry,
     DatasetInfo,
     EmbedderInfo,
@@ -27,215 +25,302 @@ from engram_eval.results.manifest import (
     ModelInfo,
     ReaderInfo,
 )
-from engram_eval.run.models import ModelClients, Role, resolve_defaults, why_models
+from engram_eval.run.answer_file import Answers
+from engram_eval.run.answer_source import AnswerSource
+from engram_eval.run.defaults import models_in_environment, resolve_defaults
+from engram_eval.run.extensions import Extensions, Opener
+from engram_eval.run.memory_answers import MemoryAnswers
+from engram_eval.run.models import ModelClients, Role
+from engram_eval.run.questions import choose_questions, chosen_categories, open_dataset
+from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
 
-# The budgets at which ENGRAM is published (arXiv 2511.12960): 916 tokens on LoCoMo, 1.0-1.2k on LongMemEval-S.
-_BUDGETS = {"locomo": 916, "longmemeval": 1200}
+
+@dataclass(frozen=True, slots=True)
+class MemorySetup:
+    """What the memories of a run share. `budget`: the context tokens that bind each of them."""
+
+    backends: Mapping[str, MemoryBackend]
+    reader: Reader
+    embedder: Embedder
+    llm: MeteredLLM | None
+    """The model that memories call; None if none of them calls one."""
+    budget: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A run, ready to go. `chosen` holds the ids of the questions that are asked; `budget` binds every memory."""
+    """A run, ready to start. `chosen`: ids of the questions to ask. `sources`: by the backend's label."""
 
     settings: Settings
     dataset: Dataset
     chosen: frozenset[str]
     conversations: int
-    backends: dict[str, MemoryBackend]
-    reader: Reader
+    sources: Mapping[str, AnswerSource]
+    memories: MemorySetup | None
+    """None for answers made elsewhere."""
     judge: Judge
-    roles: ModelClients
-    memory_llm: MeteredLLM | None
-    """What memories ask; None if none of them does."""
-    embedder: Embedder
+    clients: ModelClients
     tokens: TokenCounter
-    budget: int
-    why: dict[str, str]
-    """What was chosen and why, in words, for the lines that stand before a run."""
+    experiment: Experiment
+    calls_in_flight: int
+    """How many answers and verdicts may overlap."""
+    why: Mapping[str, str]
+    """What was chosen and why, in words, to be shown before the run."""
+    missing: tuple[str, ...] = ()
+    """Ids of chosen questions that have no recorded answer."""
+
+    @property
+    def calls_models(self) -> bool:
+        return bool(self.clients.in_use())
 
 
-def make_plan(settings: Settings, *, spent_usd: float = 0.0, dry: bool = False) -> Plan:
-    """Opens and checks all that the settings name. Raises UserError before anything is asked.
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The chosen part of a dataset."""
 
-    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is to be looked at, not executed.
+    dataset: Dataset
+    why: str
+    questions: Mapping[str, str]
+    """The conversation of each chosen question, by their ids."""
+    categories: tuple[str, ...]
+
+    @property
+    def conversations(self) -> int:
+        return len(set(self.questions.values()))
+
+    def in_words(self) -> str:
+        size = f"{plural(self.conversations, 'conversation')}, {plural(len(self.questions), 'question')}"
+        return f"{self.dataset.benchmark.name}, {size}: {self.why}"
+
+    def info(self) -> DatasetInfo:
+        benchmark = self.dataset.benchmark
+        headline = tuple(category for category in benchmark.headline if category in self.categories)
+        return DatasetInfo(
+            name=benchmark.name,
+            sha256=self.dataset.sha256,
+            origin=self.dataset.origin,
+            categories=self.categories,
+            headline=headline or self.categories,
+            questions=len(self.questions),
+            conversations=self.conversations,
+            tables=tuple(sorted(benchmark.tables)),
+        )
+
+
+def _open_data(settings: Settings) -> _Data:
+    dataset, why = open_dataset(settings)
+    return _Data(dataset, why, choose_questions(dataset, settings), chosen_categories(dataset, settings))
+
+
+# --- memories ---------------------------------------------------------------------------------------------------
+
+
+def plan_run(
+    settings: Settings, extensions: Extensions | None = None, *, spent_usd: float = 0.0, dry: bool = False
+) -> Plan:
+    """Opens and checks everything that the settings name. Raises UserError before any question is asked.
+
+    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only looked at, not executed.
     """
-    backends = {label: _open(settings, label) for label in settings.labels()}
+    extensions = extensions or Extensions()
+    given, opener = settings, Opener(settings, extensions)
+    backends = opener.backends()
+    opener.refuse_unknown_options()
     memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
-    given, settings = settings, resolve_defaults(settings, memories_ask=memories_ask)
+    settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
+    opener = Opener(settings, extensions)
     tokens = token_counter(settings.encoding)
-    known = {settings.backend_of(label).partition(":")[0] for label in backends} | {"dataset"}
-    for key in settings.options:
-        if key.rpartition(".")[0] not in known:
-            raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
-    dataset, why_dataset = open_dataset(settings)
-    family: Family = "longmemeval" if "longmemeval" in dataset.name else "locomo"
-    roles = ModelClients(settings, spent_usd=spent_usd)
-    reader, judge = roles.reader(family, tokens.count), roles.judge(family)
-    memory_llm = roles.memory_llm() if memories_ask else None
-    embedder = roles.embedder(ask=not dry)
-    where = f"at {roles.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
-    chosen, conversations = _choose(dataset, settings)
-    size = f"{plural(conversations, 'conversation')}, {plural(len(chosen), 'question')}"
-    budget = settings.budget or _BUDGETS[family]
-    why_budget = "named with --budget" if settings.budget else f"ENGRAM's published budget on {family}"
-    unbound = [
-        f"{label} by {_BOUND[backend_info(b).context_limit].format(reader.window)}"
-        for label, b in backends.items()
-        if backend_info(b).context_limit != "budget"
-    ]
+    data = _open_data(settings)
+    benchmark = data.dataset.benchmark
+    clients = ModelClients(settings, spent_usd=spent_usd)
+    reader = opener.reader(clients.services("reader", benchmark, tokens))
+    judge = opener.judge(clients.services("judge", benchmark, tokens))
+    _open_clients(clients, opener, reader=True)
+    memory_llm = clients.memory_llm() if memories_ask else None
+    embedder = extensions.embedder or clients.embedder(dry=dry)
+    setup = MemorySetup(backends, reader, embedder, memory_llm, settings.budget or benchmark.budget)
     return Plan(
-        settings, dataset, chosen, conversations, backends, reader, judge, roles, memory_llm, embedder, tokens, budget,
-        why={
-            "dataset": f"{dataset.name}, {size}: {why_dataset}",
-            "backends": ", ".join(backends) + ("; none and oracle are the floor and the ceiling" if settings.controls else ""),
-            "reader": _who(
-                reader.name, "extracts its answers from the context", roles, "reader", auto=given.reader == "auto"
-            ),
-            "judge": _who(judge.name, judge.agreement, roles, "judge", auto=given.judge == "auto"),
-            **({"router": f"llm: {roles.who('router')}"} if memory_llm else {}),
-            "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {where}",
-            "budget": "; ".join([f"{budget:,} tokens of {tokens.encoding}, {why_budget}", *(f"{u}" for u in unbound)]),
+        settings=settings,
+        dataset=data.dataset,
+        chosen=frozenset(data.questions),
+        conversations=data.conversations,
+        sources={
+            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, clients.meter, setup.budget)
+            for label, backend in backends.items()
         },
-    )  # fmt: skip
-
-
-_BOUND = {"window": "the reader's window of {:,} tokens alone", "none": "nothing"}
-
-
-def _who(name: str, what: str, roles: ModelClients, role: Role, *, auto: bool) -> str:
-    if name == "offline":
-        return f"offline: {what}; no key, no network, the same each time"
-    if name.partition(":")[0] == "llm":
-        return f"{name}: {roles.who(role)}" + (f", because {why_models()}" if auto else "")
-    return name
-
-
-def _open(settings: Settings, label: str) -> MemoryBackend:
-    """The backend with what `--set` gives it under its name or its module, and over that a variant's own settings.
-
-    `degraded` is engram with a part thrown away, so engram's settings are its own.
-    """
-    backend = settings.backend_of(label)
-    name = backend.partition(":")[0]
-    inherited = settings.options_of("engram") if name == "degraded" else {}
-    own = {key: value for key, value in settings.variants.get(label, {}).items() if key != "backend"}
-    try:
-        opened: MemoryBackend = registry.open_backend(backend, {**inherited, **settings.options_of(name)}, own)
-    except UserError as error:
-        raise UserError(f"variant {label!r}: {error}" if label in settings.variants else str(error)) from error
-    return opened
-
-
-def open_dataset(settings: Settings) -> tuple[Dataset, str]:
-    """The dataset and why it is this one.
-
-    `auto` is the kind of file that `data`, or ENGRAM_EVAL_DATA, names; where neither names a file LoCoMo, and where
-    LoCoMo cannot be had the synthetic dialogues, unless the user pointed at data: then the fault is told.
-    """
-    options = settings.options_of("dataset")
-    variable = os.environ.get("ENGRAM_EVAL_DATA")
-    if settings.dataset != "auto":
-        return _opened(settings.dataset, Path(settings.data).expanduser() if settings.data else None, options)
-    named = settings.data or (variable if variable and Path(variable).expanduser().is_file() else None)
-    if named:
-        data = Path(named).expanduser()
-        return _opened(_kind_of_file(data), data, options)
-    if options:
-        dataset, why = _opened("synthetic", None, options)
-        return dataset, f"{why}, because --set dataset.… is for data that is made"
-    try:
-        return _opened("locomo", None, options)
-    except UserError as missing:
-        if variable:
-            raise
-        dataset, why = _opened("synthetic", None, options)
-        return dataset, f"{why}, because the real LoCoMo is not here: {missing}"
-
-
-def _opened(name: str, data: Path | None, options: dict[str, str]) -> tuple[Dataset, str]:
-    dataset: Dataset = registry.make("datasets", name, data, options)
-    return dataset, dataset.origin
-
-
-def _kind_of_file(path: Path) -> str:
-    """LoCoMo or one of LongMemEval's files, by the first fields of the file; which of these, by its name."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(1 << 20)
-    except OSError:
-        return "locomo"  # a folder of LoCoMo files; anything unreadable is told by the loader
-    if b'"haystack_' not in head and b'"question_type"' not in head:
-        return "locomo"
-    known = re.search(r"longmemeval_(oracle|m)(?![a-z])", path.name)
-    return f"longmemeval_{known[1]}" if known else "longmemeval_s"
-
-
-def _choose(dataset: Dataset, settings: Settings) -> tuple[frozenset[str], int]:
-    """The questions to ask: of the categories named, all, or a simple random sample of `limit` under the seed."""
-    wanted = categories_asked(dataset, settings)
-    questions: dict[str, str] = {}
-    for sample in dataset.samples():
-        questions |= {q.id: sample.conversation.id for q in sample.questions if q.category in wanted}
-    if not questions:
-        raise UserError(f"{dataset.origin}: holds no question of the categories asked for ({', '.join(wanted)})")
-    # By hash, so that the choice depends on no order and a larger limit keeps the smaller one's questions.
-    ranked = sorted(
-        questions, key=lambda question_id: hashlib.sha256(f"{settings.seed}:{question_id}".encode()).digest()
+        memories=setup,
+        judge=judge,
+        clients=clients,
+        tokens=tokens,
+        experiment=_memory_experiment(settings, data, setup, judge, clients, tokens),
+        calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=True) else 1,
+        why=_why_memories(given, data, setup, judge, clients, tokens),
     )
-    chosen = ranked[: settings.limit]
-    return frozenset(chosen), len({questions[question_id] for question_id in chosen})
 
 
-def categories_asked(dataset: Dataset, settings: Settings) -> tuple[str, ...]:
-    if settings.categories is None:
-        return dataset.categories
-    numbered = {str(i): name for i, name in enumerate(dataset.categories, start=1)}
-    wanted = tuple(numbered.get(name, name) for name in settings.categories)
-    for name in wanted:
-        if name not in dataset.categories:
-            known = ", ".join(f"{i} {category}" for i, category in numbered.items())
-            raise UserError(f"--categories: {dataset.name} has no category {name!r}; it has {known}")
-    return wanted
-
-
-def describe(plan: Plan) -> Experiment:
-    """The experiment: two runs that agree in it are the same one."""
-    categories = categories_asked(plan.dataset, plan.settings)
-    headline = tuple(category for category in plan.dataset.headline if category in categories)
-    prompted = (plan.reader, plan.judge, *plan.backends.values())
+def _memory_experiment(
+    settings: Settings, data: _Data, setup: MemorySetup, judge: Judge, clients: ModelClients, tokens: TokenCounter
+) -> Experiment:
+    prompted = (setup.reader, judge, *setup.backends.values())
     return Experiment(
-        settings=plan.settings.to_json(),
-        dataset=DatasetInfo(
-            name=plan.dataset.name,
-            sha256=plan.dataset.sha256,
-            origin=plan.dataset.origin,
-            categories=categories,
-            headline=headline or categories,
-            questions=len(plan.chosen),
-            conversations=plan.conversations,
-            tables=("sessions",) if "longmemeval" in plan.dataset.name else (),
-        ),
+        settings=settings.to_json(),
+        dataset=data.info(),
         backends={
             label: BackendEntry(
-                backend=registry.backend_name(plan.settings.backend_of(label)),
+                backend=registry.base_name("backends", settings.backend_of(label)),
                 settings=registry.settings_of(backend),
                 **asdict(backend_info(backend)),
             )
-            for label, backend in plan.backends.items()
+            for label, backend in setup.backends.items()
         },
-        reader=ReaderInfo(name=plan.reader.name, model=plan.reader.model, window=plan.reader.window),
-        judge=JudgeInfo(
-            name=plan.judge.name,
-            model=getattr(plan.judge, "model", plan.judge.name),
-            votes=plan.settings.judge_votes,
-            agreement=plan.judge.agreement,
-        ),
-        models={role: ModelInfo(**model) for role, model in plan.roles.described().items()},
-        embedder=EmbedderInfo(name=plan.embedder.name, dimensions=plan.embedder.dimensions),
-        seed=plan.settings.seed,
-        token_encoding=plan.tokens.encoding,
-        budget=plan.budget,
+        reader=ReaderInfo(name=setup.reader.name, model=setup.reader.model, window=setup.reader.window),
+        judge=_judge_info(judge, settings),
+        models=_models_info(clients),
+        embedder=EmbedderInfo(name=setup.embedder.name, dimensions=setup.embedder.dimensions),
+        seed=settings.seed,
+        token_encoding=tokens.encoding,
+        budget=setup.budget,
         prompts={prompt.name: prompt.sha256 for part in prompted for prompt in getattr(part, "prompts", ())},
     )
+
+
+_UNBOUND = {"window": "only by the reader's window of {:,} tokens", "none": "by nothing"}
+
+
+def _why_memories(
+    given: Settings, data: _Data, setup: MemorySetup, judge: Judge, clients: ModelClients, tokens: TokenCounter
+) -> dict[str, str]:
+    benchmark, embedder = data.dataset.benchmark, setup.embedder
+    reader = _role_in_words(setup.reader, "extracts its answers from the context", clients, "reader", given.reader)
+    place = f"at {clients.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
+    why_budget = "set by --budget" if given.budget else benchmark.budget_reason
+    unbound = [
+        f"{label} is limited {_UNBOUND[limit].format(setup.reader.window)}"
+        for label, backend in setup.backends.items()
+        if (limit := backend_info(backend).context_limit) in _UNBOUND
+    ]
+    controls = "; none and oracle are the floor and the ceiling" if given.controls else ""
+    return {
+        "dataset": data.in_words(),
+        "backends": ", ".join(setup.backends) + controls,
+        "reader": reader,
+        "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+        **({"router": f"llm: {clients.name_of('router')}"} if setup.llm else {}),
+        "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}",
+        "budget": "; ".join([f"{setup.budget:,} tokens of {tokens.encoding}, {why_budget}", *unbound]),
+    }
+
+
+# --- answers made elsewhere -------------------------------------------------------------------------------------
+
+
+def plan_grading(
+    settings: Settings, answers: Answers, label: str, extensions: Extensions | None = None, *, spent_usd: float = 0.0
+) -> Plan:
+    """Like `plan_run`, for recorded answers; `label` is the name of their backend in the records."""
+    extensions = extensions or Extensions()
+    given, opener = settings, Opener(settings, extensions)
+    settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=False))
+    opener = Opener(settings, extensions)
+    tokens = token_counter(settings.encoding)
+    data = _open_data(settings)
+    _refuse_unknown_questions(answers, data.dataset)
+    clients = ModelClients(settings, spent_usd=spent_usd)
+    judge = opener.judge(clients.services("judge", data.dataset.benchmark, tokens))
+    _open_clients(clients, opener, reader=False)
+    missing = tuple(question_id for question_id in data.questions if question_id not in answers.by_id)
+    return Plan(
+        settings=settings,
+        dataset=data.dataset,
+        chosen=frozenset(data.questions),
+        conversations=data.conversations,
+        sources={label: RecordedAnswers(answers, tokens)},
+        memories=None,
+        judge=judge,
+        clients=clients,
+        tokens=tokens,
+        experiment=Experiment(
+            settings=settings.to_json(),
+            dataset=data.info(),
+            backends={label: BackendEntry(context_limit="unknown")},
+            reader=ReaderInfo(name=RECORDED, model="unknown", sha256=answers.sha256, origin=_absolute(answers)),
+            judge=_judge_info(judge, settings),
+            models=_models_info(clients),
+            embedder=EmbedderInfo(name=None, dimensions=None),
+            seed=settings.seed,
+            token_encoding=tokens.encoding,
+            budget=None,
+            prompts={prompt.name: prompt.sha256 for prompt in getattr(judge, "prompts", ())},
+        ),
+        calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=False) else 1,
+        why={
+            "dataset": data.in_words(),
+            "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
+            "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+        },
+        missing=missing,
+    )
+
+
+def _refuse_unknown_questions(answers: Answers, dataset: Dataset) -> None:
+    known = {question.id for sample in dataset.samples() for question in sample.questions}
+    unknown = [question_id for question_id in answers.by_id if question_id not in known]
+    if unknown:
+        more = f", nor {plural(len(unknown) - 1, 'other')} of the answers" if len(unknown) > 1 else ""
+        line = answers.by_id[unknown[0]].line
+        place = f"{answers.origin}: line {line}" if line else answers.origin
+        raise UserError(
+            f"{place}: {dataset.benchmark.name} has no question {unknown[0][:80]!r}{more}; name the dataset that was answered "
+            "with --dataset, or its file with --data"
+        )
+
+
+def _coverage(answers: Answers, data: _Data, missing: tuple[str, ...]) -> str:
+    answered = len(data.questions) - len(missing)
+    parts = [f"{answered:,} of {plural(len(data.questions), 'question')} answered in {answers.origin}"]
+    if missing:
+        named = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+        parts.append(f"no answer to {len(missing):,} ({named}): recorded as errors, not as wrong")
+    if others := len(answers.by_id) - answered:
+        parts.append(f"{plural(others, 'answer')} to questions of other categories ignored")
+    return "; ".join(parts)
+
+
+def _absolute(answers: Answers) -> str | None:
+    return str(answers.path.absolute()) if answers.path else None
+
+
+# --- both -------------------------------------------------------------------------------------------------------
+
+
+def _roles_ask(settings: Settings, opener: Opener, *, reader: bool) -> bool:
+    """Whether the reader or the judge calls a model, so that calls should overlap."""
+    return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader == "llm"))
+
+
+def _open_clients(clients: ModelClients, opener: Opener, *, reader: bool) -> None:
+    """Opens the models of readers and judges that call one, so that the manifest names them and a missing key stops here."""
+    if reader and opener.asks_model("readers"):
+        clients.llm("reader")
+    if opener.asks_model("judges"):
+        clients.llm("judge")
+
+
+def _judge_info(judge: Judge, settings: Settings) -> JudgeInfo:
+    model = getattr(judge, "model", judge.name)
+    return JudgeInfo(name=judge.name, model=model, votes=settings.judge_votes, agreement=judge.agreement)
+
+
+def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
+    return {role: ModelInfo(**model) for role, model in clients.in_use().items()}
+
+
+def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients, role: Role, given: str) -> str:
+    if part.name == "offline":
+        return f"offline: {description}; no key, no network, the same each time"
+    if part.name.partition(":")[0] == "llm" or getattr(part, "asks_model", False):
+        reason = f", because {models_in_environment()}" if given == "auto" and models_in_environment() else ""
+        return f"{part.name}: {clients.name_of(role)}{reason}"
+    return f"{part.name}: {description}" if role == "judge" and description else part.name

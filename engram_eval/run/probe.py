@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from engram_eval.datasets.dataset import Dataset
-from engram_eval.judges.judge import Judge
 from engram_eval.judges.probe import probe_judge
-from engram_eval.results.folder import RunFolder
-from engram_eval.run.settings import Settings
+from engram_eval.types import Question
+
+if TYPE_CHECKING:
+    from engram_eval.results.folder import RunFolder
+    from engram_eval.run.plan import Plan
 
 
-async def probe_judge_of(
-    judge: Judge, dataset: Dataset, chosen: Collection[str], settings: Settings, folder: RunFolder
-) -> None:
-    """Measures a run's LLM judge by answers whose right verdict is known, and keeps what was found in the folder."""
-    if settings.judge_probe and judge.name.partition(":")[0] == "llm":
-        asked = [question for sample in dataset.samples() for question in sample.questions if question.id in chosen]
-        found, lines = await probe_judge(judge, asked, seed=settings.seed, limit=settings.max_in_flight)
-        folder.keep_probe(found, lines)
+async def probe_judge_of(plan: Plan, folder: RunFolder) -> None:
+    """Measures the LLM judge of a run on answers whose right verdict is known, if the settings ask for it."""
+    if plan.settings.judge_probe and plan.judge.name.partition(":")[0] == "llm":
+        questions = questions_to_probe(plan.dataset, plan.chosen)
+        limit = plan.settings.max_in_flight
+        summary, lines = await probe_judge(plan.judge, questions, seed=plan.settings.seed, limit=limit)
+        folder.keep_probe(summary, lines)
+
+
+def questions_to_probe(dataset: Dataset, chosen: Collection[str]) -> list[Question]:
+    """The chosen questions whose gold is an answer."""
+    rubrics = dataset.benchmark.rubric_categories
+    questions = (question for sample in dataset.samples() for question in sample.questions)
+    return [question for question in questions if question.id in chosen and question.category not in rubrics]

@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, a line now and then where output is a file or a CI log."""
+"""Progress: bars on a terminal, ten lines in a file or a CI log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_LINES = 10
 
 @dataclass(slots=True)
 class _Tally:
-    """What a backend's bar says of the answers so far."""
+    """What a backend's bar shows of the answers so far."""
 
     scored: int = 0
     right: int = 0
@@ -55,8 +55,8 @@ class _Tally:
 class Progress:
     """One bar for the conversations and one per backend: its questions, how many are right, tokens, money, time left.
 
-    What is right is counted over the `headline` categories, of this process alone; the interval takes questions as
-    independent, which the final table does not.
+    Right answers are counted over the `headline` categories, and in this process alone; the interval treats questions as
+    independent, which the final table does not. Prints nothing unless `shown`.
     """
 
     def __init__(
@@ -67,15 +67,17 @@ class Progress:
         *,
         done: dict[str, int],
         headline: Collection[str] = (),
+        shown: bool = True,
     ) -> None:
         labels = list(backends)
-        self._live = sys.stderr.isatty()
+        self._shown = shown
+        self._live = shown and sys.stderr.isatty()
         self._total = questions * len(labels)
         self._done = sum(done.values())
         self._headline = frozenset(headline)
         self._tallies = {label: _Tally() for label in labels}
-        self._faulty: set[str] = set()
-        self._told = self._done * _PLAIN_LINES // max(self._total, 1)
+        self._warned: set[str] = set()
+        self._printed_tenths = self._done * _PLAIN_LINES // max(self._total, 1)
         width = max(map(len, [*labels, "conversations"]))
         form = "{desc} {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}{postfix}"
         self._conversations = tqdm(
@@ -90,26 +92,26 @@ class Progress:
         }  # fmt: skip
 
     def question(self, record: Record) -> None:
-        """Counts one; a backend's first error is told at once, so that nobody waits for the rest of them."""
+        """Counts a record. A backend's first error is printed at once, so that nobody waits in vain."""
         self._done += 1
         label, tally = record.backend, self._tallies[record.backend]
-        if record.error and not tally.errors:
+        if record.error and not tally.errors and self._shown:
             tqdm.write(f"{label}: first error: {' '.join(record.error.split())}", file=sys.stderr)
         tally.add(record, headline=record.category in self._headline)
         if self._live:
             self._bars[label].set_postfix_str(str(tally), refresh=False)
         self._bars[label].update()
         tenths = self._done * _PLAIN_LINES // self._total
-        if not self._live and tenths > self._told:
-            self._told = tenths
+        if self._shown and not self._live and tenths > self._printed_tenths:
+            self._printed_tenths = tenths
             print(f"{self._done:,} of {self._total:,} answers", file=sys.stderr, flush=True)
 
-    def warning(self, label: str, fault: str) -> None:
-        """A backend's first fault is told at once; the run's folder has them all."""
-        if label not in self._faulty:
-            self._faulty.add(label)
+    def warning(self, label: str, warning: str) -> None:
+        """Prints a backend's first warning at once; the run's folder has all of them."""
+        if self._shown and label not in self._warned:
+            self._warned.add(label)
             tqdm.write(
-                f"{label}: {' '.join(fault.split())}; this and what follows stands in warnings.jsonl", file=sys.stderr
+                f"{label}: {' '.join(warning.split())}; this and later warnings are in warnings.jsonl", file=sys.stderr
             )
 
     def conversation(self) -> None:

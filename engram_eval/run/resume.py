@@ -1,4 +1,4 @@
-"""A run's manifest: where it came from, and whether a resumed run is still the same one."""
+"""The settings of new and resumed runs, and whether a resumed run is still the same experiment."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from engram_eval.run.settings import Settings, differences, from_file, from_mapp
 
 
 def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
-    """Flags over the experiment file over the defaults."""
+    """The given settings, over those of the experiment file, over the defaults."""
     values = from_file(experiment) if experiment else {}
     merged = _over(values, given)
     if "options" in given and isinstance(values.get("options"), dict):
-        # Both levels flat, so that --set engram.k=20 overrides k and leaves the file's other settings of engram.
+        # Flattened first, so that --set engram.k=20 overrides k alone of the file's settings of engram.
         merged["options"] = {
             **from_mapping({"options": values["options"]}, str(experiment)).options,
             **given["options"],
@@ -28,34 +28,32 @@ def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given over the values; what these say of backends that are not chosen is of no account."""
+    """The given settings over the values, without what these say of backends that are not chosen."""
     merged = {**values, **given}
     if "backends" in given:
         variants = values.get("variants")
         if isinstance(variants, dict):
-            merged["variants"] = {name: of for name, of in variants.items() if name in given["backends"]}
+            kept = {name: table for name, table in variants.items() if name in given["backends"]}
+            merged["variants"] = {**kept, **given.get("variants", {})}
         if values.get("reference") not in given["backends"]:
             merged.pop("reference", None)
     return merged
 
 
 def resumed_settings(manifest: Manifest, run: Path, given: Mapping[str, Any]) -> Settings:
-    """The settings of the run itself; its data may have moved. Raises UserError if other flags differ from them."""
-    begun = {
-        **manifest.settings,
-        "replay": False,
-    }  # a replay that is resumed may go on for real, and the other way round
+    """The settings of the run, whose data may have moved. Raises UserError if given settings differ from them."""
+    begun = {**manifest.settings, "replay": False}  # a replay may be resumed with calls, and the other way round
     stored = from_mapping(begun, str(run / "manifest.json"))
-    wanted = from_mapping(_over(begun, given), "command line")
-    if changed := differences(stored, wanted):
+    resumed = from_mapping(_over(begun, given), "command line")
+    if changed := differences(stored, resumed):
         raise UserError(
             f"{run}: cannot be resumed with other settings: {'; '.join(changed)}; start a new run for these"
         )
-    return wanted
+    return resumed
 
 
 def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:
-    """Raises UserError if what would be run is not what the manifest says was begun."""
+    """Raises UserError if the experiment is not the one that the manifest describes."""
     changed = []
     if manifest.engram_eval != __version__:
         changed = [f"engram_eval was {manifest.engram_eval} and is {__version__}"]
@@ -70,7 +68,7 @@ def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:
 
 
 def _identity(part: Any) -> Any:
-    """A part of the manifest without what says only where its data was found."""
+    """A part of the manifest without the place where its data was found."""
     return {key: value for key, value in part.items() if key != "origin"} if isinstance(part, dict) else part
 
 

@@ -1,63 +1,184 @@
-"""What a run was asked to do: from the command line, from an experiment file (TOML), kept in the manifest."""
+"""The settings of a run, each declared once: its type, default, minimum, flag, help, and whether a resumed run may change it.
+
+They come from flags (`cli/options.py` makes these from the model), from an experiment file (TOML), from the `manifest.json` of
+another run, or from `engram_eval.evaluate`.
+"""
 
 from __future__ import annotations
 
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engram_eval import registry
 from engram_eval.errors import UserError
+from engram_eval.results.stored import encodable
+from engram_eval.system.files import read_text
+from engram_eval.system.validation import validate
 
 CONTROLS = ("none", "oracle")  # the floor and the ceiling: in every table unless switched off
 
+Group = Literal["data", "run", "file", "models", "reader", "judge", "router", "embedder"]
+
 
 @dataclass(frozen=True)
-class Settings:
-    """One run. None is for what is not set: a role's own model and endpoint, a limit, the dataset's own budget.
+class Setting:
+    """What the command line and a resumed run need to know of a setting.
 
-    `reader` and `judge`: `auto` is a model if the environment names a key or an endpoint. `options` holds
-    `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}. `variants` holds, by label, a backend ("backend") and settings of its own
-    that come before `options`. `reference`: the label that others are paired with when they are compared.
+    `group`: commands take flags by group; those of `file` have no flag. `flag`: where it is not the field's name.
+    `form`: how one flag gives a list: repeated, or separated by commas. `resumable`: a resumed run may have another value.
     """
 
-    dataset: str = "auto"
-    data: str | None = None
-    backends: tuple[str, ...] = ("engram", "full-history", "bm25", "dense")
-    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
-    reference: str | None = None
-    controls: bool = True
-    reader: str = "auto"
-    judge: str = "auto"
-    embedder: str = "static"
-    model: str | None = None
-    reader_model: str | None = None
-    judge_model: str | None = None
-    router_model: str | None = None
-    judge_votes: int = 1
-    judge_probe: bool = True
-    base_url: str | None = None
-    reader_base_url: str | None = None
-    judge_base_url: str | None = None
-    router_base_url: str | None = None
-    embedder_base_url: str | None = None
-    window: int = 126_000
-    max_in_flight: int = 16
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    timeout: float = 120.0
-    max_cost: float | None = None
-    prices: str | None = None
-    replay: bool = False
-    encoding: str = "o200k_base"
-    budget: int | None = None
-    categories: tuple[str, ...] | None = None
-    limit: int | None = None
-    seed: int = 0
-    options: dict[str, str] = field(default_factory=dict)
+    group: Group
+    help: str = ""
+    metavar: str | None = None
+    flag: str | None = None
+    form: Literal["one", "repeated", "commas"] = "one"
+    resumable: bool = False
+
+
+def _texts(values: Any) -> Any:
+    """TOML may list categories by number."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(str(value) if isinstance(value, int) else value for value in values)
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Positive = Annotated[int, Field(ge=1)]
+_IF_ENVIRONMENT = "default: llm if OPENAI_API_KEY or OPENAI_BASE_URL is set, else offline"
+
+
+class Settings(BaseModel):
+    """One run. None means not set: a role's own model and endpoint, a limit, the benchmark's own budget.
+
+    `reader` and `judge`: `auto` is `llm` if the environment names a key or an endpoint. `options` holds
+    `--set NAME.KEY=VALUE` as {"NAME.KEY": "VALUE"}. `variants` maps a label to a backend ("backend") and to settings of its
+    own, which override `options`. `reference`: the label that `compare` pairs the others with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: Annotated[
+        str,
+        Setting(
+            "data",
+            "the dataset; see 'datasets list' (default: what --data holds, else locomo, else synthetic)",
+            "NAME",
+            resumable=True,
+        ),
+    ] = "auto"
+    data: Annotated[
+        str | None,
+        Setting(
+            "data",
+            "the dataset's file (default: the file or folder that ENGRAM_EVAL_DATA names)",
+            "FILE",
+            resumable=True,
+        ),
+    ] = None
+    categories: Annotated[
+        Texts | None,
+        Setting("data", "only these categories, by name or number (default: all)", "A,B", form="commas"),
+    ] = None
+    backends: Annotated[
+        Texts,
+        Setting(
+            "run",
+            "a memory backend, or a variant of the experiment file; can be repeated; see 'backends'",
+            "NAME[:PRESET]",
+            "--backend",
+            "repeated",
+        ),
+    ] = ("engram", "full-history", "bm25", "dense")
+    variants: Annotated[dict[str, Any], Setting("file")] = Field(default_factory=dict)
+    reference: Annotated[str | None, Setting("file")] = None
+    controls: Annotated[
+        bool, Setting("run", "leave out the floor (none) and the ceiling (oracle)", flag="--no-controls")
+    ] = True
+    encoding: Annotated[
+        str, Setting("run", "the tokenizer that counts context tokens (default: o200k_base)", "NAME")
+    ] = "o200k_base"
+    budget: Annotated[
+        Positive | None,
+        Setting("run", "context tokens a memory may use (default: the benchmark's; LoCoMo 916, LongMemEval 1200)", "N"),
+    ] = None
+    window: Annotated[Positive, Setting("run", "context tokens that the llm reader takes (default: 126000)", "N")] = (
+        126_000
+    )
+    limit: Annotated[Positive | None, Setting("run", "ask a random sample of N questions (default: all)", "N")] = None
+    seed: Annotated[
+        int, Field(ge=0), Setting("run", "seed of the question sample and of the bootstrap (default: 0)", "S")
+    ] = 0
+    options: Annotated[
+        dict[str, str],
+        Setting(
+            "run", "a setting of a backend or of the dataset; can be repeated", "NAME.KEY=VALUE", "--set", "repeated"
+        ),
+    ] = Field(default_factory=dict)
+    reader: Annotated[str, Setting("reader", f"offline or llm ({_IF_ENVIRONMENT})", "NAME")] = "auto"
+    judge: Annotated[str, Setting("judge", f"offline, llm, or on LoCoMo llm:strict ({_IF_ENVIRONMENT})", "NAME")] = (
+        "auto"
+    )
+    judge_votes: Annotated[Positive, Setting("judge", "verdicts per answer; the majority counts (default: 1)", "N")] = 1
+    judge_probe: Annotated[
+        bool,
+        Setting("judge", "measure the llm judge by answers with a known verdict: up to 36 more calls", flag="--probe"),
+    ] = False
+    embedder: Annotated[
+        str,
+        Setting("embedder", "static, minilm, or openai:MODEL at an endpoint (default: static)", "NAME"),
+    ] = "static"
+    model: Annotated[
+        str | None,
+        Setting("models", "the model of all roles (default: gpt-4o-mini, or the endpoint's only model)", "NAME"),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Setting("models", "an OpenAI-compatible endpoint (default: $OPENAI_BASE_URL, else OpenAI's own)", "URL"),
+    ] = None
+    reader_model: Annotated[str | None, Setting("reader", "the reader's model, if different", "NAME")] = None
+    judge_model: Annotated[str | None, Setting("judge", "the judge's model, if different", "NAME")] = None
+    router_model: Annotated[
+        str | None, Setting("router", "the router's and extractor's model, if different", "NAME")
+    ] = None
+    reader_base_url: Annotated[
+        str | None, Setting("reader", "the reader's endpoint, if different; its key is in READER_API_KEY", "URL")
+    ] = None
+    judge_base_url: Annotated[
+        str | None, Setting("judge", "the judge's endpoint, if different; its key is in JUDGE_API_KEY", "URL")
+    ] = None
+    router_base_url: Annotated[
+        str | None, Setting("router", "the router's endpoint, if different; its key is in ROUTER_API_KEY", "URL")
+    ] = None
+    embedder_base_url: Annotated[
+        str | None, Setting("embedder", "the embedder's endpoint, if different; its key is in EMBEDDER_API_KEY", "URL")
+    ] = None
+    max_cost: Annotated[
+        float | None, Setting("models", "stop before the run has cost more than this", "USD", resumable=True)
+    ] = None
+    prices: Annotated[
+        str | None,
+        Setting("models", "prices that override engram_eval/llm/cost/prices.toml", "FILE.toml", resumable=True),
+    ] = None
+    max_in_flight: Annotated[
+        Positive, Setting("models", "calls in flight at a time (default: 16)", "N", resumable=True)
+    ] = 16
+    requests_per_minute: Annotated[
+        Positive | None, Setting("models", "limit at each endpoint (default: none)", "N", resumable=True)
+    ] = None
+    tokens_per_minute: Annotated[
+        Positive | None, Setting("models", "limit at each endpoint (default: none)", "N", resumable=True)
+    ] = None
+    timeout: Annotated[
+        float, Setting("models", "seconds for one attempt at a call (default: 120)", "S", resumable=True)
+    ] = 120.0
+    replay: Annotated[bool, Setting("models", "use cached answers only; make no calls", resumable=True)] = False
 
     def labels(self) -> list[str]:
         """The backends in the order of the table: floor, memories, ceiling."""
@@ -66,62 +187,74 @@ class Settings:
         return list(dict.fromkeys(named))
 
     def backend_of(self, label: str) -> str:
-        """The backend that a label stands for: a variant's, or the label itself."""
+        """The backend behind a label: a variant's, or the label itself."""
         variant = self.variants.get(label)
         return str(variant["backend"]) if variant else label
 
-    def asks_models(self) -> bool:
-        """Whether reader or judge is a model."""
-        return self.reader == "llm" or self.judge.partition(":")[0] == "llm"
+    def uses_llm(self) -> bool:
+        """Whether the reader or the judge is `llm`."""
+        return self.reader == "llm" or self.judge_is_llm()
+
+    def judge_is_llm(self) -> bool:
+        return self.judge.partition(":")[0] == "llm"
 
     def options_of(self, name: str) -> dict[str, str]:
         """The settings that `--set` gives to one backend, or to the dataset."""
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
 
     def to_json(self) -> dict[str, Any]:
-        values = asdict(self).items()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
+        """As JSON values, in text that can always be encoded."""
+        values: dict[str, Any] = _to_json(self.model_dump())
+        return values
+
+    def replace(self, **values: Any) -> Self:
+        """The same settings with other values, which are not checked again."""
+        return self.model_copy(update=values)
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "dataset": str, "data": str, "backends": (list, tuple), "variants": dict, "reference": str, "controls": bool,
-    "reader": str, "judge": str, "embedder": str, "model": str, "reader_model": str, "judge_model": str,
-    "router_model": str, "judge_votes": int, "judge_probe": bool, "base_url": str, "reader_base_url": str,
-    "judge_base_url": str, "router_base_url": str, "embedder_base_url": str,
-    "window": int, "max_in_flight": int, "requests_per_minute": int, "tokens_per_minute": int, "timeout": (int, float),
-    "max_cost": (int, float), "prices": str, "replay": bool,
-    "encoding": str, "budget": int, "categories": (list, tuple), "limit": int, "seed": int, "options": dict,
-}  # fmt: skip
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {encodable(name): _to_json(inner) for name, inner in value.items()}
+    return [_to_json(inner) for inner in value] if isinstance(value, tuple | list) else encodable(value)
+
+
+def declared() -> dict[str, Setting]:
+    """Each setting's declaration, by field name."""
+    return {
+        name: next(part for part in field.metadata if isinstance(part, Setting))
+        for name, field in Settings.model_fields.items()
+    }
 
 
 def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
-    """Settings from JSON or TOML values. Raises UserError, naming `where`, for unknown keys and wrong types."""
+    """Settings from JSON or TOML values. Raises UserError, naming `where`, for unknown keys and wrong values."""
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: the settings are not an object; start a new run")
-    clean: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in _TYPES:
-            raise UserError(f"{where}: there is no setting {key!r}; the settings are {', '.join(_TYPES)}")
-        if value is None:
-            continue
-        if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and _TYPES[key] is int):
-            raise UserError(f"{where}: {key} = {value!r} is not {_name(key)}")
-        clean[key] = tuple(map(str, value)) if isinstance(value, list | tuple) else value
-    if "options" in clean:
+    for key in values:
+        if key not in Settings.model_fields:
+            raise UserError(
+                f"{where}: there is no setting {key!r}; the settings are {', '.join(Settings.model_fields)}"
+            )
+    clean = {key: value for key, value in values.items() if value is not None}
+    if isinstance(clean.get("options"), dict):
         clean["options"] = {name: str(value) for name, value in _flat(clean["options"]).items()}
-    if "variants" in clean:
-        clean["variants"] = {name: _variant(name, of, where) for name, of in clean["variants"].items()}
-    settings = Settings(**clean)
-    least_of = dict.fromkeys(("budget", "limit", "judge_votes", "window", "max_in_flight"), 1)
-    for key, least in {**least_of, "requests_per_minute": 1, "tokens_per_minute": 1, "seed": 0}.items():
-        number = getattr(settings, key)
-        if number is not None and number < least:
-            raise UserError(f"{where}: {key} = {number} is too small; it is at least {least}")
+    variants = clean.get("variants")
+    if isinstance(variants, dict):  # typed by the backends' own settings
+        clean["variants"] = {}
+    settings = validate(Settings, clean, where=where, fix="correct it or leave it out")
+    if isinstance(variants, dict):
+        settings = settings.replace(variants={name: _variant(name, table, where) for name, table in variants.items()})
+    _check(settings, where)
+    return settings
+
+
+def _check(settings: Settings, where: str) -> None:
+    """Raises UserError for values that are wrong together."""
     if settings.judge_votes % 2 == 0:
         raise UserError(f"{where}: judge_votes = {settings.judge_votes} may end in a tie; name an odd number")
     for key in ("data", "categories"):
         if not getattr(settings, key) and getattr(settings, key) is not None:
-            raise UserError(f"{where}: {key} is empty; name something or leave it out")
+            raise UserError(f"{where}: {key} is empty; give it a value or leave it out")
     if not settings.labels():
         raise UserError(f"{where}: backends is empty; name at least one")
     for name in settings.variants:
@@ -131,42 +264,37 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
         raise UserError(
             f"{where}: reference = {settings.reference!r} is none of the backends; name one of {', '.join(settings.labels())}"
         )
-    return settings
 
 
-def _variant(name: str, of: Any, where: str) -> dict[str, Any]:
-    """A variant's table, its values by the types of the backend's settings."""
+def _variant(name: str, table: Any, where: str) -> dict[str, Any]:
+    """A variant's table, with its values checked by the types of the backend's settings."""
     where = f"{where}: variants.{name!r}"
-    if not isinstance(of, dict) or not isinstance(of.get("backend"), str):
+    if not isinstance(table, dict) or not isinstance(table.get("backend"), str):
         raise UserError(f'{where}: is not a table with a backend, as in backend = "engram"')
     if not name:
         raise UserError(f"{where}: has no name; give the variant one")
     if name.partition(":")[0] in registry.names("backends"):
         raise UserError(f"{where}: is the name of a backend; give the variant another")
-    own = {key: value for key, value in of.items() if key != "backend"}
-    return {"backend": of["backend"], **registry.typed_settings(of["backend"], own, where)}
+    own = {key: value for key, value in table.items() if key != "backend"}
+    return {"backend": table["backend"], **registry.typed_settings(table["backend"], own, where)}
 
 
 def from_file(path: Path) -> dict[str, Any]:
-    """The values of an experiment file (TOML), or of the run whose `manifest.json` it is.
+    """The values of an experiment file (TOML), or those in the `manifest.json` of a run.
 
     A relative `data` is relative to the file's own folder.
     """
     is_manifest = path.suffix == ".json"
+    text = read_text(path, fix="name an experiment file such as benchmarks/default.toml")
     try:
-        text = path.read_bytes().decode("utf-8")
         values = json.loads(text) if is_manifest else tomllib.loads(text)
         if is_manifest:
             if values["reader"]["name"] == "recorded":
-                raise UserError(f"{path}: of a grading, which has no memories to run; see 'engram-eval judge --help'")
+                raise UserError(f"{path}: holds graded answers, not memories to run; see 'engram-eval judge --help'")
             values = {name: value for name, value in values["settings"].items() if value is not None}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = "not the manifest of a run" if is_manifest else f"not TOML ({error}); see benchmarks/ for examples"
         raise UserError(f"{path}: {what}") from None
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); name an experiment file such as benchmarks/default.toml"
-        ) from None
     if isinstance(values.get("data"), str):
         values["data"] = str(path.parent / values["data"])
     return values
@@ -184,15 +312,14 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
 
 
 def differences(old: Settings, new: Settings) -> list[str]:
-    """What differs between two settings, in words. Where the data lies is no difference: its hash is compared."""
-    free = (
-        "data", "dataset", "max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "max_cost", "prices",
-        "replay",
-    )  # fmt: skip
+    """What differs between two settings, in words, apart from what a resumed run may change.
+
+    The place of the data may change: its hash is compared.
+    """
     return [
-        f"{f.name} was {getattr(old, f.name)!r} and is {getattr(new, f.name)!r}"
-        for f in fields(Settings)
-        if f.name not in free and getattr(old, f.name) != getattr(new, f.name)
+        f"{name} was {getattr(old, name)!r} and is {getattr(new, name)!r}"
+        for name, setting in declared().items()
+        if not setting.resumable and getattr(old, name) != getattr(new, name)
     ]
 
 
@@ -204,14 +331,3 @@ def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
             {f"{key}.{inner}": deeper for inner, deeper in value.items()} if isinstance(value, dict) else {key: value}
         )
     return flat
-
-
-def _name(key: str) -> str:
-    names: dict[Any, str] = {
-        str: "text",
-        bool: "true or false",
-        int: "a whole number",
-        dict: "a table",
-        (int, float): "a number",
-    }
-    return names.get(_TYPES[key], "a list")

@@ -15,11 +15,8 @@ from typing import IO, Literal
 
 from engram_eval.errors import UserError
 
-_STREAMS = (
-    "/dev/std",
-    "/dev/fd/",
-    "/proc/",
-)  # names of what is open already: replacing them would replace the file behind
+# Names of files that are open already. Replacing such a name would replace the file behind it.
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
 
 
 def file_error(path: Path, error: Exception, *, fix: str, action: Literal["read", "written"] = "read") -> UserError:

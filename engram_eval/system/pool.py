@@ -11,11 +11,13 @@ from typing import Any, Self
 class Pool:
     """Runs up to `limit` coroutines at a time; with a limit of one, each in the caller's own task.
 
-    The first that raises stops the pool. However it ends, it waits for the coroutines in flight: they are already paid for.
+    The first that raises stops the pool. However it ends, it waits for the coroutines in flight: they are already paid for. It
+    says so on stderr if `announce`.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, announce: bool = True) -> None:
         self._limit = limit
+        self._announce = announce
         self._running: list[asyncio.Task[None]] = []  # in the order in which they started
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -43,10 +45,7 @@ class Pool:
             while self._running:
                 await self._wait(asyncio.ALL_COMPLETED)
         elif self._running:
-            count = len(self._running)
-            print(
-                f"\nwaiting for {count} answers in flight (Ctrl-C again drops them)",
-                file=sys.stderr,
-                flush=True,
-            )
+            if self._announce:
+                count = len(self._running)
+                print(f"\nwaiting for {count} answers in flight (Ctrl-C again drops them)", file=sys.stderr, flush=True)
             await asyncio.wait(self._running)

@@ -87,7 +87,7 @@ def _validate_python(kind: type[T], values: Any, where: str, fix: str) -> T:
     from pydantic import ValidationError
 
     try:
-        valid: T = _adapter(kind).validate_python(values)
+        valid: T = _adapter(kind).validate_python(values, strict=False)
     except ValidationError as error:
         raise UserError(f"{where}: {describe_fault(error, values)}; {fix}") from None
     return valid

@@ -1,8 +1,9 @@
-"""Tables on a terminal."""
+"""Tables as text, for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from io import StringIO
 from typing import Any
 
 from rich import box
@@ -12,6 +13,27 @@ from rich.text import Text
 
 from engram_eval.tables.table import Table
 from engram_eval.tables.text import visible
+
+
+def to_text(
+    tables: Sequence[Table[Any]],
+    *,
+    before: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    console: Console | None = None,
+) -> str:
+    """The tables with lines before and notes after them: plain and 200 columns wide, or as a given console shows them.
+
+    It is one text, because rich ends the process itself when the reader of our output goes away.
+    """
+    console = console or Console(file=StringIO(), width=200, highlight=False, emoji=False)
+    with console.capture() as captured:
+        for line in before:
+            console.print(visible(line), markup=False)
+        print_rich(tables, console)
+        for note in notes:
+            console.print(visible(note), markup=False, style="dim")
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def print_rich(tables: Sequence[Table[Any]], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Text as a person may safely see it."""
+"""Text that is safe to show, and plurals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def plural(count: int, noun: str) -> str:
 
 
 # Control characters, halves of surrogate pairs, bidi embeddings, overrides and isolates, separators, zero-width spaces,
-# non-characters and tag characters: they change how text around them reads, or hide in it. A line feed and a tab may
-# stay, and so may joiners and direction marks, which scripts need.
+# non-characters and tag characters: they change how the text around them is shown, or hide in it. Line feeds and tabs are
+# kept, and so are joiners and direction marks, which some scripts need.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
@@ -20,5 +20,5 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with a mark such as ⟨U+202E⟩ in place of each character that acts unseen. It can always be encoded."""
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+    """The text with each hidden character replaced by a mark such as ⟨U+202E⟩. The result can always be encoded."""
+    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))

@@ -1,4 +1,4 @@
-"""What holds for every memory: the budget to the token, isolation, order, and nothing seen that must not be seen."""
+"""Properties of every memory: it keeps the budget exactly, is isolated and reproducible, and sees no labels."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ async def _ingested(label: str, conversation: Conversation, services: Services) 
     memory: Memory = await open_backend(label, {}).open(conversation.info, services)
     for session in conversation.sessions:
         await memory.ingest(session)
-    await memory.ready()
+    if hasattr(memory, "ready"):
+        await memory.ready()
     return memory
 
 
-def _recall(label: str, conversation: Conversation, services: Services, query: str, budget: int | None) -> Context:
+def _retrieve(label: str, conversation: Conversation, services: Services, query: str, budget: int | None) -> Context:
     async def retrieve() -> Context:
         memory = await _ingested(label, conversation, services)
         if label == "oracle":
@@ -39,10 +40,10 @@ def _recall(label: str, conversation: Conversation, services: Services, query: s
 
 
 @pytest.mark.parametrize("label", [label for label in _MEMORIES if label != "degraded"])
-def test_the_turn_that_answers_is_recalled_with_its_date(
+def test_the_turn_that_answers_is_retrieved_with_its_date(
     label: str, conversation: Conversation, services: Services
 ) -> None:
-    context = _recall(label, conversation, services, "Which charity race did Ann run?", 200)
+    context = _retrieve(label, conversation, services, "Which charity race did Ann run?", 200)
     assert "[25 May 2023]" in context.text
     assert "charity race" in context.text
     assert "D2:1" in {turn_id for item in context.items for turn_id in item.turn_ids}
@@ -53,10 +54,10 @@ def test_the_turn_that_answers_is_recalled_with_its_date(
 @given(
     budget=st.integers(1, 120), query=st.sampled_from(["Ann", "What breed is Bob's puppy?", "", "zzz", "Lisbon? 👍"])
 )
-def test_the_budget_binds_to_the_token(
+def test_no_context_exceeds_the_budget(
     label: str, conversation: Conversation, services: Services, budget: int, query: str
 ) -> None:
-    context = _recall(label, conversation, services, query, budget)
+    context = _retrieve(label, conversation, services, query, budget)
     assert services.tokens.count(context.text) <= budget
     for item in context.items:
         for turn_id in item.turn_ids:
@@ -65,18 +66,16 @@ def test_the_budget_binds_to_the_token(
 
 
 @pytest.mark.parametrize("label", ["engram", "bm25", "dense"])
-def test_a_larger_budget_is_used(label: str, conversation: Conversation, services: Services) -> None:
-    small = _recall(label, conversation, services, "What did Bob adopt?", 40)
-    large = _recall(label, conversation, services, "What did Bob adopt?", 400)
+def test_a_larger_budget_holds_more_items(label: str, conversation: Conversation, services: Services) -> None:
+    small = _retrieve(label, conversation, services, "What did Bob adopt?", 40)
+    large = _retrieve(label, conversation, services, "What did Bob adopt?", 400)
     assert small.truncated
     assert len(large.items) > len(small.items)
     assert not large.truncated
 
 
 @pytest.mark.parametrize("label", _MEMORIES)
-def test_memories_of_two_conversations_know_nothing_of_each_other(
-    label: str, conversation: Conversation, services: Services
-) -> None:
+def test_memories_of_two_conversations_are_isolated(label: str, conversation: Conversation, services: Services) -> None:
     other = Conversation(
         ConversationInfo("conv-2", ("Eve",)),
         (Session("D1", None, (Turn("D1:1", "Eve", "My secret is a violet submarine."),)),),
@@ -89,7 +88,7 @@ def test_memories_of_two_conversations_know_nothing_of_each_other(
         for folder, talk in zip(folders, (conversation, other), strict=True):
             folder.mkdir()
             memories.append(await backend.open(talk.info, replace(services, folder=folder)))
-        for session in conversation.sessions:  # in turns, as two conversations of one backend might
+        for session in conversation.sessions:  # both memories are open at the same time
             await memories[0].ingest(session)
         await memories[1].ingest(other.sessions[0])
         contexts = [await memory.retrieve("violet submarine puppy", asked_at=None, budget=500) for memory in memories]
@@ -102,17 +101,19 @@ def test_memories_of_two_conversations_know_nothing_of_each_other(
 
 
 @pytest.mark.parametrize("label", _MEMORIES)
-def test_the_same_again_gives_the_same(label: str, conversation: Conversation, services: Services) -> None:
+def test_a_second_memory_of_the_conversation_retrieves_the_same(
+    label: str, conversation: Conversation, services: Services
+) -> None:
     contexts = []
-    for run in ("a", "b"):
-        folder = services.folder / run
+    for name in ("a", "b"):
+        folder = services.folder / name
         folder.mkdir()
-        contexts.append(_recall(label, conversation, replace(services, folder=folder), "Where is Clara?", 60))
+        contexts.append(_retrieve(label, conversation, replace(services, folder=folder), "Where is Clara?", 60))
     assert contexts[0] == contexts[1]
 
 
 @pytest.mark.parametrize("label", _MEMORIES)
-def test_a_session_ingested_twice_is_held_once(label: str, conversation: Conversation, services: Services) -> None:
+def test_a_session_ingested_twice_is_stored_once(label: str, conversation: Conversation, services: Services) -> None:
     async def retrieve() -> Context:
         memory = await _ingested(label, conversation, services)
         await memory.ingest(conversation.sessions[0])
@@ -121,9 +122,9 @@ def test_a_session_ingested_twice_is_held_once(label: str, conversation: Convers
     assert asyncio.run(retrieve()).text.count("I adopted a puppy") <= 1
 
 
-def test_the_floor_is_empty_and_the_ceiling_is_the_evidence(conversation: Conversation, services: Services) -> None:
-    assert _recall("none", conversation, services, "Ann?", None) == Context("")
-    oracle = _recall("oracle", conversation, services, "Ann?", None)
+def test_none_retrieves_nothing_and_oracle_the_evidence(conversation: Conversation, services: Services) -> None:
+    assert _retrieve("none", conversation, services, "Ann?", None) == Context("")
+    oracle = _retrieve("oracle", conversation, services, "Ann?", None)
     assert oracle.text == (
         "[8 May 2023]\nBob: A corgi. [image: a photo of a small brown dog on a sofa]\n"
         "[25 May 2023]\nAnn: I ran a charity race for the hospital last Saturday."
@@ -135,24 +136,24 @@ def test_only_the_oracle_is_shown_evidence() -> None:
 
 
 def test_no_label_can_reach_a_memory() -> None:
-    """What a memory is given are these types alone; none of their fields is a label."""
-    given = {field.name for kind in (ConversationInfo, Session, Turn) for field in fields(kind)}
+    """A memory receives only these types, and none of their fields is a label."""
+    visible = {field.name for kind in (ConversationInfo, Session, Turn) for field in fields(kind)}
     labels = {field.name for field in fields(Question)} - {"id", "text"}
-    assert given.isdisjoint(labels)
+    assert visible.isdisjoint(labels)
 
 
-def test_bounds() -> None:
-    bounds = {name: backend_info(open_backend(name, {})).context_limit for name in names("backends")}
-    assert {name for name, bound in bounds.items() if bound == "window"} == {"full-history"}
-    assert {name for name, bound in bounds.items() if bound == "none"} == {"oracle"}
+def test_only_full_history_has_the_window_and_only_oracle_no_limit() -> None:
+    limits = {name: backend_info(open_backend(name, {})).context_limit for name in names("backends")}
+    assert {name for name, limit in limits.items() if limit == "window"} == {"full-history"}
+    assert {name for name, limit in limits.items() if limit == "none"} == {"oracle"}
 
 
-def test_the_full_history_over_the_window_drops_the_oldest_whole_sessions(
+def test_full_history_drops_the_oldest_whole_sessions_if_it_exceeds_the_window(
     conversation: Conversation, services: Services
 ) -> None:
-    whole = _recall("full-history", conversation, services, "", None)
+    whole = _retrieve("full-history", conversation, services, "", None)
     assert not whole.truncated
-    cut = _recall("full-history", conversation, services, "", services.tokens.count(whole.text) - 1)
+    cut = _retrieve("full-history", conversation, services, "", services.tokens.count(whole.text) - 1)
     assert cut.truncated
     assert "puppy" not in cut.text
     assert "charity race" in cut.text
@@ -160,15 +161,15 @@ def test_the_full_history_over_the_window_drops_the_oldest_whole_sessions(
 
 
 @pytest.mark.parametrize("label", ["engram", "bm25", "dense", "full-history"])
-def test_a_conversation_of_one_wordless_turn(label: str, services: Services) -> None:
+def test_a_conversation_of_one_turn_without_words(label: str, services: Services) -> None:
     talk = Conversation(
         ConversationInfo("c/../x", ("A",)), (Session("S1", datetime(2024, 2, 29), (Turn("t", "A", "👍"),)),)
     )
-    assert _recall(label, talk, services, "who?", 50).text.count("👍") <= 1
+    assert _retrieve(label, talk, services, "who?", 50).text.count("👍") <= 1
 
 
 def test_degraded_loses_evidence_that_engram_keeps(services: Services) -> None:
-    """The ruler discriminates: over 40 facts with one question each, engram recalls nearly all and degraded about half."""
+    """Over 40 facts with one question each, engram retrieves nearly all, and degraded less than half."""
     rng = random.Random(3)
     things = [
         f"{a} {b}"
@@ -179,7 +180,7 @@ def test_degraded_loses_evidence_that_engram_keeps(services: Services) -> None:
     turns = tuple(Turn(f"t{i}", "Ann", f"Today I found a {thing} in the attic.") for i, thing in enumerate(things))
     talk = Conversation(ConversationInfo("c", ("Ann",)), (Session("S1", datetime(2024, 1, 1), turns),))
 
-    def found(label: str) -> int:
+    def count_found(label: str) -> int:
         async def run() -> int:
             folder = services.folder / label
             folder.mkdir()
@@ -192,5 +193,5 @@ def test_degraded_loses_evidence_that_engram_keeps(services: Services) -> None:
 
         return asyncio.run(run())
 
-    assert found("engram") >= 38
-    assert found("degraded") <= 20
+    assert count_found("engram") >= 38
+    assert count_found("degraded") <= 20

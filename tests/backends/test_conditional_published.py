@@ -1,6 +1,6 @@
-"""Addressing, gate and kernel of `conditional`, held against what others made of the layer that they are taken from.
+"""Addressing, gate and kernel of `conditional`, compared with an independent implementation of the published layer.
 
-ONNX Runtime has that layer's parts as operators (`com.microsoft`: NGramHashMapping, EngramGate, CausalConvWithState).
+ONNX Runtime has the layer's parts as operators (`com.microsoft`: NGramHashMapping, EngramGate, CausalConvWithState).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from engram_eval.backends.conditional.addressing import HEADS, ORDERS, Ids, multipliers, ngrams, primes_above
-from engram_eval.backends.conditional.fusion import Spread, gate, smooth
+from engram_eval.backends.conditional.scoring import Spread, gate, spread_scores
 from engram_eval.backends.conditional.tables import Tables
 
 
@@ -26,9 +26,9 @@ from engram_eval.backends.conditional.tables import Tables
 def _operator(
     name: str, inputs: tuple[str, ...], kind: int, *more: str, **attributes: Any
 ) -> onnxruntime.InferenceSession:
-    """A model of one operator: `inputs` and `out` are of the tensor type `kind`, `more` are outputs that nobody reads."""
+    """A model of one operator. `inputs` and `out` have the tensor type `kind`; `more` are outputs that are not used."""
     node = helper.make_node(name, inputs, ["out", *more], domain="com.microsoft", **attributes)
-    values = [helper.make_tensor_value_info(each, kind, None) for each in inputs]
+    values = [helper.make_tensor_value_info(value, kind, None) for value in inputs]
     graph = helper.make_graph([node], name, values, [helper.make_tensor_value_info("out", kind, None)])
     domains = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=domains, ir_version=10)
@@ -36,7 +36,7 @@ def _operator(
 
 
 def _published_hashes(text: list[int], odd: Ids, primes: Ids) -> npt.NDArray[Any]:
-    """Shape (tokens, orders 2 and 3, heads). `primes` has the latter two."""
+    """Shape (tokens, orders 2 and 3, heads). `primes` has shape (orders, heads)."""
     operator = _operator(
         "NGramHashMapping",
         ("ids", "odd", "primes"),
@@ -50,17 +50,17 @@ def _published_hashes(text: list[int], odd: Ids, primes: Ids) -> npt.NDArray[Any
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=12), st.integers(0, 2**32))
-def test_hashes_are_those_of_the_published_layer(text: list[int], seed: int) -> None:
+def test_hashes_equal_those_of_the_published_layer(text: list[int], seed: int) -> None:
     odd = multipliers(seed)
     primes = np.array(primes_above((1 << 16, 1 << 20)))
     published = _published_hashes(text, odd, primes)
     for order, (mixes, _) in zip(ORDERS, ngrams([text], odd), strict=True):
-        if order > 1:  # words alone are our own addition
+        if order > 1:  # single words are our own addition
             ours = {tuple(row) for row in (mixes[:, None] % primes[order - 2]).tolist()}
             assert ours == {tuple(row) for row in published[order - 1 :, order - 2].tolist()}
 
 
-def test_a_turn_lies_in_the_buckets_that_the_published_layer_names(tmp_path: Path) -> None:
+def test_a_turn_is_in_the_buckets_that_the_published_layer_names(tmp_path: Path) -> None:
     text = [5, 2**32 - 1, 77, 123_456_789]
     tables = Tables(tmp_path / "tables", seed=3)
     tables.add([[9], text])  # turn 1
@@ -69,12 +69,12 @@ def test_a_turn_lies_in_the_buckets_that_the_published_layer_names(tmp_path: Pat
     published = _published_hashes(text, multipliers(3), np.array([section.primes for section in sections]))
     for order, section in zip(ORDERS[1:], sections, strict=True):
         holders = np.flatnonzero((section.rows[:, 2:] == 1 + 1).any(axis=1))  # turns are stored plus one
-        named = published[order - 1 :, order - 2] + section.starts
-        assert holders.tolist() == sorted(named.ravel().tolist())
+        expected = published[order - 1 :, order - 2] + section.starts
+        assert holders.tolist() == sorted(expected.ravel().tolist())
     tables.close()
 
 
-def test_prime_sizes_are_those_of_the_published_demo() -> None:
+def test_prime_sizes_equal_those_of_the_published_demo() -> None:
     # what engram_demo_v1.py computes for its first layer: tables of 5 x 129,280 entries
     assert primes_above((646_400, 646_400)) == [
         [646403, 646411, 646421, 646423, 646433, 646453, 646519, 646523],
@@ -82,10 +82,10 @@ def test_prime_sizes_are_those_of_the_published_demo() -> None:
     ]
 
 
-def test_the_gate_is_that_of_the_published_layer() -> None:
+def test_the_gate_equals_that_of_the_published_layer() -> None:
     x = np.concatenate([[0.0, 1e-8, -1e-8], np.random.default_rng(0).normal(0, 3, 200)])
     heads = len(x)
-    # Of one number a head that is 1, the norms are 1, and their product is the key's scale: the gate is of that.
+    # With one number per head, which is 1, the norms are 1 and their product is the key's scale, x: the gate of x.
     one = np.ones((1, 1, heads, 1), np.float32)
     names = ("key", "query", "value", "key_norm_scale", "query_norm_scale")
     operator = _operator("EngramGate", names, TensorProto.FLOAT, epsilon=0.0)
@@ -99,7 +99,7 @@ def test_the_kernel_is_a_causal_convolution_of_the_published_width_and_dilation(
     scores: list[float], share: float
 ) -> None:
     turns = np.arange(len(scores))
-    spread = smooth(turns, np.zeros_like(turns), np.array(scores), Spread(kernel=share, after=0, before=0))
+    spread = spread_scores(turns, np.zeros_like(turns), np.array(scores), Spread(kernel=share, after=0, before=0))
     operator = _operator("CausalConvWithState", ("input", "weight"), TensorProto.FLOAT, "state", dilation=3)
     weight = np.array([[[share / 4, share / 3, share / 2, 1]]], np.float32)  # the last tap is the turn itself
     (expected,) = operator.run(None, {"input": np.array([[scores]], np.float32), "weight": weight})

@@ -1,4 +1,4 @@
-"""ENGRAM: routing, typed records with anchors, one file that gives the same again, and the merge."""
+"""ENGRAM: the router, typed records with anchors, the store, and merging and rendering."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ E, S, P = MemoryType.EPISODIC, MemoryType.SEMANTIC, MemoryType.PROCEDURAL
         ("", {S}),
     ],
 )
-def test_the_router(text: str, types: set[MemoryType]) -> None:
+def test_the_router_gives_a_turn_its_types(text: str, types: set[MemoryType]) -> None:
     assert route(text, dated=False) == types
 
 
@@ -49,11 +49,11 @@ def test_a_turn_that_names_a_time_is_episodic() -> None:
 
 
 @given(st.text(max_size=200), st.booleans())
-def test_every_turn_is_kept(text: str, dated: bool) -> None:
+def test_every_turn_has_a_type(text: str, dated: bool) -> None:
     assert route(text, dated=dated)
 
 
-def test_records_carry_what_the_turn_says_and_when_it_happened() -> None:
+def test_a_record_has_the_turns_words_and_the_date_of_the_event() -> None:
     session = Session("S", datetime(2023, 5, 25), (Turn("S:1", "Ann", "I ran a race last Saturday. It was hot."),))
     record = next(r for r in extract(session) if r.type == E)
     assert record == MemoryRecord(
@@ -65,12 +65,12 @@ def test_records_carry_what_the_turn_says_and_when_it_happened() -> None:
     )
 
 
-def test_without_a_date_in_the_words_the_session_is_the_anchor() -> None:
+def test_without_a_date_in_the_turn_the_sessions_date_is_the_anchor() -> None:
     session = Session("S", datetime(2023, 5, 25), (Turn("S:1", "Ann", "I love jazz."),))
     assert [r.anchor for r in extract(session)] == [(date(2023, 5, 25), date(2023, 5, 25))]
 
 
-def test_an_undated_session_has_no_anchor() -> None:
+def test_in_a_session_without_a_date_records_have_no_anchor() -> None:
     session = Session("S", None, (Turn("S:1", "Ann", "I ran a race last Saturday."),))
     assert {r.anchor for r in extract(session)} == {None}
 
@@ -85,37 +85,35 @@ async def _memory(conversation: Conversation, services: Services, sessions: int 
 _QUERIES = ["What breed is Bob's puppy?", "When did Ann run the race?", "Where does Clara live?"]
 
 
-async def _recalls(memory: EngramMemory) -> list[Context]:
+async def _retrieve_all(memory: EngramMemory) -> list[Context]:
     contexts = [await memory.retrieve(query, asked_at=None, budget=80) for query in _QUERIES]
     await memory.close()
     return contexts
 
 
-def test_a_memory_opened_again_recalls_the_same(conversation: Conversation, services: Services) -> None:
+def test_a_memory_opened_again_retrieves_the_same(conversation: Conversation, services: Services) -> None:
     async def run() -> tuple[list[Context], list[Context]]:
-        first = await _recalls(await _memory(conversation, services))
-        return first, await _recalls(await _memory(conversation, services, sessions=0))
+        before = await _retrieve_all(await _memory(conversation, services))
+        return before, await _retrieve_all(await _memory(conversation, services, sessions=0))
 
-    first, again = asyncio.run(run())
-    assert first == again
-    assert first[0].items
+    before, after = asyncio.run(run())
+    assert before == after
+    assert before[0].items
 
 
-def test_an_ingest_that_was_cut_short_goes_on_where_it_stopped(conversation: Conversation, services: Services) -> None:
+def test_an_interrupted_ingest_continues_where_it_stopped(conversation: Conversation, services: Services) -> None:
     async def run() -> tuple[list[Context], list[Context]]:
         await (await _memory(conversation, services, sessions=2)).close()
-        resumed = await _recalls(await _memory(conversation, services))
+        resumed = await _retrieve_all(await _memory(conversation, services))
         folder = services.folder / "fresh"
         folder.mkdir()
-        return resumed, await _recalls(await _memory(conversation, replace(services, folder=folder)))
+        return resumed, await _retrieve_all(await _memory(conversation, replace(services, folder=folder)))
 
-    resumed, straight = asyncio.run(run())
-    assert resumed == straight
+    resumed, uninterrupted = asyncio.run(run())
+    assert resumed == uninterrupted
 
 
-def test_the_file_has_a_table_for_each_type_and_one_row_a_record(
-    conversation: Conversation, services: Services
-) -> None:
+def test_the_file_has_one_table_per_type_and_one_row_per_record(conversation: Conversation, services: Services) -> None:
     asyncio.run(_memory(conversation, services))
     (file,) = services.folder.glob("*.sqlite")
     with sqlite3.connect(file) as db:
@@ -132,18 +130,17 @@ def test_the_file_has_a_table_for_each_type_and_one_row_a_record(
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 400, b""])
-def test_a_file_that_is_no_store_is_made_anew(conversation: Conversation, services: Services, content: bytes) -> None:
+def test_a_file_that_is_not_a_store_is_replaced(conversation: Conversation, services: Services, content: bytes) -> None:
     asyncio.run(_memory(conversation, services))
     (file,) = services.folder.glob("*.sqlite")
     for name in services.folder.iterdir():
         name.unlink()
     Path(file).write_bytes(content)
-    contexts = asyncio.run(_recall_fresh(conversation, services))
-    assert contexts[0].items
 
+    async def run() -> list[Context]:
+        return await _retrieve_all(await _memory(conversation, services))
 
-async def _recall_fresh(conversation: Conversation, services: Services) -> list[Context]:
-    return await _recalls(await _memory(conversation, services))
+    assert asyncio.run(run())[0].items
 
 
 def test_contexts_are_grouped_by_type_with_dates(conversation: Conversation, services: Services) -> None:
@@ -160,7 +157,7 @@ def _records(*pairs: tuple[str, MemoryType]) -> list[MemoryRecord]:
     return [MemoryRecord(kind, (turn_id,), "", "", None) for turn_id, kind in pairs]
 
 
-def test_merge_takes_the_best_k_of_each_type_once_a_turn() -> None:
+def test_merge_takes_the_best_k_of_each_type_and_each_turn_once() -> None:
     records = _records(("a", E), ("a", S), ("b", E), ("c", E), ("d", S))
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     assert merge(records, scores, k=2, total=10) == [0, 2, 4]  # a and b of E; a again and d of S
@@ -175,7 +172,7 @@ def test_merge_takes_the_best_k_of_each_type_once_a_turn() -> None:
     st.integers(1, 5),
     st.integers(1, 8),
 )
-def test_merge_equals_its_definition_by_sets(
+def test_merge_agrees_with_a_definition_by_sets(
     drawn: tuple[list[tuple[str, MemoryType]], list[float]], k: int, total: int
 ) -> None:
     pairs, scores = drawn
@@ -188,13 +185,13 @@ def test_merge_equals_its_definition_by_sets(
     assert merge(_records(*pairs), np.array(scores), k=k, total=total) == list(best.values())[:total]
 
 
-def test_the_embedders_text_is_what_was_said(conversation: Conversation, services: Services) -> None:
-    """Resolved dates are for the reader; in the embedding they would draw every dated turn together."""
+def test_embeddings_do_not_contain_the_resolved_dates(conversation: Conversation, services: Services) -> None:
+    """Resolved dates are for the reader. In the embeddings they would make all dated turns similar."""
     asyncio.run(_memory(conversation, services))
     (file,) = services.folder.glob("*.sqlite")
     with sqlite3.connect(file) as db:
         blob = db.execute("SELECT embedding FROM episodic WHERE turns = '[\"D2:1\"]'").fetchone()[0]
     db.close()
-    said = "Ann: I ran a charity race for the hospital last Saturday."
-    expected = asyncio.run(services.embedder.embed([said]))[0]
+    text = "Ann: I ran a charity race for the hospital last Saturday."
+    expected = asyncio.run(services.embedder.embed([text]))[0]
     np.testing.assert_allclose(np.frombuffer(blob, np.float32), expected, atol=1e-6)

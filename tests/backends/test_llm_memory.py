@@ -1,4 +1,4 @@
-"""ENGRAM's router and extractor by a model, in whole runs against a real server."""
+"""ENGRAM's router and extractor by a model, in complete runs against a local server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def _run(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:paper") -> int:
-    llm = ["--model", "gpt-4o-mini", "--base-url", server.url, "--no-probe", "--no-controls"]
+    llm = ["--model", "gpt-4o-mini", "--base-url", server.url, "--no-controls"]
     return main(["run", "--data", str(data), "--backend", backend, "--out", str(out), *llm, *arguments])
 
 
@@ -39,7 +39,9 @@ def _roles(server: Server) -> Counter[str]:
     return Counter(role_of(asked.body) for asked in server.asked)
 
 
-def test_router_and_extractor_are_asked_once_a_session_and_paid_for(data: Path, tmp_path: Path) -> None:
+def test_router_and_extractor_are_called_once_per_session_and_their_cost_is_recorded(
+    data: Path, tmp_path: Path
+) -> None:
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server, "--keep-memories") == 0
         sessions = len([asked for asked in server.asked if role_of(asked.body) == "router"])
@@ -54,17 +56,17 @@ def test_router_and_extractor_are_asked_once_a_session_and_paid_for(data: Path, 
     ingested = sum(manifest["usage"][role]["cost_usd"] for role in ("router", "extractor"))
     assert records[0]["ingest_cost_usd"] == pytest.approx(ingested)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())["backends"]["engram:paper"]
-    assert summary["evidence_recall"] > 0  # by the turns that its records name
+    assert summary["evidence_recall"] > 0  # measured by the turns that its records name
 
 
-def test_what_is_recalled_is_what_the_extractor_wrote_by_type_and_with_dates(data: Path, tmp_path: Path) -> None:
+def test_contexts_hold_the_extractors_records_by_type_and_with_dates(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server) == 0
         contexts = [a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "reader"]
     assert any("# Facts\n[" in context and " told: " in context for context in contexts)
 
 
-def test_the_same_again_asks_nobody(data: Path, tmp_path: Path) -> None:
+def test_a_repeated_run_makes_no_calls(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "one", server) == 0
         sent = len(server.asked)
@@ -75,7 +77,7 @@ def test_the_same_again_asks_nobody(data: Path, tmp_path: Path) -> None:
         assert [r[name] for r in one] == [r[name] for r in two], name
 
 
-def test_sessions_are_asked_about_at_once(data: Path, tmp_path: Path) -> None:
+def test_all_sessions_are_extracted_at_the_same_time(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server) == 0
     first_extractor = next(i for i, asked in enumerate(server.asked) if role_of(asked.body) == "extractor")
@@ -83,45 +85,45 @@ def test_sessions_are_asked_about_at_once(data: Path, tmp_path: Path) -> None:
     assert first_extractor > 0
 
 
-def test_malformed_output_is_mended_once(data: Path, tmp_path: Path) -> None:
-    spoilt: list[dict[str, Any]] = []
+def test_the_model_is_asked_once_to_correct_an_unusable_answer(data: Path, tmp_path: Path) -> None:
+    rejected: list[dict[str, Any]] = []
 
     def extractor(body: dict[str, Any]) -> str:
-        if len(body["messages"]) == 2 and not spoilt:
-            spoilt.append(body)
+        if len(body["messages"]) == 2 and not rejected:
+            rejected.append(body)
             return '{"episodic": [{"turns": [99], "title": "", "summary": "x", "when": ""}], "semantic": [], "procedural": []}'
         return extracts(body)
 
     with Server(answer=plays(extractor=extractor)) as server:
         assert _run(data, tmp_path / "run", server) == 0
-        mended = [asked.body for asked in server.asked if len(asked.body["messages"]) > 2]
-    assert len(mended) == 1
-    assert "there is no turn 99" in mended[0]["messages"][3]["content"]
+        corrections = [asked.body for asked in server.asked if len(asked.body["messages"]) > 2]
+    assert len(corrections) == 1
+    assert "there is no turn 99" in corrections[0]["messages"][3]["content"]
     assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
 @pytest.mark.parametrize(
-    "said", ["I cannot do that.", '{"episodic": []}', "", '{"episodic": [0], "semantic": [], "procedural": []}']
+    "reply", ["I cannot do that.", '{"episodic": []}', "", '{"episodic": [0], "semantic": [], "procedural": []}']
 )
-def test_what_cannot_be_mended_is_told_and_kept_word_for_word(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str
+def test_turns_without_a_usable_answer_are_kept_verbatim_with_a_warning(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reply: str
 ) -> None:
-    with Server(answer=plays(router=lambda _: said, extractor=lambda _: said)) as server:
+    with Server(answer=plays(router=lambda _: reply, extractor=lambda _: reply)) as server:
         assert _run(data, tmp_path / "run", server) == 0
         contexts = [a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "reader"]
         sessions = {a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "router"}
     records = _records(tmp_path / "run")
     assert {r["ingest_warnings"] for r in records} == {2 * len(sessions)}
-    faults = [json.loads(line) for line in (tmp_path / "run" / "warnings.jsonl").read_text().splitlines()]
-    assert len(faults) == 2 * len(sessions)
-    assert "they are kept as they were said" in faults[0]["warning"]
+    warnings = [json.loads(line) for line in (tmp_path / "run" / "warnings.jsonl").read_text().splitlines()]
+    assert len(warnings) == 2 * len(sessions)
+    assert "they are kept verbatim" in warnings[0]["warning"]
     assert "warnings.jsonl" in capsys.readouterr().err
     turns = [turn["text"] for session in sessions for turn in json.loads(session)["turns"]]
     everything = "\n".join(contexts)
     assert sum(text in everything for text in turns) > len(turns) / 2
 
 
-def test_a_turns_number_may_be_written_as_json_writes_numbers(data: Path, tmp_path: Path) -> None:
+def test_a_turns_number_may_be_a_json_float(data: Path, tmp_path: Path) -> None:
     def router(body: dict[str, Any]) -> str:
         return json.dumps({kind: [float(n) for n in turns] for kind, turns in json.loads(routes(body)).items()})
 
@@ -130,7 +132,7 @@ def test_a_turns_number_may_be_written_as_json_writes_numbers(data: Path, tmp_pa
     assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
-def test_turns_that_a_server_refuses_for_their_content_are_kept_word_for_word(data: Path, tmp_path: Path) -> None:
+def test_turns_that_a_server_refuses_for_their_content_are_kept_verbatim(data: Path, tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> Step:
         if role_of(body) == "extractor":
             return refuses(400, "The response was filtered", code="content_filter")
@@ -139,11 +141,11 @@ def test_turns_that_a_server_refuses_for_their_content_are_kept_word_for_word(da
     with Server(answer=answer) as server:
         assert _run(data, tmp_path / "run", server) == 0
         sessions = _roles(server)["router"]
-        assert _roles(server)["extractor"] == sessions  # not asked again: the answer would be the same
+        assert _roles(server)["extractor"] == sessions  # not repeated: it would be refused again
     assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {sessions}
 
 
-def test_a_call_that_fails_is_an_error_and_no_fault_of_the_models(data: Path, tmp_path: Path) -> None:
+def test_a_call_that_fails_is_an_error_and_not_a_warning(data: Path, tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> Step:
         return refuses(400, "bad request") if role_of(body) == "extractor" else plays()(body)
 
@@ -156,7 +158,7 @@ def test_a_call_that_fails_is_an_error_and_no_fault_of_the_models(data: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("settings", "asked"),
+    ("settings", "roles"),
     [
         (["engram.router=llm"], {"router"}),
         (["engram.extractor=llm"], {"extractor"}),
@@ -164,16 +166,16 @@ def test_a_call_that_fails_is_an_error_and_no_fault_of_the_models(data: Path, tm
         (["engram.typed=false"], set()),
     ],
 )
-def test_each_part_can_be_left_to_the_rules(data: Path, tmp_path: Path, settings: list[str], asked: set[str]) -> None:
+def test_either_part_can_be_left_to_the_rules(data: Path, tmp_path: Path, settings: list[str], roles: set[str]) -> None:
     flags = [flag for setting in settings for flag in ("--set", setting)]
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server, *flags, backend="engram") == 0
         contexts = [a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "reader"]
-        assert _roles(server).keys() - {"reader", "judge"} == asked
+        assert _roles(server).keys() - {"reader", "judge"} == roles
     assert any("# Facts" in context for context in contexts) is ("engram.typed=false" not in settings)
 
 
-def test_a_turn_that_is_routed_nowhere_is_not_kept_and_one_that_the_extractor_passed_over_is(
+def test_a_turn_routed_nowhere_is_dropped_and_one_that_the_extractor_skipped_is_kept(
     data: Path, tmp_path: Path
 ) -> None:
     def router(body: dict[str, Any]) -> str:
@@ -189,24 +191,24 @@ def test_a_turn_that_is_routed_nowhere_is_not_kept_and_one_that_the_extractor_pa
     assert {r["ingest_warnings"] for r in _records(tmp_path / "run")} == {0}
 
 
-def test_an_estimate_comes_near_what_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On dialogues of the real length, each backend by itself; the model's tokens are counted as they are."""
+def test_the_estimated_cost_is_close_to_the_actual_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On dialogues of realistic length, each backend by itself."""
     data = tmp_path / "dialogues.json"
     assert main(["datasets", "generate", "--style", "locomo", "--conversations", "1", "--out", str(data)]) == 0
     for backend in ("full-history", "bm25", "engram:paper"):
         with Server(answer=plays()) as server:
             flags = ["--limit", "30", "--categories", "1,2,3,4"]
             assert _run(data, tmp_path / "none", server, *flags, "--dry-run", backend=backend) == 0
-            told = capsys.readouterr().out
+            plan = capsys.readouterr().out
             assert not server.asked
             assert _run(data, tmp_path / backend.replace(":", "-"), server, *flags, backend=backend) == 0
         usage = json.loads((tmp_path / backend.replace(":", "-") / "manifest.json").read_text())["usage"]
         used = sum(row["cost_usd"] for row in usage.values())
-        estimated = float(told.rpartition("About $")[2].split(";")[0])
+        estimated = float(plan.rpartition("About $")[2].split(";")[0])
         assert estimated == pytest.approx(used, rel=0.2), (backend, usage)
 
 
-def test_a_key_or_an_endpoint_in_the_environment_means_a_model(
+def test_with_a_key_or_an_endpoint_in_the_environment_a_model_is_used(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def served(body: dict[str, Any]) -> Step:
@@ -214,7 +216,7 @@ def test_a_key_or_an_endpoint_in_the_environment_means_a_model(
 
     with Server(answer=served) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        command = ["run", "--data", str(data), "--backend", "bm25", "--no-controls", "--no-probe"]
+        command = ["run", "--data", str(data), "--backend", "bm25", "--no-controls"]
         assert main([*command, "--out", str(tmp_path / "run")]) == 0
         err = capsys.readouterr().err
         assert f"llm: the-one at {server.url}, because OPENAI_API_KEY and OPENAI_BASE_URL are set" in err
@@ -224,7 +226,7 @@ def test_a_key_or_an_endpoint_in_the_environment_means_a_model(
     assert from_mapping(manifest["settings"], "manifest").base_url == server.url
 
 
-def test_routing_as_played_covers_what_it_says() -> None:
+def test_the_played_router_routes_dated_turns_as_episodic() -> None:
     body = {
         "messages": [
             {},

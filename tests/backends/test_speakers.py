@@ -1,10 +1,10 @@
-"""Whom a question is about."""
+"""Which speakers a question is about."""
 
 from __future__ import annotations
 
 import pytest
 
-from engram_eval.backends.speakers import named
+from engram_eval.backends.speakers import mentioned_speakers
 
 
 @pytest.mark.parametrize(
@@ -17,15 +17,15 @@ from engram_eval.backends.speakers import named
         ("What did I buy?", []),
     ],
 )
-def test_names(query: str, expected: list[str]) -> None:
-    assert named(query, ["Ann", "Bob Smith"]) == expected
+def test_a_question_mentions_speakers_by_a_word_of_their_name(query: str, expected: list[str]) -> None:
+    assert mentioned_speakers(query, ["Ann", "Bob Smith"]) == expected
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
         ("What did I buy in May?", ["user"]),
-        ("Can you recommend a hotel for my trip?", ["user"]),  # asks for something, not about what was said
+        ("Can you recommend a hotel for my trip?", ["user"]),  # a request, not about what the assistant said
         ("Which hotel did you recommend?", ["assistant"]),
         ("What was the name that you’ve suggested?", ["assistant"]),
         ("What was the third item of your list?", ["assistant"]),
@@ -33,5 +33,5 @@ def test_names(query: str, expected: list[str]) -> None:
         ("What is the capital of France?", []),
     ],
 )
-def test_roles(query: str, expected: list[str]) -> None:
-    assert named(query, ["user", "assistant"]) == expected
+def test_user_and_assistant_are_mentioned_by_pronouns(query: str, expected: list[str]) -> None:
+    assert mentioned_speakers(query, ["user", "assistant"]) == expected

@@ -73,6 +73,7 @@ def _finished_run(folder: Path, budget: int, sha256: str = "a") -> Path:
         "evidence_recall_ci": [0.1, 0.8],
     }  # fmt: skip
     summary = {
+        "complete": True,
         "dataset": {"name": "locomo", "sha256": sha256, "questions": 4},
         "reader": {"name": "offline"},
         "judge": {"name": "offline"},
@@ -105,3 +106,10 @@ def test_runs_of_different_data_are_refused(tmp_path: Path) -> None:
     runs = [_finished_run(tmp_path / "one", 100), _finished_run(tmp_path / "two", 200, sha256="b")]
     with pytest.raises(SystemExit, match=r"two: dataset, reader or judge differ from those of .*one"):
         draw_results.collect(runs)
+
+
+def test_finished_runs_are_not_repeated(tmp_path: Path) -> None:
+    import draw_results
+
+    runs = [_finished_run(tmp_path / str(budget), budget) for budget in draw_results.BUDGETS]
+    assert draw_results.measure(tmp_path / "no data needed", tmp_path) == runs

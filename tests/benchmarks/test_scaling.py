@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engram_eval.backends.engram.nearest import installed
+from engram_eval.backends.engram.vector_search import faiss_installed
 
 _PERF = Path(__file__).parents[2] / "benchmarks" / "perf"
 _BACKENDS = ["conditional", "bm25", "engram dense exact", "engram"]
@@ -23,7 +23,7 @@ def _scaling(*arguments: str | Path) -> str:
 def test_measuring_a_thousand_turns_writes_table_plot_and_page(tmp_path: Path) -> None:
     table, plot, page = tmp_path / "s.csv", tmp_path / "s.svg", tmp_path / "s.md"
     files: list[str | Path] = ["--plot", plot, "--markdown", page]
-    backends = [*_BACKENDS, "engram dense approximate"] if installed() else _BACKENDS
+    backends = [*_BACKENDS, "engram dense approximate"] if faiss_installed() else _BACKENDS
     output = _scaling("--max", "1000", "--csv", table, *files, *(a for name in backends for a in ("--backend", name)))
     header, *rows = table.read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == backends

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engram_eval.cli import cache as command
+from engram_eval.cli.main import parse
 from engram_eval.errors import UserError
 from engram_eval.llm import ResponseCache
 from engram_eval.llm.cache.bundle import KEYS_FILE
@@ -25,11 +24,9 @@ Cli = Callable[..., str]
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command with `tmp_path / "cache"` as the cache folder; returns what it prints."""
     monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "cache"))
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers())
 
     def run(*arguments: object) -> str:
-        options = parser.parse_args(["cache", *map(str, arguments)])
+        options = parse(["cache", *map(str, arguments)])
         assert options.command(options) == 0
         return capsys.readouterr().out
 
@@ -76,7 +73,7 @@ def test_stats_go_by_a_price_file_if_one_is_named(cli: Cli, tmp_path: Path, monk
 def test_stats_of_no_cache_are_one_sentence_and_make_none(cli: Cli, tmp_path: Path) -> None:
     assert (
         cli("stats")
-        == f"{cache_file(tmp_path / 'cache')}: there is no response cache yet; a run with a model makes one\n"
+        == f"{cache_file(tmp_path / 'cache')}: there is no response cache yet; a run with a model creates it\n"
     )
     assert not (tmp_path / "cache").exists()
 
@@ -84,7 +81,7 @@ def test_stats_of_no_cache_are_one_sentence_and_make_none(cli: Cli, tmp_path: Pa
 def test_stats_of_a_cache_with_nothing_in_it_and_of_a_broken_one(cli: Cli, tmp_path: Path) -> None:
     path = cache_file(tmp_path / "cache")
     ResponseCache(path).close()
-    assert cli("stats").endswith("MB, and nothing in it yet\n")
+    assert cli("stats").endswith("MB, still empty\n")
     path.write_bytes(b"not a database, whatever its name is" * 100)
     with pytest.raises(UserError, match="cannot be read"):
         cli("stats")
@@ -98,8 +95,8 @@ def test_what_is_exported_can_be_imported_elsewhere(cli: Cli, tmp_path: Path, mo
     monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "elsewhere"))
     path = cache_file(tmp_path / "elsewhere")
     nothing, everything = "0 answers and 0 embeddings", "3 answers and 2 embeddings"
-    assert cli("import", bundle) == f"{bundle}: {everything} added to {path}; {nothing} were there already\n"
-    assert cli("import", bundle) == f"{bundle}: {nothing} added to {path}; {everything} were there already\n"
+    assert cli("import", bundle) == f"{bundle}: {everything} added to {path}; {nothing} were already there\n"
+    assert cli("import", bundle) == f"{bundle}: {nothing} added to {path}; {everything} were already there\n"
     assert cli("stats").splitlines()[1:] == table
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engram_eval.compare.published import published, published_tables
-from engram_eval.datasets.locomo.loader import CATEGORIES
-from engram_eval.datasets.longmemeval.loader import CATEGORIES as LONGMEMEVAL_CATEGORIES
+from engram_eval.compare.published import Published, published, published_tables
+from engram_eval.datasets.benchmark import Benchmark
+from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.metrics.summary import summarise
 from engram_eval.registry import open_backend
 from engram_eval.results.manifest import RECORDED, Manifest
@@ -217,16 +218,24 @@ def test_a_run_without_a_published_memory_or_without_records() -> None:
     assert _cells(table)["engram"]["score"] == "–"
 
 
-def test_the_file_of_published_figures_is_sound() -> None:
-    entries = published()
-    reproduced = {(e.benchmark, e.name): (e.score, e.tokens, e.p50_s) for e in entries if e.source.startswith("arXiv")}
+def _published(benchmark: Benchmark) -> tuple[Published, ...]:
+    assert benchmark.published is not None
+    return published(benchmark.published)
+
+
+def test_the_files_of_published_figures_are_sound() -> None:
+    entries = [(benchmark, entry) for benchmark in (LOCOMO, LONGMEMEVAL_S) for entry in _published(benchmark)]
+    reproduced = {
+        (benchmark.name, e.name): (e.score, e.tokens, e.p50_s)
+        for benchmark, e in entries
+        if e.source.startswith("arXiv")
+    }
     assert reproduced["locomo", "ENGRAM"] == (77.55, (916, 916), 1.487)
     assert reproduced["locomo", "full history"][0] == 72.60
     assert reproduced["longmemeval_s", "ENGRAM"][0] == 71.40
     assert reproduced["longmemeval_s", "full history"][0] == 56.20
-    for entry in entries:
-        known = {"locomo": CATEGORIES.values(), "longmemeval_s": LONGMEMEVAL_CATEGORIES}[entry.benchmark]
-        assert {*entry.categories, *entry.by_category} <= set(known)
+    for benchmark, entry in entries:
+        assert {*entry.categories, *entry.by_category} <= set(benchmark.categories)
         assert set(entry.unchecked) <= set(entry.settings)
         for name in entry.backends:
             if name.startswith(("engram", "full-history")):
@@ -235,14 +244,14 @@ def test_the_file_of_published_figures_is_sound() -> None:
 
 def test_the_paper_preset_is_the_published_setting() -> None:
     ours = vars(open_backend("engram:paper", {}))
-    entry = next(e for e in published() if e.name == "ENGRAM")
+    entry = next(e for e in _published(LOCOMO) if e.name == "ENGRAM")
     assert {name: ours[name] for name in entry.settings} == dict(entry.settings)
 
 
-def test_the_file_holds_no_field_that_nobody_reads() -> None:
-    from engram_eval.compare import published as paper
-
-    read = set(paper.Published.__dataclass_fields__)
-    for group in tomllib.loads((Path(paper.__file__).with_name("published.toml")).read_text())["measured"]:
+@pytest.mark.parametrize("benchmark", [LOCOMO, LONGMEMEVAL_S], ids=lambda benchmark: benchmark.name)
+def test_the_files_hold_no_field_that_is_not_read(benchmark: Benchmark) -> None:
+    assert benchmark.published is not None
+    read = set(Published.__dataclass_fields__)
+    for group in tomllib.loads(benchmark.published.read_text())["measured"]:
         assert {*group} - {"system"} <= read
         assert all({*system} <= read for system in group["system"])

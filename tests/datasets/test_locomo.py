@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram_eval.datasets.dataset import Notes
-from engram_eval.datasets.locomo.loader import NOT_MENTIONED, open_locomo
+from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.locomo.loader import NOT_MENTIONED
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
 
@@ -49,7 +50,7 @@ def _write(tmp_path: Path, content: Any) -> Path:
 
 def _read(path: Path) -> tuple[list[Sample], Notes]:
     notes = Notes()
-    return list(open_locomo(path, {}).samples(notes)), notes
+    return list(LOCOMO.open(path, {}).samples(notes)), notes
 
 
 def test_turns_sessions_and_dates(tmp_path: Path) -> None:
@@ -156,14 +157,14 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         ([_RECORD, _RECORD], "sample_id 'conv-7' occurs twice"),
     ],
 )  # fmt: skip
-def test_a_fault_is_one_sentence_with_file_place_and_mend(tmp_path: Path, content: Any, sentence: str) -> None:
+def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
     path = _write(tmp_path, content)
     with pytest.raises(UserError, match=sentence) as caught:
         _read(path)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
-    assert ";" in message  # the mend follows
+    assert ";" in message  # the fix follows
 
 
 def test_faults_of_the_file_itself(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_faults_of_the_file_itself(tmp_path: Path) -> None:
         _read(tmp_path / "bad.zip")
 
 
-def test_numbers_without_end_are_no_ids(tmp_path: Path) -> None:
+def test_endless_numbers_are_not_ids(tmp_path: Path) -> None:
     record = copy.deepcopy(_RECORD)
     record["qa"][0]["evidence"] = ["D1:" + "9" * 5000]
     record["conversation"]["session_" + "9" * 5000] = []
@@ -198,9 +199,9 @@ def test_files_of_the_first_release_in_folders_of_a_zip(tmp_path: Path) -> None:
         _read(tmp_path / "release.zip")
 
 
-def test_a_dataset_that_is_read_has_no_settings(tmp_path: Path) -> None:
+def test_a_dataset_that_is_read_from_a_file_has_no_settings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--set dataset\.conversations=3: locomo is read from a file"):
-        open_locomo(_write(tmp_path, [_RECORD]), {"conversations": "3"})
+        LOCOMO.open(_write(tmp_path, [_RECORD]), {"conversations": "3"})
 
 
 _JSON = st.recursive(
@@ -224,7 +225,7 @@ _JSON = st.recursive(
     )
     | st.integers(0, 900).map(lambda end: json.dumps([_RECORD]).encode()[:end])
 )
-def test_whatever_the_bytes_there_is_no_traceback(tmp_path: Path, content: bytes) -> None:
+def test_no_bytes_cause_a_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.json"
     path.write_bytes(content)
     try:
@@ -244,11 +245,11 @@ def test_the_real_half_of_locomo(real_data: Path) -> None:
     assert len({question.id for question in questions}) == 999
 
 
-def test_a_file_of_the_ten_conversations_is_held_against_the_published_counts(tmp_path: Path) -> None:
+def test_a_file_of_the_ten_conversations_is_compared_with_the_published_counts(tmp_path: Path) -> None:
     records = [{**_RECORD, "sample_id": f"conv-{n}"} for n in (26, 30, 41, 42, 43, 44, 47, 48, 49, 50)]
-    dataset = open_locomo(_write(tmp_path, records), {})
+    dataset = LOCOMO.open(_write(tmp_path, records), {})
     ids = frozenset(sample.conversation.id for sample in dataset.samples())
-    assert "multi-hop: 10 questions, 282 in the official file" in dataset.pinned({"multi-hop": 10}, ids)
+    assert "multi-hop: 10 questions, 282 in the official file" in dataset.differences({"multi-hop": 10}, ids)
     counts = {"multi-hop": 282, "temporal": 321, "open-domain": 96, "single-hop": 841, "adversarial": 446}
-    assert dataset.pinned(counts, ids) == []
-    assert dataset.pinned({}, frozenset(str(i) for i in range(10))) == []  # somebody's own ten conversations
+    assert dataset.differences(counts, ids) == []
+    assert dataset.differences({}, frozenset(str(i) for i in range(10))) == []  # ten conversations of another data set

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram_eval.datasets.dataset import Notes
-from engram_eval.datasets.longmemeval.loader import open_oracle, open_s
+from engram_eval.datasets.longmemeval import LONGMEMEVAL_ORACLE, LONGMEMEVAL_S
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
 
@@ -45,7 +45,7 @@ def _write(tmp_path: Path, content: Any) -> Path:
 
 def _read(path: Path) -> tuple[list[Sample], Notes]:
     notes = Notes()
-    return list(open_s(path, {}).samples(notes)), notes
+    return list(LONGMEMEVAL_S.open(path, {}).samples(notes)), notes
 
 
 def test_sessions_are_in_time_order_and_evidence_follows_them(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_session_without_turns_is_no_evidence_session(tmp_path: Path) -> None:
     assert sample.questions[0].evidence_sessions == ()
 
 
-def test_nothing_that_a_memory_sees_holds_a_label(tmp_path: Path) -> None:
+def test_no_label_reaches_a_memory(tmp_path: Path) -> None:
     (sample,), _ = _read(_write(tmp_path, [_RECORD]))
     seen = repr(sample.conversation)
     for label in ("answer_", "_abs", "has_answer", "q1", "sharegpt"):
@@ -78,7 +78,7 @@ def test_real_instances(real_data: Path) -> None:
     assert sum(len(session.turns) for session in sample.conversation.sessions) == 550
     assert sample.questions[0].evidence == ("S52:5", "S52:6")
     assert "answer_" not in repr(sample.conversation.sessions[51].id)
-    (oracle,) = open_oracle(real_data / "longmemeval_oracle_one.json", {}).samples()
+    (oracle,) = LONGMEMEVAL_ORACLE.open(real_data / "longmemeval_oracle_one.json", {}).samples()
     dates = [session.started_at for session in oracle.conversation.sessions]
     assert dates == sorted(dates, key=str)
 
@@ -94,7 +94,7 @@ def test_one_history_is_in_memory_at_a_time(tmp_path: Path) -> None:
         for i in range(100):  # 20 MB
             file.write(("," if i else "") + json.dumps({**history, "question_id": f"q{i}"}))
         file.write("]")
-    dataset = open_s(path, {})
+    dataset = LONGMEMEVAL_S.open(path, {})
     tracemalloc.start()
     assert sum(1 for _ in dataset.samples()) == 100
     peak = tracemalloc.get_traced_memory()[1]
@@ -130,7 +130,7 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         ([_RECORD, _RECORD], "record 1: question_id 'q1_abs' occurs twice"),
     ],
 )
-def test_a_fault_is_one_sentence_with_file_place_and_mend(tmp_path: Path, content: Any, sentence: str) -> None:
+def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
     path = _write(tmp_path, content)
     with pytest.raises(UserError, match=sentence) as caught:
         _read(path)
@@ -162,7 +162,7 @@ def test_a_folder_and_other_encodings(tmp_path: Path) -> None:
         | st.lists(st.none() | st.text(max_size=3) | st.lists(st.none())),
     ).map(lambda change: json.dumps([{**_RECORD, change[0]: change[1]}]).encode())
 )
-def test_whatever_the_bytes_there_is_no_traceback(tmp_path: Path, content: bytes) -> None:
+def test_no_bytes_cause_a_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.json"
     path.write_bytes(content)
     try:

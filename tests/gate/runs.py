@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engram_eval.cli import baseline, check
+from engram_eval.cli.main import parse
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
 from tests.records import backend, changed, manifest, manifest_json, record
@@ -80,11 +79,7 @@ def write_rules(text: str) -> str:
 
 
 def command(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    check.add(commands)
-    baseline.add(commands)
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
     code: int = options.command(options)
     return code
 

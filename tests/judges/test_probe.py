@@ -16,12 +16,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from engram_eval import registry
+from engram_eval.datasets import catalogue
 from engram_eval.errors import UserError
 from engram_eval.judges.offline.judge import OfflineJudge
 from engram_eval.judges.probe import Probe, ProbeResult, make_probes, probe_note, run_probe, summarise_probe
 from engram_eval.language.dates import find_dates
 from engram_eval.language.words import content_stems, words
+from engram_eval.run.probe import questions_to_probe
 from engram_eval.types import Question, Verdict
 
 
@@ -45,8 +46,18 @@ def made(text: str, gold: str, *others: Question, seed: int = 0) -> dict[str, st
 
 @cache
 def synthetic() -> list[Question]:
-    names = ("synthetic", "synthetic_longmemeval")
-    return [q for name in names for s in registry.resolve("datasets", name)(None, {}).samples() for q in s.questions]
+    datasets = [catalogue.benchmark(name).open(None, {}) for name in ("synthetic", "synthetic_longmemeval")]
+    ids = [frozenset(q.id for sample in dataset.samples() for q in sample.questions) for dataset in datasets]
+    return [q for dataset, chosen in zip(datasets, ids, strict=True) for q in questions_to_probe(dataset, chosen)]
+
+
+def test_a_rubric_is_no_answer_to_probe_with() -> None:
+    dataset = catalogue.benchmark("synthetic_longmemeval").open(
+        None, {"histories": "12", "sessions": "3", "tokens": "1500"}
+    )
+    every = {q.id: q.category for sample in dataset.samples() for q in sample.questions}
+    probed = {q.category for q in questions_to_probe(dataset, every)}
+    assert set(every.values()) - probed == {"single-session-preference"}
 
 
 # --- one question -------------------------------------------------------------------------------------------------
@@ -141,7 +152,6 @@ def test_none_is_made_where_the_verdict_is_not_certain() -> None:
         [
             question("Who?", "not mentioned", unanswerable=True),
             question("Where?", "Not mentioned", number=1),
-            question("Any ideas for dinner?", "The user would prefer soup.", category="single-session-preference"),
             question("What?", "...", number=2),
             question("What?", "word " * 100, number=3),
         ],

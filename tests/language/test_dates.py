@@ -1,4 +1,4 @@
-"""Dates in text: every rule of the module's table, what is no date, and that no text and no day makes it fail."""
+"""Dates in text: every rule in the package's docstring, phrases that are not dates, and robustness to any text and day."""
 
 from __future__ import annotations
 
@@ -128,14 +128,14 @@ RELATIVE = {
 
 
 @pytest.mark.parametrize(("phrase", "expected"), ABSOLUTE.items())
-def test_absolute_dates_need_no_other(phrase: str, expected: tuple[date, date]) -> None:
+def test_absolute_dates_do_not_depend_on_the_day_they_were_said(phrase: str, expected: tuple[date, date]) -> None:
     for said_on in (None, SAID_ON):
         (span,) = find_dates(f"We met ({phrase}), you know.", said_on=said_on)
         assert (span.start, span.end, span.relative) == (*expected, False)
 
 
 @pytest.mark.parametrize(("phrase", "expected"), RELATIVE.items())
-def test_relative_dates_count_from_the_day_they_were_said(phrase: str, expected: tuple[date, date]) -> None:
+def test_relative_dates_are_resolved_against_the_day_they_were_said(phrase: str, expected: tuple[date, date]) -> None:
     text = f"We met {phrase}, you know."
     assert spans(text) == [expected]
     assert spans(text, None) == []
@@ -159,7 +159,7 @@ def test_relative_dates_count_from_the_day_they_were_said(phrase: str, expected:
         ("We will run this Monday.", day("2023-05-29")),
     ],
 )
-def test_words_of_the_future_turn_to_the_next_such_day(text: str, expected: tuple[date, date]) -> None:
+def test_a_sentence_about_the_future_means_the_next_such_day(text: str, expected: tuple[date, date]) -> None:
     assert spans(text)[0] == expected
 
 
@@ -193,11 +193,11 @@ def test_year_ends_and_leap_years(text: str, said_on: date, expected: tuple[date
         "", "April is my friend.",
     ],
 )  # fmt: skip
-def test_what_is_no_date(text: str) -> None:
+def test_phrases_that_are_not_dates_are_not_found(text: str) -> None:
     assert spans(text) == []
 
 
-def test_a_phrase_is_cut_out_of_the_text_in_order() -> None:
+def test_phrases_are_parts_of_the_text_in_order() -> None:
     text = "İstanbul — I went there on 7 May 2023 and, last Friday, again."
     first, second = find_dates(text, said_on=SAID_ON)
     assert (first.text, first.relative) == ("7 May 2023", False)
@@ -226,7 +226,7 @@ def test_a_weekday_before_a_date_is_part_of_it() -> None:
         ("winter of 2022", "winter 2022"),
     ],
 )
-def test_the_form_of_an_answer(phrase: str, form: str) -> None:
+def test_a_span_is_formatted_as_people_write_it(phrase: str, form: str) -> None:
     (span,) = find_dates(phrase, said_on=SAID_ON)
     assert format_span(span) == form
 
@@ -243,7 +243,7 @@ _DAYS = st.none() | st.dates() | _EDGES
 
 
 @given(st.lists(_PIECES, max_size=12).map(" ".join) | st.text(), _DAYS)
-def test_no_text_and_no_day_makes_it_fail(text: str, said_on: date | None) -> None:
+def test_any_text_and_any_day_can_be_searched(text: str, said_on: date | None) -> None:
     end = 0
     for span in find_dates(text, said_on=said_on):
         assert end <= span.position[0] < span.position[1] <= len(text)
@@ -255,7 +255,7 @@ def test_no_text_and_no_day_makes_it_fail(text: str, said_on: date | None) -> No
 
 
 @given(st.dates(min_value=date(1900, 1, 10), max_value=date(2099, 1, 1)), st.integers(0, 6))
-def test_what_a_form_says_can_be_read_back(start: date, more: int) -> None:
+def test_a_formatted_span_is_found_again(start: date, more: int) -> None:
     span = DateSpan(start, start + timedelta(days=more if more == 6 else 0), "", (0, 0), False)
     assert spans(format_span(span), None) == [(span.start, span.end)]
 
@@ -271,4 +271,4 @@ def test_last_and_next_weekday_are_within_a_week(said_on: date, weekday: str) ->
 def test_a_sentence_without_a_date_takes_microseconds() -> None:
     text = "I think that is a wonderful idea, and I would love to join you sometime!"
     best = min(repeat(lambda: find_dates(text, said_on=SAID_ON), number=500, repeat=5)) / 500
-    assert best < 60e-6  # some 8 µs on an idle core
+    assert best < 60e-6  # about 8 µs on an idle core

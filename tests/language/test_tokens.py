@@ -1,4 +1,4 @@
-"""Token counts: equal to tiktoken's, and a cut that keeps its limit."""
+"""Token counts equal tiktoken's, and a cut text stays within its limit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _RANKS = {"o200k_base": 199_998, "cl100k_base": 100_256}
 
 @pytest.fixture(scope="module", params=_RANKS)
 def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tiktoken.Encoding:
-    """The real tiktoken, offline: its ranks are written out of the embedded vocabulary into its cache, where it holds
-    them against its own pinned sha256. If one rank differed, this would fail."""
+    """The real tiktoken without a network: the ranks of the embedded vocabulary are written to its cache, and tiktoken
+    compares them with its own pinned sha256. If one rank differed, this fixture would fail."""
     name = request.param
     source = inspect.getsource(getattr(tiktoken_ext.openai_public, name))
     url = re.findall(r'"(https://[^"]+\.tiktoken)"', source)[0]
@@ -52,12 +52,12 @@ def test_counts_equal_tiktokens_on_real_dialogue(reference: tiktoken.Encoding, r
     assert [count(text) for text in texts] == [len(reference.encode_ordinary(text)) for text in texts]
 
 
-def test_text_of_special_tokens_is_plain_text() -> None:
+def test_special_tokens_in_a_text_count_as_plain_text() -> None:
     assert token_counter().count("<|endoftext|>") > 1
 
 
 @given(st.text(max_size=200), st.integers(0, 60))
-def test_a_cut_is_a_beginning_within_the_limit(text: str, limit: int) -> None:
+def test_a_cut_text_is_a_beginning_within_the_limit(text: str, limit: int) -> None:
     counter = token_counter()
     head = counter.cut(text, limit)
     assert text.startswith(head)
@@ -65,21 +65,21 @@ def test_a_cut_is_a_beginning_within_the_limit(text: str, limit: int) -> None:
     assert head == text or counter.count(text) > limit
 
 
-def test_a_cut_is_as_long_as_it_can_be() -> None:
+def test_a_cut_text_is_as_long_as_possible() -> None:
     counter = token_counter()
     text = "one two three four five six seven"
     assert counter.cut(text, 4) == "one two three four"
 
 
-def test_an_unknown_encoding_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(UserError, match="'o300k' is unknown; name one of: o200k_base"):
+def test_the_error_for_an_unknown_encoding_lists_the_known_ones() -> None:
+    with pytest.raises(UserError, match="'o300k' is unknown; use one of: o200k_base"):
         token_counter("o300k")
 
 
 def test_an_encoding_that_must_be_fetched_fails_at_once_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "engram_eval.language.tokens._RANKS_HOST", "http://127.0.0.1:9"
-    )  # the discard port: nothing listens
+    )  # the discard port: no program listens there
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)

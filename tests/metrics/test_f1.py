@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 
+from engram_eval.datasets.locomo.f1 import official_f1
 from engram_eval.language.porter import porter_stem
-from engram_eval.metrics.f1 import official_f1
 
 CATEGORIES = ["multi-hop", "temporal", "open-domain", "single-hop", "adversarial"]
 

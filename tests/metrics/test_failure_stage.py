@@ -120,7 +120,7 @@ def test_failures_are_listed_by_cause(run: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["failures", str(run)]) == 0
     assert f"{len(expected)} of {len(expected)} wrong answers" in capsys.readouterr().out
-    assert main(["failures", str(run), "--backend", "none", "--cause", "stored"]) == 0
+    assert main(["failures", str(run), "--backend", "none", "--stage", "stored"]) == 0
     assert "  none  " in capsys.readouterr().out
 
 
@@ -129,7 +129,7 @@ def test_failures_are_listed_by_cause(run: Path, capsys: pytest.CaptureFixture[s
     [
         (["show", "{run}", "nope"], "has no record of question 'nope'"),
         (["show", "{run}", "conv-7:q0", "--backend", "nope"], "has no backend 'nope'; it has none, bm25, oracle"),
-        (["failures", "{run}", "--cause", "luck"], "--cause 'luck': is none of not stored"),
+        (["failures", "{run}", "--stage", "luck"], "--stage 'luck': is none of not stored"),
         (["failures", "{run}", "--known-errors", "/nowhere"], "/nowhere: cannot be read"),
         (["failures", "/nowhere"], "is /nowhere the folder of a run?"),
     ],

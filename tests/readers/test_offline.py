@@ -1,4 +1,4 @@
-"""The offline reader on small contexts made by hand: one of each kind of question, and when it abstains."""
+"""The offline reader on small hand-made contexts: each kind of question, and when it abstains."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Ines: Grilled fish, always with lemon!"""
         ("Does Tom keep cats or dogs?", "cats"),
     ],
 )
-def test_an_answer_has_the_kind_that_is_asked_for(question: str, answer: str) -> None:
+def test_an_answer_has_the_kind_that_the_question_asks_for(question: str, answer: str) -> None:
     assert answer in read(question, TALK)
     assert len(read(question, TALK).split()) <= 12
 
@@ -59,7 +59,7 @@ def test_an_answer_has_the_kind_that_is_asked_for(question: str, answer: str) ->
     ("question", "words"),
     [
         ("Why does Ines want to adopt a dog?", "because my flat feels empty"),
-        ("What is Ines's favourite dish?", "Grilled fish"),  # the answer stands in the turn after the question
+        ("What is Ines's favourite dish?", "Grilled fish"),  # the answer is in the turn after the question
         ("What was shown in the photo of Tom's race?", "muddy road"),
         ("Which books has Ines read?", "The Glass Harbour, Ten Winters"),
     ],
@@ -77,12 +77,12 @@ def test_other_answers_are_the_words_of_the_context(question: str, words: str) -
         "When did Ines run a charity race?",  # Tom did
         "How many cats does Ines have?",
         "What does Ines feed twice a day?",
-        "When did Bruno go to the chess club?",  # nobody of that name
+        "When did Bruno go to the chess club?",  # no such person
         "",
         "?",
     ],
 )
-def test_it_abstains_where_nothing_matches_or_another_person_does(question: str) -> None:
+def test_it_abstains_if_nothing_matches_or_the_match_is_about_another_person(question: str) -> None:
     assert read(question, TALK) == NOT_MENTIONED
 
 
@@ -99,7 +99,7 @@ def test_abstaining_satisfies_the_official_check_of_locomo() -> None:
     "header", ["[25 May 2023]", "[25 May 2023, 13:56]", "[2023-05-25]", "[2023-05-25T13:56:00]", "[2023/05/25 (Thu) 02:21]",
                "1:14 pm on 25 May, 2023", "Session 2 (25 May 2023)", "DATE: 2023/05/25"]
 )  # fmt: skip
-def test_a_relative_date_counts_from_the_header_whatever_its_form(header: str) -> None:
+def test_a_relative_date_is_resolved_against_any_form_of_header(header: str) -> None:
     assert read("When did Tom run a race?", f"{header}\nTom: I ran a race last Saturday.") == "20 May 2023"
 
 
@@ -116,15 +116,15 @@ def test_a_relative_date_counts_from_the_header_whatever_its_form(header: str) -
         "[1 June 2023]\nTom: Hello.\n# Facts\n[25 May 2023]\nTom: I ran a race\nlast Saturday.",
     ],
 )
-def test_it_reads_what_any_memory_returns(context: str) -> None:
+def test_it_reads_the_formats_of_many_memories(context: str) -> None:
     assert read("When was Tom's race?", context) == "20 May 2023"
 
 
-def test_without_a_date_a_relative_one_is_not_guessed() -> None:
+def test_a_relative_date_without_a_header_is_not_guessed() -> None:
     assert read("When did Tom run a race?", "Tom: I ran a race last Saturday.") == NOT_MENTIONED
 
 
-def test_what_lasts_tells_when_it_began() -> None:
+def test_a_duration_gives_the_date_when_it_began() -> None:
     context = "[25 May 2023]\nTom: I've been playing the cello for about four years now."
     assert read("When did Tom start playing the cello?", context) == "2019"
 
@@ -144,7 +144,7 @@ user: My car was serviced for the first time on March 15th."""
     assert read("How many hamsters do I keep?", context) == NOT_MENTIONED
 
 
-def test_the_date_of_the_question_tells_what_last_week_was() -> None:
+def test_the_date_of_the_question_resolves_last_week() -> None:
     context = "[3 May 2023]\nTom: I cooked a risotto.\n[20 May 2023]\nTom: I cooked a stew."
     assert "stew" in read("What did Tom cook last week?", context, date(2023, 5, 25))
 
@@ -172,16 +172,16 @@ _QUESTIONS = st.sampled_from(
 
 
 @given(_QUESTIONS | st.text(), st.lists(_LINES | st.text(), max_size=8).map("\n".join), st.none() | st.dates())
-def test_it_never_raises_and_always_says_the_same(question: str, context: str, asked_on: date | None) -> None:
+def test_it_never_raises_and_always_gives_the_same_answer(question: str, context: str, asked_on: date | None) -> None:
     answer = read(question, context, asked_on)
     assert answer
     assert len(answer.split()) <= 40
     assert read(question, context, asked_on) == answer
 
 
-def test_a_context_read_before_is_owed_the_time_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held by an injected clock: reading takes 7 s the first time, and every later question on the same text owes it."""
-    text = TALK + "\nTom: A line that stands in no other test."
+def test_each_question_is_charged_the_time_to_parse_its_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a fake clock: parsing takes 7 s the first time, and every later question on the same text is charged 7 s too."""
+    text = TALK + "\nTom: A line that is in no other test."
     clock = [0.0]
     monkeypatch.setattr("engram_eval.readers.offline.reader.perf_counter", lambda: clock[0])
 

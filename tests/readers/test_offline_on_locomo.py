@@ -1,4 +1,4 @@
-"""The offline reader on real conversations, judged by the offline judge: more context-worthy evidence, more right answers."""
+"""The offline reader on real conversations, graded by the offline judge: a better context gives more right answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import mean, median
 from time import perf_counter
 
 from engram_eval.backends.transcript import date_header
-from engram_eval.datasets.locomo.loader import open_locomo
+from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.judges.offline.judge import OfflineJudge
 from engram_eval.readers.offline.reader import read
 from engram_eval.types import Conversation, Sample
@@ -28,7 +28,7 @@ def _render(conversation: Conversation, keep: frozenset[str] | None = None) -> s
 
 
 def _measure(samples: list[Sample], kind: str) -> dict[str, float]:
-    """The share right by category, and under "answered" that of all but the unanswerable."""
+    """Accuracy by category, and under "answered" that of all answerable questions."""
     judge = OfflineJudge()
     right: defaultdict[str, list[bool]] = defaultdict(list)
     for sample in samples:
@@ -45,7 +45,7 @@ def _measure(samples: list[Sample], kind: str) -> dict[str, float]:
 
 
 def test_oracle_beats_full_history_beats_nothing(real_data: Path) -> None:
-    samples = list(open_locomo(real_data / "locomo5_dev.json", {}).samples())
+    samples = list(LOCOMO.open(real_data / "locomo5_dev.json", {}).samples())
     oracle, full, none = (_measure(samples, kind) for kind in ("oracle", "full", "none"))
     assert oracle["answered"] >= 0.63
     assert oracle["temporal"] >= 0.80
@@ -56,7 +56,7 @@ def test_oracle_beats_full_history_beats_nothing(real_data: Path) -> None:
 
 
 def test_a_question_on_a_full_history_takes_a_millisecond_or_so(real_data: Path) -> None:
-    sample = next(iter(open_locomo(real_data / "locomo5_dev.json", {}).samples()))
+    sample = next(iter(LOCOMO.open(real_data / "locomo5_dev.json", {}).samples()))
     context = _render(sample.conversation)
     read("Hello?", context)
     times = []

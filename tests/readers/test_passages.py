@@ -1,4 +1,4 @@
-"""How a context's text is taken apart."""
+"""How a context's text is split into passages and sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def passages(text: str) -> list[Passage]:
     return list(read_passages(text).passages)
 
 
-def test_turns_stand_under_their_date() -> None:
+def test_turns_have_the_date_above_them() -> None:
     text = "[8 May 2023]\nAnn: Hello!\nBo Li: Hi.\n[9 May 2023]\nAnn: Bye."
     assert passages(text) == [
         Passage("Ann", MAY, "Hello!"),
@@ -27,21 +27,21 @@ def test_turns_stand_under_their_date() -> None:
     ]
 
 
-def test_a_turn_goes_on_until_the_next_speaker() -> None:
+def test_a_turn_continues_until_the_next_speaker() -> None:
     assert passages("[8 May 2023]\nAnn: One.\ntwo\n\n- three\nBo: Four.") == [
         Passage("Ann", MAY, "One.\ntwo\n- three"),
         Passage("Bo", MAY, "Four."),
     ]
 
 
-def test_a_heading_ends_the_reach_of_a_date() -> None:
+def test_a_heading_ends_the_validity_of_a_date() -> None:
     assert passages("# Events\n[8 May 2023]\nAnn: One.\n# Facts\nAnn likes tea.") == [
         Passage("Ann", MAY, "One."),
         Passage(None, None, "Ann likes tea."),
     ]
 
 
-def test_with_a_user_and_an_assistant_nobody_else_speaks() -> None:
+def test_in_a_chat_of_user_and_assistant_there_are_no_other_speakers() -> None:
     text = "user: Any tips?\nassistant: Yes:\nOnline Reviews: check them.\nuser: Thanks."
     assert [p.speaker for p in passages(text)] == ["user", "assistant", "user"]
 
@@ -57,11 +57,11 @@ def test_with_a_user_and_an_assistant_nobody_else_speaks() -> None:
         "* [2023/05/08 (Mon) 02:21] Ann: I ran.",
     ],
 )
-def test_a_line_may_bring_its_own_date(line: str) -> None:
+def test_a_line_can_have_its_own_date(line: str) -> None:
     assert passages(line) == [Passage("Ann", MAY, "I ran.")]
 
 
-def test_facts_without_speaker_or_date_stand_alone() -> None:
+def test_facts_without_a_speaker_are_separate_passages() -> None:
     assert passages("- Ann likes tea.\n2. Bo has a dog.") == [
         Passage(None, None, "Ann likes tea."),
         Passage(None, None, "Bo has a dog."),
@@ -77,11 +77,11 @@ def test_facts_without_speaker_or_date_stand_alone() -> None:
         'Here is what I know:\n{"fact": "Ann ran a race", "timestamp": "2023-05-08"},',
     ],
 )
-def test_json_is_read_for_its_strings_and_its_dates(text: str) -> None:
+def test_json_gives_its_strings_and_dates(text: str) -> None:
     assert passages(text)[-1] == Passage(None, MAY, "Ann ran a race")
 
 
-def test_json_may_tell_who_spoke() -> None:
+def test_json_can_name_the_speaker() -> None:
     text = '[{"role": "user", "content": "I ran."}, {"role": "assistant", "content": "Well done!"}, "A summary."]'
     assert passages(text) == [
         Passage("user", None, "I ran."),
@@ -90,19 +90,19 @@ def test_json_may_tell_who_spoke() -> None:
     ]
 
 
-def test_a_caption_is_a_sentence_of_its_own() -> None:
+def test_a_caption_is_a_separate_sentence() -> None:
     found = read_passages("Ann: Look! So green. [image: a photo of a lime tree]\nBo: Is it? Wow.")
     assert found.sentences == ("Look!", "So green.", "a photo of a lime tree", "Is it?", "Wow.")
     assert found.captions.tolist() == [False, False, True, False, False]
     assert found.questions.tolist() == [False, False, False, True, False]
 
 
-def test_what_a_memory_wrote_out_is_kept_apart() -> None:
+def test_a_resolved_date_is_kept_separately() -> None:
     found = read_passages("Ann: I ran yesterday (= 7 May 2023).")
     assert (found.sentences, found.dated) == (("I ran yesterday.",), ("I ran yesterday (= 7 May 2023).",))
 
 
-def test_a_context_is_read_once() -> None:
+def test_a_context_is_parsed_once() -> None:
     assert read_passages("Ann: One.") is read_passages("Ann: One.")
 
 
@@ -132,7 +132,7 @@ def test_any_text_can_be_read(text: str) -> None:
     assert all(found.sentences)
 
 
-def test_a_long_history_is_read_in_a_moment() -> None:
+def test_a_long_history_is_parsed_within_seconds() -> None:
     lines = [f"Ann: This is what I did on turn {i}, and it took {i % 7} hours. What did you do?" for i in range(6_000)]
     started = perf_counter()
     read_passages("\n".join(lines))

@@ -26,20 +26,20 @@ def browser() -> Iterator[Any]:
 
 
 class Opened:
-    """A page, and everything that it said, asked for or put up."""
+    """A page, and everything that it printed, requested or popped up."""
 
     def __init__(self, browser: Any, path: Path, **settings: Any) -> None:
-        self.faults: list[str] = []
+        self.problems: list[str] = []
         self.page = browser.new_context(offline=True, **settings).new_page()
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
-        self.page.on("request", lambda request: self._asked(request.url, path))
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        self.page.on("request", lambda request: self._check_request(request.url, path))
         self.page.goto(path.as_uri())
 
-    def _asked(self, url: str, path: Path) -> None:
+    def _check_request(self, url: str, path: Path) -> None:
         if url != path.as_uri():
-            self.faults.append(f"request: {url[:100]}")
+            self.problems.append(f"request: {url[:100]}")
 
     def ready(self) -> Any:
         self.page.wait_for_selector("html[data-ready]")
@@ -49,35 +49,27 @@ class Opened:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small")
-    made = folder(path / "mine", run())
-    text = page(
-        made,
-        causes=lambda _: {("engram", "b:q2"): "stored, not recalled"},
-        context=lambda item: f"[8 May]\nwhat {item.backend} recalled",
-    )
+    records = [changed(item, evidence_found=[]) if item.correct is False else item for item in run()]
+    run_folder = folder(path / "mine", records, context=lambda item: f"[8 May]\nwhat {item.backend} retrieved")
+    text = page(run_folder)
     (path / "report.html").write_text(text, "utf-8")
     return path / "report.html"
 
 
-def test_hostile_texts_are_shown_and_do_nothing(browser: Any, tmp_path: Path) -> None:
-    text = page(
-        made := hostile(tmp_path / "hostile"),
-        causes=lambda of: {record.key: record.gold for record in of.records() if record.correct is False},
-        context=lambda record: f"{record.gold}\n{record.answer}",
-    )
-    assert made.path.exists()
+def test_hostile_texts_are_shown_and_cannot_act(browser: Any, tmp_path: Path) -> None:
+    text = page(hostile(tmp_path / "hostile"))
     (tmp_path / "report.html").write_text(text, "utf-8")
     opened = Opened(browser, tmp_path / "report.html")
     shown = opened.ready()
     for number in range(shown.locator(".ask").count()):
         shown.locator(".ask").nth(number).click()
         shown.wait_for_selector(".side")
-        shown.eval_on_selector_all(".detail details", "all => all.forEach(one => one.open = true)")
+        shown.eval_on_selector_all(".detail details", "folds => folds.forEach(fold => fold.open = true)")
     shown.wait_for_selector(".context p")
     shown.fill("#search", "</script>")
-    shown.eval_on_selector_all("*", "all => all.forEach(one => one.dispatchEvent(new Event('mouseover')))")
+    shown.eval_on_selector_all("*", "nodes => nodes.forEach(node => node.dispatchEvent(new Event('mouseover')))")
     assert shown.evaluate("window.owned") is None
-    assert opened.faults == []
+    assert opened.problems == []
     assert shown.locator("img, iframe, .detail svg, .detail a").count() == 0
     assert "⟨U+202E⟩" in shown.locator("main").inner_text()
     for width in (1280, 390):
@@ -95,35 +87,35 @@ def test_filters_search_and_drill_down(browser: Any, small: Path) -> None:
     shown.select_option("#backend", label="engram")
     assert count.inner_text() == "0 of 4 questions"
     shown.select_option("#outcome", label="wrong")
-    shown.select_option("#cause", label="stored, not recalled")
+    shown.select_option("#failure-stage", label="stored, not retrieved")
     assert count.inner_text() == "1 of 4 questions"
     shown.click(".ask")
     side = shown.locator(".side", has_text="bm25")
     side.wait_for()
     assert "error: OSError: no" in side.inner_text()
     assert "wrong" not in side.inner_text()
-    assert "cause: stored, not recalled" in shown.locator(".side", has_text="engram").inner_text()
+    assert "failure stage: stored, not retrieved" in shown.locator(".side", has_text="engram").inner_text()
     shown.click("#clear")
     sync_api.expect(count).to_have_text("4 questions")
     shown.fill("#search", "A:Q0")
     assert count.inner_text() == "1 of 4 questions"
     shown.fill("#search", "nothing like it")
     assert count.inner_text() == "0 of 4 questions"
-    assert opened.faults == []
+    assert opened.problems == []
 
 
-def test_flipped_questions_of_two_backends(browser: Any, small: Path) -> None:
+def test_questions_on_which_two_backends_differ(browser: Any, small: Path) -> None:
     shown = Opened(browser, small).ready()
     shown.select_option("#first", label="engram")
     shown.select_option("#second", label="bm25")
     names = shown.locator("#pairs").inner_text()
-    assert "flipped (1)" in names
-    assert "not comparable (1)" in names  # the one that ended in an error
+    assert "only one right (1)" in names
+    assert "not comparable (1)" in names  # one of its answers ended in an error
     shown.click("#pairs button:has-text('only the first right')")
     assert shown.locator("#count").inner_text() == "1 of 4 questions"
 
 
-def test_it_is_used_by_keyboard_alone(browser: Any, small: Path) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(browser: Any, small: Path) -> None:
     shown = Opened(browser, small).ready()
     shown.keyboard.press("Tab")
     assert shown.evaluate("document.activeElement.className") == "skip"
@@ -145,13 +137,13 @@ def test_it_is_used_by_keyboard_alone(browser: Any, small: Path) -> None:
     assert shown.evaluate("document.activeElement.className") == "ask"
 
 
-def test_light_dark_phone_and_paper(browser: Any, small: Path) -> None:
-    paper = "getComputedStyle(document.body).backgroundColor"
+def test_light_dark_phone_and_print(browser: Any, small: Path) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
     dark = Opened(browser, small, color_scheme="dark").ready()
     light = Opened(browser, small, color_scheme="light").ready()
-    assert dark.evaluate(paper) != light.evaluate(paper)
+    assert dark.evaluate(background) != light.evaluate(background)
     dark.click("#theme")
-    assert dark.evaluate(paper) == light.evaluate(paper)
+    assert dark.evaluate(background) == light.evaluate(background)
     phone = Opened(browser, small, viewport={"width": 390, "height": 800}).ready()
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
     assert phone.locator(".plot.wide").first.is_hidden()
@@ -159,24 +151,24 @@ def test_light_dark_phone_and_paper(browser: Any, small: Path) -> None:
     assert light.locator("#filters").is_hidden()
 
 
-def test_a_sweep_is_seen_on_every_page_and_has_its_numbers(browser: Any, tmp_path: Path) -> None:
-    described = {str(value): {**backend(), "backend": "mine", "settings": {"value": value}} for value in (1, 2, 3)}
-    records = [changed(item, backend=label) for label in described for item in run()[4:8]]
-    (tmp_path / "report.html").write_text(page(folder(tmp_path / "mine", records, backends=described)), "utf-8")
-    for width, seen, hidden in ((1280, "wide", "narrow"), (390, "narrow", "wide")):
+def test_a_sweep_is_visible_at_every_width_and_has_its_numbers(browser: Any, tmp_path: Path) -> None:
+    entries = {str(value): {**backend(), "backend": "mine", "settings": {"value": value}} for value in (1, 2, 3)}
+    records = [changed(item, backend=label) for label in entries for item in run()[4:8]]
+    (tmp_path / "report.html").write_text(page(folder(tmp_path / "mine", records, backends=entries)), "utf-8")
+    for width, visible, hidden in ((1280, "wide", "narrow"), (390, "narrow", "wide")):
         opened = Opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 800})
         figure = opened.ready().locator("figure", has_text="Sweep of value (mine)")
         assert figure.locator(f".plot.{hidden}").is_hidden()
-        card, drawn = figure.bounding_box(), figure.locator(f".plot.{seen} svg").bounding_box()
+        card, drawn = figure.bounding_box(), figure.locator(f".plot.{visible} svg").bounding_box()
         assert 0 <= card["x"] <= drawn["x"]
         assert drawn["x"] + drawn["width"] <= card["x"] + card["width"] <= width
         figure.locator("summary").click()
         assert figure.locator("table tbody tr").count() == 3
         assert opened.page.evaluate("document.documentElement.scrollWidth") == width
-        assert opened.faults == []
+        assert opened.problems == []
 
 
-def test_without_scripts_all_but_the_questions_can_be_read(browser: Any, small: Path) -> None:
+def test_without_scripts_everything_but_the_questions_is_readable(browser: Any, small: Path) -> None:
     shown = Opened(browser, small, java_script_enabled=False).page
     assert "not LLM-judge scores" in shown.locator("main").inner_text()
     assert shown.locator(".plot.wide svg").count() >= 5

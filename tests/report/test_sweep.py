@@ -1,4 +1,4 @@
-"""Sweeps: which backends make one, by another way of finding them, and what the page shows of it."""
+"""Sweeps: which backends make one, checked against a brute-force search, and what the page shows of it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from engram_eval.results.manifest import BackendEntry
 from tests.records import backend, manifest, manifest_json, record
 from tests.report.pages import HOSTILE, folder, page
 
-Described = dict[str, Any]
+Entry = dict[str, Any]
+"""A backend in a manifest, as JSON."""
 
 
-def _facts(kind: str = "mine", **own: Any) -> Described:
-    return {**backend(), "backend": kind, "settings": own}
+def _entry(name: str = "mine", **own_settings: Any) -> Entry:
+    return {**backend(), "backend": name, "settings": own_settings}
 
 
-def _swept(path: Path, described: dict[str, Described], *, found: float = 0.5, **changes: Any) -> RunFolder:
-    """Ten questions about two conversations; the nth backend finds a little more than the one before."""
+def _swept(path: Path, entries: dict[str, Entry], *, recall: float = 0.5, **changes: Any) -> RunFolder:
+    """Ten questions about two conversations; each backend finds a little more than the one before it."""
     records = [
         record(
             backend=label, conversation_id=f"c{i % 2}", question_id=f"c{i % 2}:q{i}", correct=i < 4 + n,
-            evidence_recall=min(1.0, found + 0.05 * n + 0.01 * i),
+            evidence_recall=min(1.0, recall + 0.05 * n + 0.01 * i),
         )
-        for n, label in enumerate(described)
+        for n, label in enumerate(entries)
         for i in range(10)
     ]  # fmt: skip
     dataset = {**manifest_json()["dataset"], "questions": 10}
-    return folder(path, records, backends=described, dataset=dataset, **changes)
+    return folder(path, records, backends=entries, dataset=dataset, **changes)
 
 
 def _row(name: str, *, settings: dict[str, Any] | None = None, **measures: Any) -> BackendRow:
@@ -49,75 +50,82 @@ def _row(name: str, *, settings: dict[str, Any] | None = None, **measures: Any) 
 
 
 def _numbers(text: str, title: str) -> list[list[str]]:
-    """The table that stands under a chart for those who do not see it."""
+    """The table of numbers under a chart."""
     figure = next(part for part in re.findall(r"<figure.*?</figure>", text, re.DOTALL) if f"<h3>{title}</h3>" in part)
     rows = re.findall(r"<tr>(.*?)</tr>", figure, re.DOTALL)
     return [re.findall(r"<bdi>(.*?)</bdi>", row) for row in rows]
 
 
 def test_a_run_of_one_backend_at_three_values_has_a_chart_and_its_numbers(tmp_path: Path) -> None:
-    described = {f"at {value}": _facts(value=value, other=1) for value in (0.5, 0.1, 0.25)}  # in no order
-    made = _swept(tmp_path / "mine", described)
-    text = page(made)
+    entries = {f"at {value}": _entry(value=value, other=1) for value in (0.5, 0.1, 0.25)}  # not in order
+    run_folder = _swept(tmp_path / "mine", entries)
+    text = page(run_folder)
     heading, *rows = _numbers(text, "Sweep of value (mine)")
     assert heading == ["value", "backend", "evidence recall", "95 % interval", "accuracy, %", "95 % interval"]
     assert [row[:2] for row in rows] == [["0.1", "at 0.1"], ["0.25", "at 0.25"], ["0.5", "at 0.5"]]
     for _, label, recall, interval, accuracy, accuracy_interval in rows:
-        summary = next(row.summary.to_json() for row in compare([made]).rows if row.name == label)
+        summary = next(row.summary.to_json() for row in compare([run_folder]).rows if row.name == label)
         low, high = summary["evidence_recall_ci"]
         assert (recall, interval) == (f"{summary['evidence_recall']:.3f}", f"{low:.3f}–{high:.3f}")
         low, high = (100 * end for end in summary["accuracy_ci"])
         assert (accuracy, accuracy_interval) == (f"{100 * summary['accuracy']:.1f}", f"{low:.1f}–{high:.1f}")
-    assert "all other settings alike" in text
+    assert "with all other settings equal" in text
     assert text.count("<svg") % 2 == 0  # each chart for a wide page and for a narrow one
 
 
-def test_fewer_values_other_kinds_and_words_are_no_sweep(tmp_path: Path) -> None:
-    for number, described in enumerate(
+def test_too_few_values_other_backends_and_words_are_not_a_sweep(tmp_path: Path) -> None:
+    for number, entries in enumerate(
         (
-            {"a": _facts(value=1), "b": _facts(value=2)},
-            {"a": _facts(value=1), "b": _facts(value=2), "c": _facts(value=2)},
-            {"a": _facts(value=1), "b": _facts(value=2), "c": _facts("yours", value=3)},
-            {"a": _facts(value=1, x=1), "b": _facts(value=2, x=1), "c": _facts(value=3, x=2)},
-            {"a": _facts(on=True), "b": _facts(on=False), "c": _facts(on="no")},
-            {"a": _facts(value="1"), "b": _facts(value="2"), "c": _facts(value="3")},
-            {"a": backend(), "b": backend(), "c": backend()},  # a manifest that does not say what they are
+            {"a": _entry(value=1), "b": _entry(value=2)},
+            {"a": _entry(value=1), "b": _entry(value=2), "c": _entry(value=2)},
+            {"a": _entry(value=1), "b": _entry(value=2), "c": _entry("yours", value=3)},
+            {"a": _entry(value=1, x=1), "b": _entry(value=2, x=1), "c": _entry(value=3, x=2)},
+            {"a": _entry(on=True), "b": _entry(on=False), "c": _entry(on="no")},
+            {"a": _entry(value="1"), "b": _entry(value="2"), "c": _entry(value="3")},
+            {"a": backend(), "b": backend(), "c": backend()},  # a manifest that does not name the backends
         )
     ):
-        assert "Sweep of" not in page(_swept(tmp_path / str(number), described)), described
+        assert "Sweep of" not in page(_swept(tmp_path / str(number), entries)), entries
 
 
-def test_two_sweeps_of_one_setting_are_told_apart_and_a_large_range_is_drawn_on_a_log_axis(tmp_path: Path) -> None:
-    described = {f"k {k} w {w}": _facts(k=k, w=w, same=3) for w in ("a", "b") for k in (1, 10, 100)}
-    text = page(_swept(tmp_path / "mine", described, found=0.2))
+def test_two_sweeps_of_one_setting_have_distinct_titles_and_a_large_range_has_a_log_axis(tmp_path: Path) -> None:
+    entries = {f"k {k} w {w}": _entry(k=k, w=w, same=3) for w in ("a", "b") for k in (1, 10, 100)}
+    text = page(_swept(tmp_path / "mine", entries, recall=0.2))
     assert re.findall(r"<h3>(Sweep of .*?)</h3>", text) == ["Sweep of k (mine, w a)", "Sweep of k (mine, w b)"]
     assert "k (log)" in text
 
 
-def test_runs_have_their_own_sweeps(tmp_path: Path) -> None:
-    described = {str(value): _facts(value=value) for value in (0, 1, 2)}
-    one, two = _swept(tmp_path / "one", described), _swept(tmp_path / "two", described)
-    assert re.findall(r"<h3>(Sweep of .*?)</h3>", page(one, two)) == [
+def test_each_run_has_its_own_sweeps(tmp_path: Path) -> None:
+    entries = {str(value): _entry(value=value) for value in (0, 1, 2)}
+    first, second = _swept(tmp_path / "one", entries), _swept(tmp_path / "two", entries)
+    assert re.findall(r"<h3>(Sweep of .*?)</h3>", page(first, second)) == [
         "Sweep of value (mine, one)", "Sweep of value (mine, two)",
     ]  # fmt: skip
 
 
-def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
-    described = {str(value): _facts(value=value) for value in (0, 1, 2)}
-    bare = folder(
-        tmp_path / "bare", [record(backend=label, evidence_recall=None) for label in described], backends=described
+def test_a_measure_without_figures_is_not_drawn(tmp_path: Path) -> None:
+    entries = {str(value): _entry(value=value) for value in (0, 1, 2)}
+    without_evidence = folder(
+        tmp_path / "without-evidence",
+        [record(backend=label, evidence_recall=None) for label in entries],
+        backends=entries,
     )
-    assert _numbers(page(bare), "Sweep of value (mine)")[0] == ["value", "backend", "accuracy, %", "95 % interval"]
-    empty = folder(tmp_path / "empty", [], backends=described)
+    assert _numbers(page(without_evidence), "Sweep of value (mine)")[0] == [
+        "value",
+        "backend",
+        "accuracy, %",
+        "95 % interval",
+    ]
+    empty = folder(tmp_path / "empty", [], backends=entries)
     assert "Sweep of" not in page(empty)
 
 
-def test_hostile_names_are_text(tmp_path: Path) -> None:
-    described = {
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    entries = {
         f"{value} {HOSTILE[0]}": {**backend(), "backend": HOSTILE[1], "settings": {HOSTILE[0]: value, "x": HOSTILE[2]}}
         for value in (1, 2, 3)
     }
-    text = page(_swept(tmp_path / "mine", described))
+    text = page(_swept(tmp_path / "mine", entries))
     assert len(re.findall(r"<script", text)) == 3
     assert not re.search(r"<(img|iframe|svg onload)", text)
     assert "Sweep of &lt;/script&gt;" in text
@@ -130,23 +138,23 @@ _SETTINGS = st.fixed_dictionaries(
 
 @settings(max_examples=200)
 @given(st.lists(_SETTINGS, max_size=12))
-def test_sweeps_are_the_largest_sets_that_differ_in_one_number(every: list[dict[str, Any]]) -> None:
-    """Against a search over all pairs: rows are of one sweep if they differ in nothing but its setting."""
-    rows = [_row(str(n), settings=own) for n, own in enumerate(every)]
-    found = {(sweep.setting, sweep.values, tuple(int(row.name) for row in sweep.rows)) for sweep in sweeps(rows)}
+def test_sweeps_are_the_largest_sets_that_differ_in_one_number(all_settings: list[dict[str, Any]]) -> None:
+    """Compared with a search over all pairs: rows belong to one sweep if only its setting differs."""
+    rows = [_row(str(n), settings=own) for n, own in enumerate(all_settings)]
+    actual = {(sweep.setting, sweep.values, tuple(int(row.name) for row in sweep.rows)) for sweep in sweeps(rows)}
     expected = set()
-    for setting, start in itertools.product(("a", "b"), range(len(every))):
-        alike = [
-            n for n, own in enumerate(every)
-            if all(own[name] == every[start][name] for name in own if name != setting)
+    for setting, start in itertools.product(("a", "b"), range(len(all_settings))):
+        equal = [
+            n for n, own in enumerate(all_settings)
+            if all(own[name] == all_settings[start][name] for name in own if name != setting)
         ]  # fmt: skip
-        firsts = {every[n][setting]: n for n in reversed(alike)}
+        firsts = {all_settings[n][setting]: n for n in reversed(equal)}
         if len(firsts) >= 3:
             expected.add((setting, tuple(sorted(firsts)), tuple(firsts[value] for value in sorted(firsts))))
-    assert found == expected
+    assert actual == expected
 
 
-def test_the_chart_itself_says_nothing_of_what_is_swept() -> None:
+def test_the_chart_names_no_particular_backend() -> None:
     rows = tuple(
         _row(
             f"b{x}",
@@ -160,9 +168,9 @@ def test_the_chart_itself_says_nothing_of_what_is_swept() -> None:
     chart = sweep_chart(Sweep("r", "kind", "setting", {}, (1.0, 2.0, 3.0), rows), None)
     assert chart is not None
     assert chart.shape == "broad"
-    said = json.dumps([chart.title, chart.caption, chart.numbers])
-    assert "kind at 3 values of setting" in said
-    assert "alloc" not in said
+    text = json.dumps([chart.title, chart.caption, chart.numbers])
+    assert "kind at 3 values of setting" in text
+    assert "alloc" not in text
     for drawn in (chart.wide, chart.narrow):
         assert drawn.startswith("<svg")
         assert "var(--c1)" in drawn

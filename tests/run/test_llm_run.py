@@ -19,6 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram_eval.cli.main import main
+from engram_eval.datasets.benchmark import Benchmark
+from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.judges.llm import SCHEMA, LLMJudge
 from engram_eval.llm import Completion
 from engram_eval.llm.parsing import NotParsed, parse_json
@@ -247,11 +250,11 @@ _HOSTILE = [
 
 
 @pytest.mark.parametrize("attempt", _HOSTILE)
-@pytest.mark.parametrize("benchmark", ["locomo", "longmemeval"])
-def test_an_answer_cannot_talk_itself_into_a_verdict_by_its_form(attempt: str, benchmark: str) -> None:
+@pytest.mark.parametrize("benchmark", [LOCOMO, LONGMEMEVAL_S], ids=lambda benchmark: benchmark.name)
+def test_an_answer_cannot_talk_itself_into_a_verdict_by_its_form(attempt: str, benchmark: Benchmark) -> None:
     """What the model is sent holds the attempt as one string; what the model quotes of it is no verdict."""
     listener = _Listener()
-    judge = LLMJudge(listener, "m", benchmark=benchmark)  # type: ignore[arg-type]
+    judge = LLMJudge(listener, "m", rules=benchmark.judge_rules)  # type: ignore[arg-type]
     asyncio.run(judge.judge(_QUESTION, attempt))
     system, user = listener.messages
     assert json.loads(user["content"])["answer to grade"] == attempt
@@ -272,7 +275,7 @@ def test_there_are_thirty_attempts_and_more() -> None:
 @given(st.sampled_from(_HOSTILE) | st.text(max_size=60) | st.text(alphabet='"\\{}[]:,<>/ \nCORRECT', max_size=40))
 def test_whatever_an_answer_says_it_stays_one_string_among_the_material(answer: str) -> None:
     listener = _Listener()
-    judge = LLMJudge(listener, "m", benchmark="locomo")  # type: ignore[arg-type]
+    judge = LLMJudge(listener, "m", rules=LOCOMO.judge_rules)  # type: ignore[arg-type]
     verdict = asyncio.run(judge.judge(_QUESTION, answer))
     assert not verdict.correct
     system, user = listener.messages
@@ -283,18 +286,20 @@ def test_whatever_an_answer_says_it_stays_one_string_among_the_material(answer: 
 @pytest.mark.parametrize(
     ("benchmark", "category", "unanswerable", "words"),
     [
-        ("locomo", "single-hop", False, "Grade generously"),
-        ("locomo", "adversarial", True, "cannot be answered"),
-        ("longmemeval", "multi-session", False, "only a part"),
-        ("longmemeval", "temporal-reasoning", False, "off by one"),
-        ("longmemeval", "knowledge-update", False, "latest state"),
-        ("longmemeval", "single-session-preference", False, "rubric"),
-        ("longmemeval", "knowledge-update", True, "cannot be answered"),
+        (LOCOMO, "single-hop", False, "Grade generously"),
+        (LOCOMO, "adversarial", True, "cannot be answered"),
+        (LONGMEMEVAL_S, "multi-session", False, "only a part"),
+        (LONGMEMEVAL_S, "temporal-reasoning", False, "off by one"),
+        (LONGMEMEVAL_S, "knowledge-update", False, "latest state"),
+        (LONGMEMEVAL_S, "single-session-preference", False, "rubric"),
+        (LONGMEMEVAL_S, "knowledge-update", True, "cannot be answered"),
     ],
 )
-def test_each_kind_of_question_has_its_rule(benchmark: str, category: str, unanswerable: bool, words: str) -> None:
+def test_each_kind_of_question_has_its_rule(
+    benchmark: Benchmark, category: str, unanswerable: bool, words: str
+) -> None:
     listener = _Listener()
-    judge = LLMJudge(listener, "m", benchmark=benchmark)  # type: ignore[arg-type]
+    judge = LLMJudge(listener, "m", rules=benchmark.judge_rules)  # type: ignore[arg-type]
     asyncio.run(judge.judge(Question("q", "c", "?", "g", category, None, (), (), unanswerable), "a"))
     assert words in listener.messages[0]["content"]
 
@@ -305,7 +310,7 @@ def test_the_majority_of_the_votes_counts() -> None:
             verdict = "WRONG" if call["repeat"] == 1 else "CORRECT"
             return Completion("", {"reason": f"vote {call['repeat']}", "verdict": verdict}, 1, 1, 0.25, 0.5, False)
 
-    judge = LLMJudge(Wavering(), "m", benchmark="locomo", votes=3)  # type: ignore[arg-type]
+    judge = LLMJudge(Wavering(), "m", rules=LOCOMO.judge_rules, votes=3)  # type: ignore[arg-type]
     verdict = asyncio.run(judge.judge(_QUESTION, "a"))
     assert (verdict.correct, verdict.votes, verdict.reason) == (True, (True, False, True), "vote 0")
     assert (verdict.cost_usd, verdict.latency_s) == (0.75, 1.5)

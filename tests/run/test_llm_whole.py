@@ -153,7 +153,7 @@ def test_each_role_may_have_its_own_endpoint_and_a_key_goes_nowhere_else(
     monkeypatch.setenv("JUDGE_API_KEY", "sk-of-the-judge-0000000000")
     with Server(answer=plays()) as common, Server(answer=plays()) as judge, Server(answer=plays()) as router:
         own = ["--judge-base-url", judge.url, "--judge-model", "j", "--router-base-url", router.url]
-        assert main(_command(data, tmp_path / "run", common, *own, "--no-probe")) == 0
+        assert main(_command(data, tmp_path / "run", common, *own)) == 0
         keys = [{asked.headers["authorization"] for asked in server.asked} for server in (common, judge, router)]
         models = [{asked.body["model"] for asked in server.asked} for server in (common, judge, router)]
     assert keys[0] == {f"Bearer {KEY}"}
@@ -184,7 +184,7 @@ def test_a_killed_run_still_knows_what_it_has_spent(data: Path, tmp_path: Path) 
         return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.02))
 
     with Server(answer=slow) as server:
-        budget = ["--max-cost", "0.03", "--max-in-flight", "3", "--no-probe"]
+        budget = ["--max-cost", "0.03", "--max-in-flight", "3"]
         command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "run", server, *budget)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60

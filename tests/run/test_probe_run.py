@@ -1,4 +1,4 @@
-"""The judge probe in whole runs: measured, told under the table, free the second time, and switchable."""
+"""The judge probe in whole runs: opt-in, reported under the table, free the second time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_judge_that_passes_everything_is_found_out(
 ) -> None:
     yes = json.dumps({"reason": "fine", "verdict": "CORRECT"})
     with Server(answer=plays(judge=lambda _: yes)) as server:
-        assert _run(data, tmp_path / "run", server) == 0
+        assert _run(data, tmp_path / "run", server, "--probe") == 0
     probe = _probe(tmp_path / "run")
     assert probe["false_accept"]["rate"] == 1.0
     assert probe["false_reject"]["rate"] == 0.0
@@ -53,19 +53,32 @@ def test_a_judge_that_passes_everything_is_found_out(
 
 def test_a_judge_that_looks_for_the_gold_rejects_what_is_put_otherwise(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays(judge=judges)) as server:
-        assert _run(data, tmp_path / "run", server) == 0
+        assert _run(data, tmp_path / "run", server, "--probe") == 0
         sent = len(server.asked)
-        assert _run(data, tmp_path / "again", server) == 0
+        assert _run(data, tmp_path / "again", server, "--probe") == 0
         assert len(server.asked) == sent
     assert _probe(tmp_path / "run") == _probe(tmp_path / "again")
     assert _probe(tmp_path / "run")["false_reject"]["rate"] > 0  # "7 May 2023" is not in "May 7th, 2023"
 
 
-def test_it_can_be_left_out_and_the_offline_judge_has_none(data: Path, tmp_path: Path) -> None:
+def test_without_it_a_note_says_so_and_the_offline_judge_needs_none(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Server(answer=plays()) as server:
-        assert _run(data, tmp_path / "run", server, "--no-probe") == 0
+        assert _run(data, tmp_path / "run", server) == 0
         assert len(server.asked) <= 40
-        assert _run(data, tmp_path / "offline", server, "--judge", "offline") == 0
+        assert "The LLM judge was not measured in this run: --probe" in capsys.readouterr().out
+        assert _run(data, tmp_path / "offline", server, "--judge", "offline", "--probe") == 0
+        assert "was not measured" not in capsys.readouterr().out
     for name in ("run", "offline"):
-        assert "probe" not in json.loads((tmp_path / name / "manifest.json").read_text())
+        assert json.loads((tmp_path / name / "manifest.json").read_text())["probe"] is None
         assert not (tmp_path / name / "probe.jsonl").exists()
+
+
+def test_a_dry_run_shows_its_cost_if_it_is_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Server(answer=plays()) as server:
+        assert _run(data, tmp_path / "run", server, "--dry-run", "--probe") == 0
+        assert "(judge probe)" in capsys.readouterr().out
+        assert _run(data, tmp_path / "run", server, "--dry-run") == 0
+        assert "(judge probe)" not in capsys.readouterr().out
+        assert not server.asked

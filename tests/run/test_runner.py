@@ -160,7 +160,7 @@ def test_what_is_left_of_a_run_is_not_taken_over(
     assert _run(data, run, "--backend", "bm25") == 0
     (run / "manifest.json").unlink()
     assert _run(data, run, "--backend", "bm25") == 2
-    assert "holds what is left of a run without a manifest" in capsys.readouterr().err
+    assert "holds part of a run without a manifest" in capsys.readouterr().err
 
 
 def test_a_memorys_old_state_is_not_recalled_from(data: Path, tmp_path: Path) -> None:
@@ -222,10 +222,10 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("returns", "told"),
     [
-        ("nothing", "recall: TypeError: retrieve returned NoneType, not a Context with a text"),
-        ("text", "recall: TypeError: retrieve returned str, not a Context with a text"),
-        ("unknown", "recall: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
-        ("string", "recall: TypeError: an item of the context is no Item with a tuple of turn ids"),
+        ("nothing", "retrieve: TypeError: retrieve returned NoneType, not a Context with a text"),
+        ("text", "retrieve: TypeError: retrieve returned str, not a Context with a text"),
+        ("unknown", "retrieve: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
+        ("string", "retrieve: TypeError: an item of the context is no Item with a tuple of turn ids"),
     ],
 )
 def test_what_is_no_context_is_refused_and_told(data: Path, tmp_path: Path, returns: str, told: str) -> None:
@@ -260,15 +260,6 @@ def test_only_categories_apart_from_the_headline(
 ) -> None:
     assert _run(data, tmp_path / "run", "--backend", "bm25", "--categories", "5") == 0
     assert "accuracy and F1 over adversarial)" in capsys.readouterr().out
-
-
-def test_the_kind_of_a_file_is_seen(tmp_path: Path) -> None:
-    from engram_eval.run.plan import _kind_of_file
-
-    for name, kind in (("longmemeval_oracle.json", "oracle"), ("longmemeval_m_cleaned.json", "m"), ("mine.json", "s")):
-        path = tmp_path / name
-        path.write_text('[{"question_id": "x", "question_type": "multi-session"}]')
-        assert _kind_of_file(path) == f"longmemeval_{kind}"
 
 
 def test_data_that_the_variable_names_is_used_or_missed_aloud(
@@ -380,7 +371,7 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
         (["--set", "engram.k=0"], "k and total must be at least 1"),
         (["--set", "engram.speaker=nan"], "weights must be finite"),
         (["--set", "dataset.conversations=3"], "locomo is read from a file and has no settings"),
-        (["--seed", "-1"], "seed = -1 is too small; it is at least 0"),
+        (["--seed", "-1"], "'seed' is -1, not 0 or more"),
         (["--categories", ","], "categories is empty"),
         (["--backend", "json:dumps"], "cannot be made"),
         (["--backend", "os:getcwd"], "has no method 'open'"),
@@ -413,7 +404,7 @@ def test_an_experiment_file_and_flags_over_it(data: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     assert main(["run", str(toml), "--out", str(run), "--limit", "3", "--set", "engram.k=6", *_DOUBLES]) == 0
     manifest = json.loads((run / "manifest.json").read_text())
-    assert (manifest["budget"], manifest["settings"]["context_limit"]) == (77, 3)
+    assert (manifest["budget"], manifest["settings"]["limit"]) == (77, 3)
     assert manifest["backends"]["engram"]["settings"].items() >= {"ranker": "hybrid", "k": 6, "total": 9}.items()
 
 
@@ -421,9 +412,9 @@ def test_an_experiment_file_and_flags_over_it(data: Path, tmp_path: Path) -> Non
     ("text", "sentence"),
     [
         ("budgets = 5", "there is no setting 'budgets'; the settings are dataset, data"),
-        ('budget = "5"', "budget = '5' is not a whole number"),
-        ("budget = 0", "budget = 0 is too small; it is at least 1"),
-        ("budget = true", "budget = True is not a whole number"),
+        ('budget = "5"', "'budget' is '5', not a whole number"),
+        ("budget = 0", "'budget' is 0, not 1 or more"),
+        ("budget = true", "'budget' is true, not a whole number"),
         ("backends = []\ncontrols = false", "backends is empty"),
         ("budget = ", "not TOML"),
     ],

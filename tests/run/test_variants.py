@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from engram_eval.compare.comparison import compare
 from engram_eval.errors import UserError
 from engram_eval.registry import open_backend, settings_of
 from engram_eval.results.folder import RunFolder
-from engram_eval.run.plan import make_plan
+from engram_eval.run.plan import plan_run
 from engram_eval.run.resume import new_settings
 from tests.datasets.test_locomo import _RECORD
 from tests.records import backend, manifest_json, record, run
@@ -115,13 +114,14 @@ def test_a_variant_has_the_traits_of_its_settings(tmp_path: Path, data: Path) ->
         '[variants.all]\nbackend = "full-history"\n'
     )
     given = {"data": str(data), "options": {"engram.total": "9"}, "model": "m", "base_url": "http://localhost:9/v1"}
-    plan = make_plan(new_settings(_file(tmp_path, text), {**given, "reader": "offline", "judge": "offline"}), dry=True)
-    by_model, worse, everything = (plan.backends[label] for label in ("by model", "worse", "all"))
-    assert plan.memory_llm is not None
+    plan = plan_run(new_settings(_file(tmp_path, text), {**given, "reader": "offline", "judge": "offline"}), dry=True)
+    assert plan.memories is not None
+    by_model, worse, everything = (plan.memories.backends[label] for label in ("by model", "worse", "all"))
+    assert plan.memories.llm is not None
     assert settings_of(by_model)["total"] == 9
     assert (settings_of(worse)["k"], settings_of(worse)["total"]) == (3, 9)  # engram's settings are degraded's
     assert type(everything).__name__ == "FullHistoryBackend"
-    assert "all by the reader's window" in plan.why["budget"]
+    assert "all is limited only by the reader's window" in plan.why["budget"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_faulty_variant_is_one_sentence_with_file_variant_and_key(
         ('backends = ["engram: x"]\n[variants."engram: x"]\nbackend = "engram"', "is the name of a backend"),
         ('backends = [""]\n[variants.""]\nbackend = "engram"', "variants.'': has no name"),
         ('backends = ["x"]\n[variants]\nx = 1', "variants.'x': is not a table with a backend"),
-        ("variants = 1", "variants = 1 is not a table"),
+        ("variants = 1", "'variants' is 1, not an object"),
         ('reference = "x"', "reference = 'x' is none of the backends; name one of none, engram"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram:nope"', "variant 'x': backend 'engram:nope': there is no preset"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram"\nk = 0', "variant 'x': backend 'engram' cannot be made (k and"),
@@ -182,7 +182,7 @@ def test_a_faulty_experiment_is_one_sentence(
 
 
 def _compared(path: Path, settings: dict[str, Any], labels: list[str]) -> RunFolder:
-    records = [replace(item, backend=label) for label in labels for item in run()[4:8]]
+    records = [item.model_copy(update={"backend": label}) for label in labels for item in run()[4:8]]
     return folder(path, records, settings=settings, backends={label: backend() for label in labels})
 
 
@@ -246,7 +246,7 @@ def test_evidence_recall_is_paired_where_there_is_evidence_to_find(tmp_path: Pat
     assert difference is not None
     assert (difference.mean, difference.n) == (0.25, 3)
     assert found.to_json()["evidence_recall"]["mean"] == 0.25
-    unknown = [replace(item, evidence_recall=None) for item in records]
+    unknown = [item.model_copy(update={"evidence_recall": None}) for item in records]
     backends = {"engram": backend(), "bm25": backend()}
     bare = compare([folder(tmp_path / "bare", unknown, backends=backends, settings=manifest_json()["settings"])])
     assert "evidence recall" not in [column.name for column in bare.tables[-1].columns]

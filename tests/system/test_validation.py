@@ -114,3 +114,13 @@ def test_a_fault_of_toml_is_named() -> None:
         validate_toml(Entry, b"id = ", where="f", fix="fix it")
     with pytest.raises(UserError, match="f: byte 1 is not UTF-8; fix it"):
         validate_toml(Entry, b"\xff", where="f", fix="fix it")
+
+
+def test_half_of_a_surrogate_pair_is_kept_in_a_strict_model_with_parts() -> None:
+    class Outer(BaseModel):
+        model_config = ConfigDict(strict=True)
+
+        parts: tuple[Plain, ...]
+
+    outer = validate_json(Outer, b'{"parts": [{"name": "\\udcff"}]}', where="f", fix="fix it")
+    assert outer.parts == (Plain("\udcff"),)

@@ -1,9 +1,9 @@
-"""Conditional memory (after DeepSeek's Engram, arXiv 2601.07372): turns looked up by hashed N-grams in constant time.
+"""Conditional memory (after DeepSeek's Engram, arXiv 2601.07372): hashed N-grams find turns in constant time.
 
-ingest   `addressing` numbers a turn's N-grams, `tables` keep the turn's number in their buckets, `store` the turn
-recall   `tables` name the turns whose N-grams the question shares, `fusion` gates and spreads their scores
+ingest     `addressing` numbers a turn's N-grams, `tables` note the turn in their buckets, `store` keeps the turn itself
+retrieve   `tables` name the turns that share N-grams with the question, `scoring` scores them and their neighbours
 
-The files stand in that order; `memory` ties them together.
+`memory` ties these together, declares the settings, and rebuilds damaged files, which `checksums` detect.
 """
 
 from engram_eval.backends.conditional.memory import ConditionalBackend, ConditionalMemory

@@ -1,4 +1,4 @@
-"""Checksums of rows of 32-bit words: what a crash tore, a disk lost or a stranger wrote is found when it is read."""
+"""Checksums of rows of 32-bit words: they reveal what a crash left half-written, or a disk or another program damaged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy.typing as npt
 Words = npt.NDArray[np.uint32]
 
 
-class TornFileError(Exception):
+class DamagedFileError(Exception):
     """A file is not what was last written: cut short, damaged, or not closed."""
 
 
 def checksums(rows: Words) -> Words:
-    """One for each row, by multiply-shift hashing (Dietzfelbinger et al. 1997); not 0 for a row of zeros.
+    """One per row, by multiply-shift hashing (Dietzfelbinger et al. 1997); not 0 for a row of zeros.
 
-    Two rows that differ have the same with a chance of about 2^-32.
+    Two different rows have the same checksum with a probability of about 2^-32.
     """
     odd = _multipliers(rows.shape[-1])
     sums: Words = (((rows * odd[1:]).sum(axis=-1) + odd[0]) >> np.uint64(32)).astype(np.uint32)

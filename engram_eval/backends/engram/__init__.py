@@ -1,9 +1,11 @@
-"""ENGRAM (arXiv 2511.12960): turns routed to typed memories, the nearest of each type merged and packed.
+"""ENGRAM (arXiv 2511.12960): each turn becomes records in typed memories; the best of each type are merged and packed.
 
-ingest   `router` gives each turn a three-bit mask, `extractor` makes a typed record for each bit, `store` keeps them
-recall   `nearest` finds, `ranking` scores, `recall` merges the top k of each type, packs them and renders them by type
+ingest     `router` says which types a turn belongs to, `extractor` makes one record per type (both by rules;
+           `llm_extraction` has a model do it), `store` keeps the records
+retrieve   `vector_search` compares embeddings (`index_file` keeps an approximate index), `ranking` scores the records,
+           `packing` merges the top k of each type, fits them into the budget and renders them by type
 
-The files stand in that order; `memory` ties them together.
+`memory` ties these together and declares the settings.
 """
 
 from engram_eval.backends.engram.memory import DegradedBackend, EngramBackend, EngramMemory

@@ -1,8 +1,9 @@
-"""Router and extractor by a model, as the paper has them: a three-bit mask for each turn, a JSON record for each bit.
+"""Router and extractor by a model, as in the paper: a three-bit mask for each turn, a JSON record for each bit.
 
-A call takes a batch of a session's turns, so that a conversation costs some tens of calls and not some hundreds. What
-is not what was asked for is sent back once to be mended; then the turns of the batch are kept as rules keep them, word
-for word, and the fault is told: nothing is lost. A call that fails for another reason (a dead server) is not made up for.
+One call takes a batch of a session's turns, so that a conversation costs tens of calls instead of hundreds. If the answer
+is not what the schema asks for, the model is asked once to correct it. If that fails too, or the model refuses, the batch's
+turns are kept verbatim, as the rules would keep them, and a warning says so: no turn is lost. A call that fails for another
+reason (such as a server that does not respond) raises.
 """
 
 from __future__ import annotations
@@ -13,88 +14,77 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from engram_eval.backends.backend import ExpectedCall
 from engram_eval.backends.engram.extractor import MemoryRecord, extract_turn
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.language.dates import DateSpan, format_span
+from engram_eval.language.prompt import Prompt, read_prompt
 from engram_eval.llm.cost.metering import ChatModel
-from engram_eval.prompts import Prompt, prompt
 from engram_eval.types import Session, Turn
 
 if TYPE_CHECKING:
     from engram_eval.llm import LLMError
 
-ROUTER, EXTRACTOR = prompt("engram_router_v1"), prompt("engram_extractor_v1")
+_PROMPTS = Path(__file__).parent / "prompts"
+ROUTER, EXTRACTOR = read_prompt(_PROMPTS, "engram_router_v1"), read_prompt(_PROMPTS, "engram_extractor_v1")
 
 _BATCH_TURNS = 40
 _BATCH_CHARACTERS = 16_000
 _MAX_TOKENS = 8192
 
 Masks = dict[str, frozenset[MemoryType]]
-"""By turn id. A turn that belongs in no memory is not in it."""
-By = Literal["rules", "llm"]
+"""The types of each turn, by turn id. Turns that belong in no memory are missing."""
+Mode = Literal["rules", "llm"]
 Messages = list[dict[str, str]]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
+    """The records of some turns, in the order of the turns."""
+
     records: list[MemoryRecord]
     warnings: list[str]
-    """What the model could not do, a sentence each; the turns concerned are in `records` word for word."""
+    """What the model could not do, one sentence each. The turns concerned are in `records` verbatim."""
 
 
-async def extract_with_llm(llm: ChatModel, session: Session, *, router: By, extractor: By) -> Extraction:
-    """The records of a session in the order of their turns; either part may be left to the rules.
+async def extract_with_llm(llm: ChatModel, session: Session, *, router: Mode, extractor: Mode) -> Extraction:
+    """The records of a session. Either part can be left to the rules.
 
-    Raises LLMError for a call that failed, UserError where no further call can succeed.
+    Raises LLMError if a call failed, and UserError if no further call can succeed.
     """
-    batches = [_batch(llm, session, batch, router, extractor) for batch in batches_of(session)]
-    ended = await asyncio.gather(*batches, return_exceptions=True)  # all of them: what is under way is paid for
-    done = [_of(extraction) for extraction in ended]
-    return Extraction([record for d in done for record in d.records], [fault for d in done for fault in d.warnings])
+    batches = [_Batch(llm, session, turns) for turns in batches_of(session)]
+    calls = [batch.extract(router, extractor) for batch in batches]
+    # Wait for all batches even if one fails: calls that are under way will be paid for.
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    extractions = [_result(outcome) for outcome in outcomes]
+    return Extraction(
+        [record for extraction in extractions for record in extraction.records],
+        [warning for extraction in extractions for warning in extraction.warnings],
+    )
 
 
-def _of(ended: Extraction | BaseException) -> Extraction:
-    if isinstance(ended, BaseException):
-        raise ended
-    return ended
-
-
-async def _batch(llm: ChatModel, session: Session, batch: tuple[Turn, ...], router: By, extractor: By) -> Extraction:
-    masks, faults = masks_by_rules(session, batch), []
-    if router == "llm":
-        routed, fault = await _route(llm, session, batch)
-        masks = masks if routed is None else routed
-        faults += fault
-    wanted = [turn for turn in batch if masks.get(turn.id)]
-    records: list[MemoryRecord] = []
-    if extractor == "llm" and wanted:
-        extracted, fault = await _extract(llm, session, batch, masks)
-        records += extracted or []
-        faults += fault
-    recorded = {turn_id for record in records for turn_id in record.turn_ids}
-    for turn in wanted:  # what the model was not asked, passed over, or could not do is kept as it was said
-        if turn.id not in recorded:
-            records += extract_turn(turn, session, masks[turn.id])
-    order = {turn.id: i for i, turn in enumerate(batch)}
-    return Extraction(sorted(records, key=lambda record: order[record.turn_ids[0]]), faults)
+def _result(outcome: Extraction | BaseException) -> Extraction:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 def expected_calls(
-    session: Session, count_tokens: Callable[[str], int], *, router: By, extractor: By
+    session: Session, count_tokens: Callable[[str], int], *, router: Mode, extractor: Mode
 ) -> Iterator[ExpectedCall]:
-    """The calls for a session. What the model will say is a guess: it records three turns of four (the rest is small talk),
-    each as a sentence of at most 40 tokens with 25 of JSON around it."""
+    """The calls for a session. The length of the answers is a guess: the model records three of four turns (the rest is
+    small talk), each as a sentence of at most 40 tokens with 25 tokens of JSON around it."""
     for batch in batches_of(session):
         if router == "llm":
             yield ExpectedCall("router", router_messages(session, batch), ROUTER_SCHEMA, 20 + 3 * len(batch))
         if extractor == "llm":
             messages = extractor_messages(session, batch, masks_by_rules(session, batch))
-            told = 0.75 * sum(25 + min(40, count_tokens(turn.text)) for turn in batch)
-            yield ExpectedCall("extractor", messages, EXTRACTOR_SCHEMA, 20 + told)
+            recorded = 0.75 * sum(25 + min(40, count_tokens(turn.text)) for turn in batch)
+            yield ExpectedCall("extractor", messages, EXTRACTOR_SCHEMA, 20 + recorded)
 
 
 def masks_by_rules(session: Session, batch: Sequence[Turn]) -> Masks:
@@ -102,7 +92,7 @@ def masks_by_rules(session: Session, batch: Sequence[Turn]) -> Masks:
 
 
 def batches_of(session: Session) -> list[tuple[Turn, ...]]:
-    """A session's turns in runs that a model can take at once."""
+    """A session's turns in batches that fit one call."""
     return list(_batched(session.turns))
 
 
@@ -119,43 +109,118 @@ def _batched(turns: Sequence[Turn]) -> Iterator[tuple[Turn, ...]]:
         yield tuple(batch)
 
 
-# --- router -----------------------------------------------------------------------------------------------------
+# --- one batch --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply(Generic[T]):
+    """What the model replied, or None and a warning if it gave nothing usable."""
+
+    value: T | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Consecutive turns of a session that are routed and extracted by one call each."""
+
+    llm: ChatModel
+    session: Session
+    turns: tuple[Turn, ...]
+
+    async def extract(self, router: Mode, extractor: Mode) -> Extraction:
+        masks, warnings = masks_by_rules(self.session, self.turns), list[str]()
+        if router == "llm":
+            routed = await self._route()
+            masks = masks if routed.value is None else routed.value
+            warnings += routed.warnings
+        selected = [turn for turn in self.turns if masks.get(turn.id)]
+        records: list[MemoryRecord] = []
+        if extractor == "llm" and selected:
+            extracted = await self._extract(masks)
+            records += extracted.value or []
+            warnings += extracted.warnings
+        recorded = {turn_id for record in records for turn_id in record.turn_ids}
+        for turn in selected:  # turns that the model was not asked about, skipped, or could not do are kept verbatim
+            if turn.id not in recorded:
+                records += extract_turn(turn, self.session, masks[turn.id])
+        order = {turn.id: i for i, turn in enumerate(self.turns)}
+        return Extraction(sorted(records, key=lambda record: order[record.turn_ids[0]]), warnings)
+
+    async def _route(self) -> _Reply[Masks]:
+        def parse(data: Mapping[str, Any]) -> Masks:
+            masks: dict[str, set[MemoryType]] = {}
+            for kind in MemoryType:
+                for number in data[kind]:
+                    masks.setdefault(_turn(self.turns, number).id, set()).add(kind)
+            return {turn_id: frozenset(kinds) for turn_id, kinds in masks.items()}
+
+        return await self._ask("router", router_messages(self.session, self.turns), ROUTER_SCHEMA, parse)
+
+    async def _extract(self, masks: Masks) -> _Reply[list[MemoryRecord]]:
+        def parse(data: Mapping[str, Any]) -> list[MemoryRecord]:
+            return [_record(kind, values, self.session, self.turns) for kind in MemoryType for values in data[kind]]
+
+        return await self._ask(
+            "extractor", extractor_messages(self.session, self.turns, masks), EXTRACTOR_SCHEMA, parse
+        )
+
+    async def _ask(
+        self, role: str, messages: Messages, schema: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
+    ) -> _Reply[T]:
+        """Asks, and asks once more for a correction if the answer does not parse."""
+        from engram_eval.llm import LLMError, Refused
+
+        problem: Exception | None = None
+        text = ""
+        for _ in range(2):
+            try:
+                completion = await self.llm.chat(role=role, messages=messages, schema=schema, max_tokens=_MAX_TOKENS)
+                text = completion.text
+                return _Reply(parse(completion.data), [])  # type: ignore[arg-type]  # the schema makes it a mapping
+            except Refused as error:  # asking again would be refused again
+                problem = error
+                break
+            except LLMError as error:
+                if error.raw is None:
+                    raise
+                problem, text = error, error.raw
+            except ValueError as error:
+                problem = error
+            messages = [*messages, *_correction_request(text, problem)]
+        turns = f"{self.turns[0].id} to {self.turns[-1].id}"
+        warning = (
+            f"the {role} gave no usable answer for turns {turns} of session {self.session.id} ({problem}); "
+            "they are kept verbatim"
+        )
+        return _Reply(None, [warning])
+
+
+# --- messages and records ---------------------------------------------------------------------------------------
 
 
 def router_messages(session: Session, batch: Sequence[Turn]) -> Messages:
-    return _messages(ROUTER, session, [{"turn": n, **_said(turn)} for n, turn in enumerate(batch, start=1)])
-
-
-async def _route(llm: ChatModel, session: Session, batch: Sequence[Turn]) -> tuple[Masks | None, list[str]]:
-    def read(data: Mapping[str, Any]) -> Masks:
-        masks: dict[str, set[MemoryType]] = {}
-        for kind in MemoryType:
-            for number in data[kind]:
-                masks.setdefault(_turn(batch, number).id, set()).add(kind)
-        return {turn_id: frozenset(kinds) for turn_id, kinds in masks.items()}
-
-    return await _asked(llm, "router", router_messages(session, batch), ROUTER_SCHEMA, read, session, batch)
-
-
-# --- extractor --------------------------------------------------------------------------------------------------
+    return _messages(ROUTER, session, [{"turn": n, **_turn_json(turn)} for n, turn in enumerate(batch, start=1)])
 
 
 def extractor_messages(session: Session, batch: Sequence[Turn], masks: Masks) -> Messages:
     turns: list[dict[str, Any]] = []
     for n, turn in enumerate(batch, start=1):
         kinds = [str(kind) for kind in MemoryType if kind in masks.get(turn.id, ())]
-        turns.append({"turn": n, **_said(turn), **({"memories": kinds} if kinds else {})})
+        turns.append({"turn": n, **_turn_json(turn), **({"memories": kinds} if kinds else {})})
     return _messages(EXTRACTOR, session, turns)
 
 
-async def _extract(
-    llm: ChatModel, session: Session, batch: Sequence[Turn], masks: Masks
-) -> tuple[list[MemoryRecord] | None, list[str]]:
-    def read(data: Mapping[str, Any]) -> list[MemoryRecord]:
-        return [_record(kind, values, session, batch) for kind in MemoryType for values in data[kind]]
+def _messages(system: Prompt, session: Session, turns: list[dict[str, Any]]) -> Messages:
+    when = session.started_at
+    session_date = f"{when:%A}, {when.day} {when:%B} {when.year}" if when else "unknown"
+    material = json.dumps({"date of the session": session_date, "turns": turns}, ensure_ascii=False)
+    return [{"role": "system", "content": system.text}, {"role": "user", "content": material}]
 
-    messages = extractor_messages(session, batch, masks)
-    return await _asked(llm, "extractor", messages, EXTRACTOR_SCHEMA, read, session, batch)
+
+def _correction_request(text: str, problem: Exception | LLMError) -> Messages:
+    request = f"That is not what was asked for: {problem}. Send the whole JSON object again, mended."
+    return [{"role": "assistant", "content": text or "(nothing)"}, {"role": "user", "content": request}]
 
 
 def _record(kind: MemoryType, values: Mapping[str, Any], session: Session, batch: Sequence[Turn]) -> MemoryRecord:
@@ -163,9 +228,9 @@ def _record(kind: MemoryType, values: Mapping[str, Any], session: Session, batch
     text = values[_TEXT[kind]].strip()
     if not turns or not text:
         raise ValueError(f"a record of {kind} has no {'text' if turns else 'turns'}")
-    said_on = session.started_at.date() if session.started_at else None
-    anchor = _anchor(values["when"].strip()) or ((said_on, said_on) if said_on else None)
-    if anchor and anchor != (said_on, said_on):  # the session's own date stands above its records
+    session_date = session.started_at.date() if session.started_at else None
+    anchor = _anchor(values["when"].strip()) or ((session_date, session_date) if session_date else None)
+    if anchor and anchor != (session_date, session_date):  # contexts show a session's own date above its records
         when = format_span(DateSpan(*anchor, text="", position=(0, 0), relative=False))
         text += "" if when in text else f" ({when})"
     ids = tuple(_turn(batch, number).id for number in turns)
@@ -173,7 +238,7 @@ def _record(kind: MemoryType, values: Mapping[str, Any], session: Session, batch
 
 
 def _anchor(when: str) -> tuple[date, date] | None:
-    """The days of YYYY, YYYY-MM or YYYY-MM-DD. Raises ValueError for anything else but nothing."""
+    """The first and last day of YYYY, YYYY-MM or YYYY-MM-DD; None for an empty text. Raises ValueError for other texts."""
     if not when:
         return None
     parts = [int(part) for part in when.split("-")]
@@ -185,64 +250,17 @@ def _anchor(when: str) -> tuple[date, date] | None:
     return date(*first), date(*last)
 
 
-# --- both -------------------------------------------------------------------------------------------------------
-
-
-async def _asked(
-    llm: ChatModel,
-    role: str,
-    messages: Messages,
-    schema: Mapping[str, Any],
-    read: Callable[[Mapping[str, Any]], T],
-    session: Session,
-    batch: Sequence[Turn],
-) -> tuple[T | None, list[str]]:
-    """What the model says, and no fault; or, if it could not even mend it, nothing and the fault."""
-    from engram_eval.llm import LLMError, Refused
-
-    fault: Exception | None = None
-    said = ""
-    for _ in range(2):
-        try:
-            completion = await llm.chat(role=role, messages=messages, schema=schema, max_tokens=_MAX_TOKENS)
-            said = completion.text
-            return read(completion.data), []  # type: ignore[arg-type]  # a mapping: the schema says so
-        except Refused as error:  # nothing to mend, now or later
-            fault = error
-            break
-        except LLMError as error:
-            if error.raw is None:
-                raise
-            fault, said = error, error.raw
-        except ValueError as error:
-            fault = error
-        messages = [*messages, *_please_mend(said, fault)]
-    turns = f"{batch[0].id} to {batch[-1].id}"
-    told = f"the {role} could not do turns {turns} of session {session.id} ({fault}): they are kept as they were said"
-    return None, [told]
-
-
-def _please_mend(said: str, fault: Exception | LLMError) -> Messages:
-    mend = f"That is not what was asked for: {fault}. Send the whole JSON object again, mended."
-    return [{"role": "assistant", "content": said or "(nothing)"}, {"role": "user", "content": mend}]
-
-
-def _messages(system: Prompt, session: Session, turns: list[dict[str, Any]]) -> Messages:
-    when = session.started_at
-    dated = f"{when:%A}, {when.day} {when:%B} {when.year}" if when else "unknown"
-    material = json.dumps({"date of the session": dated, "turns": turns}, ensure_ascii=False)
-    return [{"role": "system", "content": system.text}, {"role": "user", "content": material}]
-
-
-def _said(turn: Turn) -> dict[str, Any]:
+def _turn_json(turn: Turn) -> dict[str, Any]:
     return {"speaker": turn.speaker, "text": turn.text}
 
 
 def _turn(batch: Sequence[Turn], number: int) -> Turn:
     if not 1 <= number <= len(batch):
         raise ValueError(f"there is no turn {number}")
-    return batch[int(number) - 1]  # JSON's 1.0 is an integer
+    return batch[int(number) - 1]  # JSON's 1.0 is an integer too
 
+
+# --- schemas ----------------------------------------------------------------------------------------------------
 
 _TEXT = {MemoryType.EPISODIC: "summary", MemoryType.SEMANTIC: "fact", MemoryType.PROCEDURAL: "content"}
 _NUMBERS = {"type": "array", "items": {"type": "integer"}}

@@ -1,4 +1,4 @@
-"""The backend: settings, and a memory that ties router, extractor, store and recall together."""
+"""The `engram` backend: its settings, and a memory that ties router, extractor, store, ranker and packing together."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
 from engram_eval.backends.engram.llm_extraction import EXTRACTOR, ROUTER, expected_calls, extract_with_llm
-from engram_eval.backends.engram.nearest import INSTALL, Choice, Neighbours, installed
 from engram_eval.backends.engram.packing import Costs, merge, pack
-from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Scores, Weights
+from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Weights
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Store, Stored
+from engram_eval.backends.engram.vector_search import INSTALL, SearchMode, VectorSearches, faiss_installed
 from engram_eval.embedders.embedder import Vectors
+from engram_eval.language.prompt import Prompt
 from engram_eval.llm.cost.metering import ChatModel
-from engram_eval.prompts import Prompt
 from engram_eval.types import Context, ConversationInfo, Session
 
 if TYPE_CHECKING:
     from engram_eval.llm import Completion
 
-_BY_MODEL = {"router": "llm", "extractor": "llm"}
-_PAPER = {**_BY_MODEL, "ranker": "dense", "k": 20, "total": 25}  # k and K are not checked against the paper's text
+_WITH_LLM = {"router": "llm", "extractor": "llm"}
+_PAPER = {**_WITH_LLM, "ranker": "dense", "k": 20, "total": 25}  # k and total are not checked against the paper's text
 
 
 @dataclass(frozen=True)
 class EngramBackend(Weights):
-    """Typed memories (arXiv 2511.12960). By rules no model is asked; the paper's router and extractor are a model.
+    """Typed memories (arXiv 2511.12960). Router and extractor are rules by default; in the paper, a model.
 
-    `k`: records of each type that recall takes before the types are merged; `total`: records after merging; not `typed`:
-    one memory for all, and `k` records of it; `index`: the dense part is exact, approximate (`nearest`), or exact as long as
-    few records are stored. The others are the hybrid ranker's weights (`ranking`).
+    `k`: how many records of each type are retrieved before the types are merged; `total`: how many remain after merging.
+    `typed=false`: one memory for all records, of which `k` are retrieved. `index`: whether embeddings are compared exactly,
+    with an approximate index, or (`auto`) with an index only for many records; see `vector_search`. The other settings are
+    the weights of the hybrid ranker; see `ranking`.
     """
 
     router: Literal["rules", "llm"] = "rules"
@@ -45,12 +46,12 @@ class EngramBackend(Weights):
     typed: bool = True
     k: int = 40
     total: int = 60
-    index: Choice = "auto"
+    index: SearchMode = "auto"
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dense": {"ranker": "dense"},
         "untyped": {"typed": False},
-        "llm": _BY_MODEL,
+        "llm": _WITH_LLM,
         "paper": _PAPER,
         "paper-untyped": {**_PAPER, "typed": False},
         "paper-rules-router": {**_PAPER, "router": "rules"},
@@ -61,7 +62,7 @@ class EngramBackend(Weights):
             raise ValueError("k and total must be at least 1")
         if not all(0 <= getattr(self, part) < math.inf for part in PARTS):
             raise ValueError("weights must be finite and not negative")
-        if self.index == "approximate" and not installed():
+        if self.index == "approximate" and not faiss_installed():
             raise ValueError(f"index=approximate needs the package faiss-cpu; install it with: {INSTALL}")
 
     @property
@@ -74,8 +75,8 @@ class EngramBackend(Weights):
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        asked = {ROUTER: self.router, EXTRACTOR: self.extractor}
-        return tuple(prompt for prompt, by in asked.items() if by == "llm")
+        modes = {ROUTER: self.router, EXTRACTOR: self.extractor}
+        return tuple(prompt for prompt, mode in modes.items() if mode == "llm")
 
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> Iterator[ExpectedCall]:
         yield from expected_calls(session, count_tokens, router=self.router, extractor=self.extractor)
@@ -87,7 +88,7 @@ class EngramBackend(Weights):
 
 @dataclass(frozen=True)
 class DegradedBackend(EngramBackend):
-    """A control: `engram` with every second of the records that it ranked thrown away, the best one first."""
+    """Control: `engram` without the first, third, fifth … of the records that it ranked."""
 
     control: ClassVar[bool] = True
 
@@ -97,6 +98,8 @@ class DegradedBackend(EngramBackend):
 
 @dataclass
 class _Loaded:
+    """What retrieval reads, loaded from the store when ingestion ends."""
+
     stored: Stored
     ranker: DenseRanker | HybridRanker
     costs: Costs = field(repr=False)
@@ -104,7 +107,7 @@ class _Loaded:
 
 
 class _UntilClosed:
-    """Makes no further calls once its memory is being closed."""
+    """A model that makes no further calls once its memory is being closed."""
 
     def __init__(self, llm: ChatModel, closed: Callable[[], bool]) -> None:
         self.model = llm.model
@@ -116,20 +119,27 @@ class _UntilClosed:
         return await self._llm.chat(**call)
 
 
-Embedded = list[tuple[MemoryRecord, Vectors]]
+EmbeddedRecords = list[tuple[MemoryRecord, Vectors]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Extracting:
+    """A session whose records a model is making."""
+
+    session: Session
+    task: asyncio.Task[tuple[EmbeddedRecords, list[str]]]
+    """Gives the records and the warnings."""
 
 
 class EngramMemory:
-    """`warnings`: what the model could not do, and was done by rules instead."""
+    """`warnings` says what the model could not do and rules did instead, one sentence each."""
 
     def __init__(self, settings: EngramBackend, services: Services, *, kept: slice = slice(None)) -> None:
         self._settings = settings
         self._services = services
         self._kept = kept
         self._loaded: _Loaded | None = None
-        self._extracting: dict[
-            str, tuple[Session, asyncio.Task[tuple[Embedded, list[str]]]]
-        ] = {}  # a model's work, by session
+        self._extracting: dict[str, _Extracting] = {}  # by session id
         self._closing = False
         self.warnings: list[str] = []
         embedder = services.embedder
@@ -139,25 +149,28 @@ class EngramMemory:
         if self._store.has(session) or session.id in self._extracting:
             return
         self._loaded = None
-        if self._settings.asks_model:  # sessions do not depend on each other: all are asked about at once
-            self._extracting[session.id] = session, asyncio.create_task(self._by_model(session))
+        if self._settings.asks_model:  # sessions do not depend on each other, so the model is asked about all at once
+            self._extracting[session.id] = _Extracting(session, asyncio.create_task(self._extract(session)))
         else:
-            self._store.add(session, await self._embedded(extract(session), session))
+            self._store.add(session, await self._embed(extract(session), session))
 
     async def ready(self) -> None:
-        for session_id, (session, task) in list(self._extracting.items()):
-            records, faults = await asyncio.shield(task)
-            self._store.add(session, records)
-            self.warnings += faults
+        for session_id, extracting in list(self._extracting.items()):
+            records, warnings = await asyncio.shield(extracting.task)
+            self._store.add(extracting.session, records)
+            self.warnings += warnings
             del self._extracting[session_id]
         stored = self._store.load()
-        embedder, tokens = self._services.embedder, self._services.tokens
-        of = self._settings
-        near = Neighbours(of.index, self._services.folder, max(of.k, of.total))
-        dense = of.ranker == "dense"
-        ranker = DenseRanker(stored, embedder, near) if dense else HybridRanker(stored, embedder, of, near)
-        stored = replace(stored, vectors=stored.vectors[:0].copy())  # the ranker has what it needs of them
-        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens), Counter(r.type for r in stored.records))
+        embedder, tokens, settings = self._services.embedder, self._services.tokens, self._settings
+        searches = VectorSearches(settings.index, self._services.folder, max(settings.k, settings.total))
+        ranker = (
+            DenseRanker(stored, embedder, searches)
+            if settings.ranker == "dense"
+            else HybridRanker(stored, embedder, settings, searches)
+        )
+        stored = replace(stored, vectors=stored.vectors[:0].copy())  # the ranker keeps what it needs of them
+        counts = Counter(record.type for record in stored.records)
+        self._loaded = _Loaded(stored, ranker, Costs.of(stored, tokens), counts)
 
     async def retrieve(
         self,
@@ -165,44 +178,53 @@ class EngramMemory:
         *,
         asked_at: datetime | None,  # noqa: ARG002
         budget: int | None,
-        without: Collection[str] = (),
+        exclude: Collection[str] = (),
     ) -> Context:
-        """Records of turns `without` alone, which stand elsewhere, are passed over."""
+        """As `Memory.retrieve`. Records that come only from turns in `exclude` are skipped."""
         if self._loaded is None:
             await self.ready()
         assert self._loaded is not None
-        of, stored, costs = self._settings, self._loaded.stored, self._loaded.costs
-        scores: Scores = await self._loaded.ranker.scores(query)
-        counts = self._loaded.counts
-        merged = merge(stored.records, scores, k=of.k, total=of.total, typed=of.typed, counts=counts, without=without)[
-            self._kept
-        ]
-        return pack(stored, merged, scores, costs, self._services.tokens, budget, typed=of.typed)
+        settings, loaded = self._settings, self._loaded
+        scores = await loaded.ranker.scores(query)
+        merged = merge(
+            loaded.stored.records,
+            scores,
+            k=settings.k,
+            total=settings.total,
+            typed=settings.typed,
+            counts=loaded.counts,
+            exclude=exclude,
+        )[self._kept]
+        tokens = self._services.tokens
+        return pack(loaded.stored, merged, scores, loaded.costs, tokens, budget, typed=settings.typed)
 
     def turn_ids(self) -> frozenset[str]:
-        """The turns that its records come from: what a model's router left aside is not there."""
+        """The turns that its records come from. A model's router may leave turns out."""
         records = self._loaded.stored.records if self._loaded else ()
         return frozenset(turn_id for record in records for turn_id in record.turn_ids)
 
     async def close(self) -> None:
-        """Waits for calls that are under way: they are paid for, and will be in the cache."""
+        """Waits for model calls that are under way: they will be paid for, and their answers go into the cache."""
         self._closing = True
-        await asyncio.gather(*(task for _, task in self._extracting.values()), return_exceptions=True)
+        await asyncio.gather(*(extracting.task for extracting in self._extracting.values()), return_exceptions=True)
         self._store.close()
 
-    async def _by_model(self, session: Session) -> tuple[Embedded, list[str]]:
-        of = self._settings
+    async def _extract(self, session: Session) -> tuple[EmbeddedRecords, list[str]]:
         if self._services.llm is None:
-            raise ValueError("no model was named for router and extractor")
+            raise ValueError("router and extractor need a model; name one with --model")
         llm = _UntilClosed(self._services.llm, lambda: self._closing)
-        extraction = await extract_with_llm(llm, session, router=of.router, extractor=of.extractor)
-        return await self._embedded(extraction.records, session), extraction.warnings
+        settings = self._settings
+        extraction = await extract_with_llm(llm, session, router=settings.router, extractor=settings.extractor)
+        return await self._embed(extraction.records, session), extraction.warnings
 
-    async def _embedded(self, records: list[MemoryRecord], session: Session) -> Embedded:
-        """The records with their embeddings; a turn's words without the resolved dates, which are for the reader and
-        would draw every dated turn together."""
-        spoken = {turn.id: f"{turn.speaker}: {turn.text}" for turn in session.turns}
-        texts = [spoken[record.turn_ids[0]] if record.verbatim else record.line for record in records]
+    async def _embed(self, records: list[MemoryRecord], session: Session) -> EmbeddedRecords:
+        """The records with their embeddings.
+
+        A verbatim record is embedded without the resolved dates. They are meant for the reader, and in the embeddings they
+        would make all dated turns similar.
+        """
+        originals = {turn.id: f"{turn.speaker}: {turn.text}" for turn in session.turns}
+        texts = [originals[record.turn_ids[0]] if record.verbatim else record.line for record in records]
         distinct = list(dict.fromkeys(texts))
-        rows = dict(zip(distinct, await self._services.embedder.embed(distinct), strict=True))
-        return [(record, rows[text]) for record, text in zip(records, texts, strict=True)]
+        vectors = dict(zip(distinct, await self._services.embedder.embed(distinct), strict=True))
+        return [(record, vectors[text]) for record, text in zip(records, texts, strict=True)]

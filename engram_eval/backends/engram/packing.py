@@ -1,4 +1,4 @@
-"""Recall: the top k of each type, merged as sets, cut to the budget, rendered by type with dates."""
+"""Packing: the top k records of each type are merged, fitted into the budget, and rendered by type with dates."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engram_eval.backends.engram.extractor import MemoryRecord
-from engram_eval.backends.engram.ranking import Scores
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
-from engram_eval.backends.lexical import best_first
+from engram_eval.backends.scores import Scores, best_first
 from engram_eval.backends.transcript import date_header
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.types import Context, Item
@@ -24,7 +23,7 @@ _HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Tokens of everything that can stand in a context, each with its line break."""
+    """Token counts of every line that a context can contain, each with its line break."""
 
     records: list[int]
     dates: list[int]
@@ -47,32 +46,32 @@ def merge(
     total: int,
     typed: bool = True,
     counts: Mapping[MemoryType, int] | None = None,
-    without: Collection[str] = (),
+    exclude: Collection[str] = (),
 ) -> list[int]:
-    """Indices of the best `k` records of each type, best first, at most `total`; a turn's words stand once.
+    """Indices of the best `k` records of each type, best first, at most `total`; without `typed`, the best `k` of all.
 
-    Of a turn's records that score the same, the one whose type comes first in `MemoryType` stays. Not `typed`: the best
-    `k` of all. `counts`: the records of each type, for those who have counted them before. A record of turns `without`
-    alone is passed over.
+    A turn's words appear once. If several of its records have the same score, the one whose type comes first in
+    `MemoryType` is kept. `counts` is the number of records of each type, for callers that have counted them already.
+    Records that come only from turns in `exclude` are skipped.
     """
-    left: dict[MemoryType | None, int] = {None: k}
+    remaining: dict[MemoryType | None, int] = {None: k}
     if typed:
         counts = Counter(record.type for record in records) if counts is None else counts
-        left = {kind: min(k, count) for kind, count in counts.items()}
-    elsewhere = frozenset(without)
-    held: set[tuple[str, ...] | str] = set()
+        remaining = {kind: min(k, count) for kind, count in counts.items()}
+    excluded = frozenset(exclude)
+    contents: set[tuple[str, ...] | str] = set()
     merged: list[int] = []
     for i in best_first(scores):
-        if len(merged) == total or not any(left.values()):
+        if len(merged) == total or not any(remaining.values()):
             break
         record = records[i]
         kind = record.type if typed else None
-        what = record.turn_ids if record.verbatim else record.line
-        if left[kind] == 0 or (what in held and not typed) or elsewhere.issuperset(record.turn_ids):
+        content = record.turn_ids if record.verbatim else record.line
+        if remaining[kind] == 0 or (content in contents and not typed) or excluded.issuperset(record.turn_ids):
             continue
-        left[kind] -= 1
-        if what not in held:
-            held.add(what)
+        remaining[kind] -= 1
+        if content not in contents:
+            contents.add(content)
             merged.append(i)
     return merged
 
@@ -87,7 +86,7 @@ def pack(
     *,
     typed: bool = True,
 ) -> Context:
-    """The merged records, best first while they fit `budget`, as a context."""
+    """The context of the merged records that fit `budget`, taken best first."""
     taken = _fill(stored, merged, costs, budget, typed)
     if budget is not None:
         while taken and tokens.count(render(stored, taken, typed=typed)) > budget:
@@ -99,10 +98,11 @@ def pack(
 
 
 def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None, typed: bool) -> list[int]:
+    """The records that fit by the sum of their lines' tokens, which is close to the tokens of the rendered text."""
     if budget is None:
         return list(merged)
     taken, used = [], 0
-    paid: set[object] = set()  # headings, and dates under them, that already stand
+    paid: set[object] = set()  # headings, and dates under them, that are already in the context
     for i in merged:
         kind, session = stored.records[i].type if typed else None, stored.turns[stored.places[i]].session
         cost = costs.records[i]
@@ -116,7 +116,7 @@ def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | Non
 
 
 def render(stored: Stored, chosen: Iterable[int], *, typed: bool = True) -> str:
-    """Grouped by type (if `typed`), in time order, a session's date once above its records."""
+    """Grouped by type (if `typed`), in time order, with a session's date once above its records."""
     kinds = list(MemoryType)
 
     def order(i: int) -> tuple[int, int]:

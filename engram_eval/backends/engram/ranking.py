@@ -1,21 +1,24 @@
 """The rankers: how well each record of a memory matches a question.
 
-`dense` is the paper's: cosine similarity between embeddings. `hybrid` is a weighted sum of what dialogue needs beside it:
+`dense` is the paper's: cosine similarity of embeddings. `hybrid` is a weighted sum of parts that dialogue needs:
 
     lexical      BM25: names and rare words decide where an averaged embedding cannot
-    coverage     the share of the question's words, weighed by rarity, that the turn has: several words beat one said often
-    turn_before  the lexical and dense match of the turn before, two_before of the one before that, and so
-    turn_after   and two_after: an answer follows its question, and need not repeat its words
-    session      the best match in the turn's session: what a question is about was talked of there
-    speaker      the turn is by a speaker whom the question names
-    dated        the question asks for a time, and the turn says one
-    episodic     the turn tells of an event
-    question     the turn ends in a question, which asks for facts more than it holds any: this one counts against
+    coverage     the idf-weighted share of the question's words that the turn contains: several words count for more than
+                 one word repeated
+    dense        cosine similarity of the embeddings
+    turn_before  lexical + dense match of the preceding turn in the session; two_before: of the one before that
+    turn_after   the same of the following turn; two_after: of the one after that. An answer follows its question, and
+                 need not repeat its words
+    session      the best match in the turn's session: what the question is about was discussed there
+    speaker      1 if the question names the turn's speaker
+    dated        1 if the question asks for a time and the turn names one
+    episodic     1 if the turn reports an event
+    question     -1 if the turn ends in a question, which asks for facts rather than stating them
 
-Lexical and dense match are in units of their own standard deviation over the memory. The weights are those of a
-conditional logit, the chance of a turn being evidence being proportional to exp(its score), fitted on five LoCoMo
-conversations; benchmarks/fit_ranker.py fits them again, and says how they do on conversations they were not fitted on.
-What each part is worth: benchmarks/ablations.md.
+Lexical and dense match are in units of their standard deviation over the memory. The weights are those of a conditional
+logit, in which the probability that a turn is evidence is proportional to exp(its score), fitted on five LoCoMo conversations.
+benchmarks/fit_ranker.py fits them again and measures them on conversations that they were not fitted on.
+benchmarks/ablations.md shows what each part contributes.
 """
 
 from __future__ import annotations
@@ -27,22 +30,21 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from engram_eval.backends.engram.nearest import Neighbours
 from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored
-from engram_eval.backends.lexical import LexicalIndex, standardised
-from engram_eval.backends.speakers import name_words, named
+from engram_eval.backends.engram.vector_search import VectorSearches
+from engram_eval.backends.lexical import LexicalIndex
+from engram_eval.backends.scores import Scores, standardized
+from engram_eval.backends.speakers import mentioned_speakers, name_words
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.words import STOPWORDS, content_stems, normalize, stem, words
-
-Scores = npt.NDArray[np.float64]
 
 _ASKS_WHEN = re.compile(r"\b(?:when|how long|(?:what|which) (?:year|month|week|date|day|time))\b")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the hybrid ranker's parts; 0 leaves one out. The same for every embedder."""
+    """The weights of the hybrid ranker's parts, the same for every embedder. A weight of 0 leaves its part out."""
 
     lexical: float = 0.14
     coverage: float = 1.9
@@ -62,70 +64,70 @@ PARTS = tuple(field.name for field in fields(Weights))
 
 
 class DenseRanker:
-    """Cosine similarity of each record's embedding with the question's; from an index, that of the nearest of each type."""
+    """Cosine similarity of each record's embedding with the question's. An index finds the nearest records of each type."""
 
-    def __init__(self, stored: Stored, embedder: Embedder, neighbours: Neighbours) -> None:
-        types = [(str(kind), len(list(run))) for kind, run in groupby(record.type for record in stored.records)]
-        self._nearest = neighbours.of_each(stored.vectors, types)
+    def __init__(self, stored: Stored, embedder: Embedder, searches: VectorSearches) -> None:
+        by_type = groupby(record.type for record in stored.records)
+        counts = [(str(kind), len(list(records))) for kind, records in by_type]
+        self.search = searches.partitioned(stored.vectors, counts)
         self._embedder = embedder
 
     async def scores(self, query: str) -> Scores:
+        """One per record."""
         vector = (await self._embedder.embed([query]))[0]
-        return self._nearest.similarities(vector).astype(np.float64)
+        return self.search.similarities(vector).astype(np.float64)
 
 
 class HybridRanker:
-    """The weighted sum of a turn's parts; records that keep a turn's words all have its score.
+    """The weighted sum of the parts. It ranks units: turns, or single records where a model wrote the records.
 
-    From an index, the dense match of all but the nearest turns is the lowest of the nearest's. These others, nearly all,
-    then stand at the mean: what has no neighbour, at a session's edge, loses nothing against them.
+    All verbatim records of a turn have the same words, and share its score. With an approximate index, the dense match of all
+    units but the nearest is the lowest of the nearest's. Nearly all units then have a dense match close to the mean, so a
+    unit at the edge of a session, which lacks a neighbour, is at no disadvantage.
     """
 
-    def __init__(self, stored: Stored, embedder: Embedder, weights: Weights, neighbours: Neighbours) -> None:
+    def __init__(self, stored: Stored, embedder: Embedder, weights: Weights, searches: VectorSearches) -> None:
         self._weights = {part: getattr(weights, part) for part in PARTS}
         self._embedder = embedder
-        # What is ranked: a turn, where records keep its words (all of them the same), else a record by itself.
         pairs = zip(stored.places, stored.records, strict=True)
+        # A unit's key: its turn's place, and 0 for a turn or the record's number, from 1, for a record.
         keys = [(place, 0 if record.verbatim else i) for i, (place, record) in enumerate(pairs, start=1)]
         units = {key: unit for unit, key in enumerate(sorted(set(keys)))}
-        self._places = np.array([units[key] for key in keys], np.intp)
+        self._unit_of_record = np.array([units[key] for key in keys], np.intp)
         vectors = np.zeros((len(units), stored.vectors.shape[1]), np.float32)
-        vectors[self._places] = stored.vectors
-        self._nearest = neighbours.of("turns", vectors)
+        vectors[self._unit_of_record] = stored.vectors
+        self.search = searches.whole("turns", vectors)
         turns = [stored.turns[place] for place, _ in units]
         texts = [stored.turns[place].turn.text if not n else stored.records[n - 1].line for place, n in units]
         self._speakers = sorted({turn.turn.speaker for turn in stored.turns})
         numbers = {name: number for number, name in enumerate(self._speakers)}
-        self._by = np.array([numbers[turn.turn.speaker] for turn in turns], np.int32)
-        # In a dialogue of two everything is said by one or to the other, so the names do not tell turns apart; what
-        # they do say of who is meant is the speaker's part.
+        self._speaker = np.array([numbers[turn.turn.speaker] for turn in turns], np.int32)
+        # In a dialogue of two, every turn is said by one to the other, so their names do not tell turns apart. What names
+        # say about who is meant is covered by the part `speaker`.
         self._name_words = name_words(self._speakers)
         names = {stem(word) for word in self._name_words}
         self._lexical = LexicalIndex([[s for s in content_stems(text) if s not in names] for text in texts])
         self._session = np.array([turn.session for turn in turns], np.intp)
         self._session_starts = np.flatnonzero(np.diff(self._session, prepend=-1))
-        self._dated, self._episodic = np.zeros((2, len(units)))
-        for unit, record, place in zip(self._places, stored.records, stored.places, strict=True):
-            said = stored.session_dates[stored.turns[place].session]
-            self._dated[unit] = record.anchor is not None and said is not None and record.anchor != (said.date(),) * 2
-            self._episodic[unit] = max(self._episodic[unit], record.type is MemoryType.EPISODIC)
+        self._dated, self._episodic = _dated_and_episodic(stored, self._unit_of_record, len(units))
         self._question = np.array([text.rstrip().endswith("?") for text in texts], float)
 
     async def scores(self, query: str) -> Scores:
+        """One per record."""
         parts = await self.parts(query)
-        total = sum((self._weights[part] * values for part, values in parts.items()), np.zeros(len(self._by)))
-        return total[self._places]
+        total = sum((self._weights[part] * values for part, values in parts.items()), np.zeros(len(self._speaker)))
+        return total[self._unit_of_record]
 
     async def parts(self, query: str) -> dict[str, Scores]:
-        """The values that the weights are for, by PARTS, one a turn."""
+        """The values that the weights multiply, in the order of PARTS, one per unit."""
         content = [word for word in words(query) if word not in self._name_words]
         stems = [stem(word) for word in content if word not in STOPWORDS]
         vector = (await self._embedder.embed([" ".join(content)]))[0]
-        lexical = standardised(self._lexical.scores(stems))
-        near = self._nearest.similarities(vector)
-        dense = standardised(near, self._nearest.deviation(vector, near))
+        lexical = standardized(self._lexical.scores(stems))
+        similarities = self.search.similarities(vector)
+        dense = standardized(similarities, self.search.deviation(vector, similarities))
         match = lexical + dense
-        asked_about = [self._speakers.index(name) for name in named(query, self._speakers)]
+        speakers = [self._speakers.index(name) for name in mentioned_speakers(query, self._speakers)]
         asks_when = bool(_ASKS_WHEN.search(normalize(query)))
         return {
             "lexical": lexical,
@@ -136,24 +138,34 @@ class HybridRanker:
             "two_before": self._shifted(match, 2),
             "two_after": self._shifted(match, -2),
             "session": self._best_of_session(match),
-            "speaker": np.isin(self._by, asked_about).astype(np.float64),
+            "speaker": np.isin(self._speaker, speakers).astype(np.float64),
             "dated": self._dated * asks_when,
             "episodic": self._episodic,
             "question": -self._question,
         }
 
     def _shifted(self, match: Scores, by: int) -> Scores:
-        """The match of the unit so many before (after, if negative) in the same session; 0 where there is none.
+        """For each unit the match of the unit `by` places earlier (later, if negative) in its session; 0 if there is none.
 
-        A unit is a turn, but where a model wrote the records: there it is a record, and the one before may be of the same turn.
+        If a model wrote the records, units are records, and the one before may be of the same turn.
         """
-        out = np.zeros_like(match)
+        shifted = np.zeros_like(match)
         here, there = (slice(by, None), slice(None, -by)) if by > 0 else (slice(None, by), slice(-by, None))
-        out[here] = match[there] * (self._session[here] == self._session[there])
-        return out
+        shifted[here] = match[there] * (self._session[here] == self._session[there])
+        return shifted
 
     def _best_of_session(self, match: Scores) -> Scores:
         if not len(match):
             return match
         best: Scores = np.maximum.reduceat(match, self._session_starts)
         return np.repeat(best, np.diff(self._session_starts, append=len(match)))
+
+
+def _dated_and_episodic(stored: Stored, unit_of_record: npt.NDArray[np.intp], units: int) -> tuple[Scores, Scores]:
+    """For each unit, whether it names a date other than its session's, and whether one of its records is episodic."""
+    dated, episodic = np.zeros((2, units))
+    for unit, record, place in zip(unit_of_record, stored.records, stored.places, strict=True):
+        started_at = stored.session_dates[stored.turns[place].session]
+        dated[unit] = record.anchor is not None and started_at is not None and record.anchor != (started_at.date(),) * 2
+        episodic[unit] = max(episodic[unit], record.type is MemoryType.EPISODIC)
+    return dated, episodic

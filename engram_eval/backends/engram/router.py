@@ -1,7 +1,7 @@
-"""The router: which of the three memories a turn belongs to (arXiv 2511.12960, section 3).
+"""The router: which of the three typed memories a turn belongs to (arXiv 2511.12960, section 3).
 
-By rules, with no model: deterministic and free. The patterns are closed classes of English (pronouns, auxiliaries,
-time words, connectives of instruction), not topics, so that they hold for any conversation.
+It uses rules and no model, so it is deterministic and free. The patterns are closed classes of English (pronouns,
+auxiliaries, time words, words of instruction) rather than topics, so that they apply to any conversation.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from engram_eval.backends.speakers import PAST
+from engram_eval.backends.speakers import PAST_TENSE
 from engram_eval.language.words import normalize
 
 
@@ -23,15 +23,15 @@ class MemoryType(StrEnum):
 
 _SUBJECT = r"(?:i|we|he|she|they|it|(?:my|our|his|her|their|the)\s+\w+)"
 
-# Something happened: a subject with a past form.
-_EVENT = re.compile(rf"\b{_SUBJECT}\s+(?:\w+ly\s+|just\s+|also\s+|even\s+|once\s+)?{PAST}\b")
-# Something holds: a subject with a present form of being, having or liking; or a word of preference.
+# Something happened: a subject with a past tense.
+_EVENT = re.compile(rf"\b{_SUBJECT}\s+(?:\w+ly\s+|just\s+|also\s+|even\s+|once\s+)?{PAST_TENSE}\b")
+# Something is the case: a subject with a present tense of being, having or liking; or a word of preference; or an image.
 _STATE = re.compile(
     rf"\b{_SUBJECT}(?:'s|'m|'re|'ve|\s+(?:am|is|are|have|has|love|like|enjoy|prefer|hate|want|need|work|live|own|study|"
     r"play|know|believe|use|loves|likes|enjoys|prefers|hates|wants|needs|works|lives|owns|studies|plays|knows))\b"
     r"|\bfavou?rite\b|\[image:"
 )
-# How something is done, done regularly, or is going to be done.
+# How something is done, what is done regularly, or what is planned.
 _PROCEDURE = re.compile(
     r"\b(?:how to|make sure|you (?:should|can|could|need to|have to|might want to)|steps?|recipe|tips?|routine|usually|always|"
     r"every (?:day|week|month|year|morning|evening|night|weekend)|plan(?:s|ning)? (?:to|on|for)|going to|gonna|i'll|we'll)\b"
@@ -41,9 +41,9 @@ _PROCEDURE = re.compile(
 
 
 def route(text: str, *, dated: bool) -> frozenset[MemoryType]:
-    """The mask of one turn as a set; `dated` says that the turn names a time.
+    """The types that a turn belongs to, at least one. `dated`: whether the turn names a time.
 
-    A turn in which nothing fires is kept as semantic: a memory must not lose turns.
+    A turn that matches no pattern is semantic, because the memory must not lose turns.
     """
     lowered = normalize(text)
     types = set()

@@ -1,7 +1,7 @@
-"""The store: one SQLite file per conversation, a table for each memory type, each session in one transaction.
+"""The store: one SQLite file per conversation, with one table for each memory type.
 
-A session is wholly there or not at all, so that a killed ingest goes on where it stopped. What recall reads comes from
-the file and from nowhere else, so that a memory that is opened again recalls the same.
+Each session is added in one transaction, so an interrupted ingest can continue where it stopped. Retrieval reads only what
+is in the file, so a memory that is opened again retrieves the same.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ CREATE TABLE procedural (
     anchor_start TEXT, anchor_end TEXT, embedding BLOB NOT NULL
 );
 """
-# `turns` is a JSON list of ids.
-# The column that holds a record's text, and whether the table has titles: the paper's schema for each type.
+# The column `turns` is a JSON list of turn ids. The paper's schema gives each type its own name for the text, and titles to
+# two of them.
 _TEXT_COLUMN = {MemoryType.EPISODIC: "summary", MemoryType.SEMANTIC: "fact", MemoryType.PROCEDURAL: "content"}
 _TITLED = (MemoryType.EPISODIC, MemoryType.PROCEDURAL)
 
@@ -50,23 +50,24 @@ _TITLED = (MemoryType.EPISODIC, MemoryType.PROCEDURAL)
 class StoredTurn:
     turn: Turn
     session: int
-    """The session's place in time, from 0."""
+    """The session's position in time, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that a memory holds. `vectors` has one row a record; `place` of a record is its first turn's index in `turns`."""
+    """Everything that a memory holds. Records are grouped by type."""
 
     session_dates: list[datetime | None]
     turns: list[StoredTurn]
     records: list[MemoryRecord]
     places: list[int]
+    """For each record the index in `turns` of its first turn."""
     vectors: Vectors
+    """For each record its embedding, shape (records, dimensions)."""
 
 
 class Store:
-    """Opens the file, or makes it. One that is not a store of this format is made anew: it holds nothing that its
-    conversation does not hold."""
+    """Opens the file, or creates it. A file that is not a store of this format and embedder is replaced by an empty one."""
 
     def __init__(self, path: Path, *, embedder: str, dimensions: int) -> None:
         self._dimensions = dimensions
@@ -74,18 +75,22 @@ class Store:
         self._db = open_or_recreate(path, identity=identity, schema=_SCHEMA)
 
     def has(self, session: Session) -> bool:
+        """Whether the session has been added."""
         return bool(self._db.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone())
 
     def add(self, session: Session, records: list[tuple[MemoryRecord, Vectors]]) -> None:
-        """Adds a session with its records, each with its embedding."""
+        """Adds a session and its records, each with its embedding."""
         started_at = session.started_at.isoformat() if session.started_at else None
         with transaction(self._db):
             position = self._db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0]
-            first = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
+            first_turn = self._db.execute("SELECT COUNT(*) FROM turns").fetchone()[0]
             self._db.execute("INSERT INTO sessions VALUES (?, ?, ?)", (session.id, position, started_at))
             self._db.executemany(
                 "INSERT INTO turns VALUES (?, ?, ?, ?, ?)",
-                [(turn.id, first + i, session.id, turn.speaker, turn.text) for i, turn in enumerate(session.turns)],
+                [
+                    (turn.id, first_turn + i, session.id, turn.speaker, turn.text)
+                    for i, turn in enumerate(session.turns)
+                ],
             )
             for record, vector in records:
                 self._add_record(record, vector)
@@ -105,6 +110,7 @@ class Store:
         self._db.execute(f"INSERT INTO {record.type} ({names}) VALUES ({marks})", tuple(columns.values()))
 
     def load(self) -> Stored:
+        """Reads everything."""
         sessions = self._db.execute("SELECT id, started_at FROM sessions ORDER BY position").fetchall()
         session_places = {session_id: i for i, (session_id, _) in enumerate(sessions)}
         turns = [
@@ -113,23 +119,26 @@ class Store:
                 "SELECT id, session, speaker, text FROM turns ORDER BY position"
             )
         ]
+        records, vectors = self._load_records()
         turn_places = {stored.turn.id: i for i, stored in enumerate(turns)}
+        places = [turn_places[record.turn_ids[0]] for record in records]
+        dates = [datetime.fromisoformat(started_at) if started_at else None for _, started_at in sessions]
+        return Stored(dates, turns, records, places, vectors)
+
+    def _load_records(self) -> tuple[list[MemoryRecord], Vectors]:
         count = sum(self._db.execute(f"SELECT COUNT(*) FROM {kind}").fetchone()[0] for kind in MemoryType)
         vectors = np.empty((count, self._dimensions), np.float32)
         records: list[MemoryRecord] = []
-        places = []
         for kind in MemoryType:
             title = "title" if kind in _TITLED else "''"
             columns = f"turns, {title}, {_TEXT_COLUMN[kind]}, anchor_start, anchor_end, verbatim, embedding"
             query = f"SELECT {columns} FROM {kind} ORDER BY id"
             for turn_ids, record_title, text, start, end, verbatim, blob in self._db.execute(query):
                 anchor = (date.fromisoformat(start), date.fromisoformat(end)) if start else None
-                sources = tuple(json.loads(turn_ids))
                 vectors[len(records)] = np.frombuffer(blob, np.float32)
-                records.append(MemoryRecord(kind, sources, record_title, text, anchor, bool(verbatim)))
-                places.append(turn_places[sources[0]])
-        dates = [datetime.fromisoformat(started_at) if started_at else None for _, started_at in sessions]
-        return Stored(dates, turns, records, places, vectors)
+                turns = tuple(json.loads(turn_ids))
+                records.append(MemoryRecord(kind, turns, record_title, text, anchor, bool(verbatim)))
+        return records, vectors
 
     def close(self) -> None:
         self._db.close()

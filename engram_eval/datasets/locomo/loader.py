@@ -1,20 +1,20 @@
-"""LoCoMo (Maharana et al., ACL 2024; snap-research/locomo): two people, some thirty sessions over months.
+"""Reads LoCoMo (Maharana et al., ACL 2024; snap-research/locomo): two people, some thirty sessions over months.
 
-What is odd about it, and the rule for each (`engram-eval datasets check` counts them):
+Its oddities, and the rule for each (`engram-eval datasets check` counts them):
 
 - Six gold answers are numbers: read as text.
-- Category 5 asks for what was never said. Its records hold `adversarial_answer`, the wrong answer that the question
-  baits for, and mostly no `answer`: the question is unanswerable, whatever they hold.
-- Evidence ids are now and then malformed ("D8:6; D9:17", "D:11:26", "D30:05"): every id that can be read out of them
-  is used; ids that match no turn are dropped.
+- Category 5 asks about things that were never said. Its records hold `adversarial_answer`, the wrong answer that the
+  question suggests, and mostly no `answer`: the question is unanswerable, whatever they hold.
+- Some evidence ids are malformed ("D8:6; D9:17", "D:11:26", "D30:05"): every id that can be parsed from them is used; ids
+  that match no turn are dropped.
 - A few questions have no evidence: kept, and left out of retrieval metrics.
-- Dates of sessions that do not exist: left aside. Sessions without turns: left out.
-- Captions of shared images (`blip_caption`) carry evidence: they are text of the turn.
-- Some question texts occur twice in a conversation: questions are keyed by their place in `qa`, never by text.
-- Questions carry no date: `asked_at` is None.
+- Some dates belong to no session: ignored. Sessions without turns: left out.
+- Captions of shared images (`blip_caption`) carry evidence: they are part of the turn's text.
+- Some question texts occur twice in a conversation: a question's id is its position in `qa`, never its text.
+- Questions have no date: `asked_at` is None.
 
-The first release had one file a conversation: a folder or a zip of such files is read too. In some of these the
-sessions stand beside `qa`, not under `conversation`.
+The first release had one file per conversation: a folder or a zip of such files is read too. In some of these files the
+sessions are next to `qa`, not under `conversation`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
-from engram_eval.datasets.source import Remote, find_data
+from engram_eval.datasets import source
+from engram_eval.datasets.dataset import Notes, in_time_order
+from engram_eval.datasets.source import Remote
 from engram_eval.errors import UserError
 from engram_eval.system.json_input import Node, parse_json, read_json, unreadable
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+ADVERSARIAL = 5
 NOT_MENTIONED = "not mentioned in the conversation"
 OFFICIAL = Remote(
     url="https://raw.githubusercontent.com/snap-research/locomo/main/data/locomo10.json",
@@ -50,22 +52,7 @@ _SESSION_DATE = re.compile(r"session_(\d{1,9})_date_time")
 _EVIDENCE_ID = re.compile(r"D\s*:?\s*(\d{1,9})\s*:\s*(\d{1,9})(?!\d)", re.IGNORECASE)
 
 
-def open_locomo(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    refuse_options("locomo", options)
-    path, origin = find_data(data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=OFFICIAL)
-    return Dataset(
-        name="locomo",
-        origin=origin,
-        sha256=_sha256(path),
-        categories=tuple(CATEGORIES.values()),
-        headline=tuple(name for number, name in CATEGORIES.items() if number != 5),
-        read=lambda notes: _read(path, notes),
-        published_sha256=OFFICIAL.sha256,
-        pinned=_pinned,
-    )
-
-
-def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids = set()
     for record, fallback_id in _records(path):
         sample = sample_from_record(record, notes, fallback_id)
@@ -76,7 +63,7 @@ def _read(path: Path, notes: Notes) -> Iterator[Sample]:
 
 
 def _records(path: Path) -> Iterator[tuple[Node, str]]:
-    """The conversations' records, each with the id it gets if it names none."""
+    """The conversations' records, each with the id to use if it has none."""
     if path.is_dir():
         files = sorted(path.glob("*.json"), key=lambda file: (_number(file.stem), file.name))
         if not files:
@@ -116,7 +103,7 @@ def _number(stem: str) -> int:
 
 
 def sample_from_record(record: Node, notes: Notes, fallback_id: str = "conv-0") -> Sample:
-    """One conversation in the official form."""
+    """One conversation in the official format."""
     conversation_id = record.get("sample_id").scalar() if record.has("sample_id") else fallback_id
     sessions = _sessions(record.get("conversation") if record.has("conversation") else record, conversation_id, notes)
     speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
@@ -133,6 +120,7 @@ def sample_from_record(record: Node, notes: Notes, fallback_id: str = "conv-0") 
 
 
 def _sessions(record: Node, conversation_id: str, notes: Notes) -> tuple[Session, ...]:
+    """The sessions that have turns, in time order."""
     numbers = sorted(int(match[1]) for key in record.names() if (match := _SESSION.fullmatch(key)))
     sessions = []
     for number in numbers:
@@ -157,15 +145,10 @@ def _sessions(record: Node, conversation_id: str, notes: Notes) -> tuple[Session
         if turn.id in seen:
             raise record.fault(f"dia_id {turn.id!r} occurs twice")
         seen.add(turn.id)
-    # By date where there is one; an undated session stays behind the session before it.
-    ordered, latest = [], datetime.min
-    for session in sessions:
-        latest = session.started_at or latest
-        ordered.append((latest, session))
-    in_time = tuple(session for _, session in sorted(ordered, key=lambda pair: pair[0]))
-    if in_time != tuple(sessions):
+    ordered = in_time_order(sessions)
+    if ordered != tuple(sessions):
         notes.add("sessions numbered out of time order: put in time order", conversation_id)
-    return in_time
+    return ordered
 
 
 def _turn(node: Node, conversation_id: str, notes: Notes) -> Turn:
@@ -198,7 +181,7 @@ def _question(
     number = node.get("category").value
     if not isinstance(number, int) or isinstance(number, bool) or number not in CATEGORIES:
         raise node.fault(f"category {str(number)[:20]!r} is not a number from 1 to 5")
-    unanswerable = number == 5
+    unanswerable = number == ADVERSARIAL
     if unanswerable:
         gold = NOT_MENTIONED
         notes.add("category 5: unanswerable, scored as abstention", question_id)
@@ -221,27 +204,27 @@ def _question(
 
 
 def _evidence(node: Node, question_id: str, session_of: Mapping[str, str], notes: Notes) -> tuple[str, ...]:
-    found: list[str] = []
+    turn_ids: list[str] = []
     for entry in node.get("evidence").items() if node.has("evidence") else []:
         raw = entry.scalar()
         if raw in session_of:
-            found.append(raw)
+            turn_ids.append(raw)
             continue
         ids = [f"D{int(a)}:{int(b)}" for a, b in _EVIDENCE_ID.findall(raw)]
         if ids and ids != [raw]:
             notes.add("malformed evidence ids: every id in them is used", f"{question_id}: {raw!r}")
         for turn_id in ids or [raw]:
             if turn_id in session_of:
-                found.append(turn_id)
+                turn_ids.append(turn_id)
             else:
                 notes.add("evidence ids that match no turn: dropped", f"{question_id}: {turn_id!r}")
-    if not found:
+    if not turn_ids:
         notes.add("questions without evidence: kept, left out of retrieval metrics", question_id)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(turn_ids))
 
 
-def _pinned(counts: dict[str, int], conversations: frozenset[str]) -> list[str]:
-    """What differs from the published file, if this claims to be it: the ten conversations with the known ids."""
+def differences(counts: Mapping[str, int], conversations: frozenset[str]) -> list[str]:
+    """Differences from the published file, if this claims to be it: it holds the ten conversations with the known ids."""
     if conversations != _OFFICIAL_IDS:
         return []
     return [
@@ -251,12 +234,11 @@ def _pinned(counts: dict[str, int], conversations: frozenset[str]) -> list[str]:
     ]
 
 
-def _sha256(path: Path) -> str:
-    """Of the file; of all files' names and contents in order, for a folder."""
+def sha256_of(path: Path) -> str:
+    """Of the file; for a folder, of all files' names and contents in order."""
+    if not path.is_dir():
+        return source.sha256_of(path)
     try:
-        if not path.is_dir():
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
         for member in sorted(path.glob("*.json")):
             digest.update(member.name.encode() + b"\0" + member.read_bytes())

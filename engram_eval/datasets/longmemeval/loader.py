@@ -1,14 +1,15 @@
-"""LongMemEval (Wu et al., ICLR 2025; xiaowu0162/longmemeval-cleaned): one question over a user's chats with an assistant.
+"""Reads LongMemEval (Wu et al., ICLR 2025; xiaowu0162/longmemeval-cleaned): one question per history of chats with an
+assistant.
 
-What is odd about it, and the rule for each:
+Its oddities, and the rule for each:
 
 - The labels leak: evidence sessions' ids begin with `answer_`, evidence turns carry `has_answer`, unanswerable
-  questions' ids end in `_abs`. Sessions and turns are named by their place in time (`S12`, `S12:3`) and the
-  conversation by a hash, so that nothing of it reaches a memory.
-- In the oracle file sessions are not in time order: put in time order (same minute: file order).
+  questions' ids end in `_abs`. Sessions and turns are named by their position in time (`S12`, `S12:3`) and the
+  conversation by a hash, so that no label reaches a memory.
+- In the oracle file sessions are not in time order: they are sorted (same minute: file order).
 - Some gold answers are numbers: read as text.
-- Evidence sessions without a turn marked `has_answer` exist: the question has no turn evidence then, and is left out
-  of turn-level retrieval metrics.
+- Some evidence sessions have no turn marked `has_answer`: the question then has no evidence turns, and is left out of
+  turn-level retrieval metrics.
 - The files are large (S: 280 MB, M: 2.7 GB): one history is in memory at a time.
 """
 
@@ -16,14 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Dataset, Notes, refuse_options
-from engram_eval.datasets.source import Remote, find_data
+from engram_eval.datasets.dataset import Notes
 from engram_eval.errors import UserError
-from engram_eval.system.json_input import Node, stream_array, unreadable
+from engram_eval.system.json_input import Node, stream_array
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
 CATEGORIES = (
@@ -34,46 +34,12 @@ CATEGORIES = (
     "knowledge-update",
     "temporal-reasoning",
 )
-_HUB = "hf://datasets/xiaowu0162/longmemeval-cleaned"
-_FILES = {
-    "longmemeval_s": ("longmemeval_s_cleaned.json", ("longmemeval_s*.json",)),
-    "longmemeval_oracle": ("longmemeval_oracle.json", ("longmemeval_oracle*.json",)),
-    "longmemeval_m": ("longmemeval_m_cleaned.json", ("longmemeval_m*.json",)),
-}
 _OFFICIAL_QUESTIONS = 500
 _FORM = "the official longmemeval_s_cleaned.json"
 _DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1,2}):(\d{2}))?")
 
 
-def opener(name: str) -> Callable[[Path | None, Mapping[str, str]], Dataset]:
-    """The function that opens one of the three files."""
-    file, patterns = _FILES[name]
-
-    def open_longmemeval(data: Path | None, options: Mapping[str, str]) -> Dataset:
-        refuse_options(name, options)
-        remote = Remote(f"{_HUB}/{file}", file, sha256=None)
-        path, origin = find_data(data, patterns=(file, *patterns), remote=remote)
-        if path.is_dir():
-            raise UserError(f"{path}: this is a folder; name the data file in it, such as {file}")
-        try:
-            with path.open("rb") as opened:
-                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise unreadable(path, error) from None
-        return Dataset(
-            name=name,
-            origin=origin,
-            sha256=sha256,
-            categories=CATEGORIES,
-            headline=CATEGORIES,
-            read=lambda notes: _read(path, notes),
-            pinned=lambda counts, _conversations: _pinned(path, file, counts),
-        )
-
-    return open_longmemeval
-
-
-def _read(path: Path, notes: Notes) -> Iterator[Sample]:
+def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids: set[str] = set()
     for record in stream_array(path, _FORM):
         sample = sample_from_record(record, notes)
@@ -87,11 +53,43 @@ def _read(path: Path, notes: Notes) -> Iterator[Sample]:
 
 
 def sample_from_record(record: Node, notes: Notes) -> Sample:
-    """One question and its history in the official form."""
+    """One question and its history in the official format."""
     question_id = record.get("question_id").text()
+    sessions, evidence, official_ids = _history(record, question_id, notes)
+    evidence_sessions = _evidence_sessions(record, question_id, official_ids, notes)
+    conversation_id = "h" + hashlib.blake2b(question_id.encode(), digest_size=6).hexdigest()
+    speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
+    question = Question(
+        id=question_id,
+        conversation_id=conversation_id,
+        text=record.get("question").text(),
+        gold=record.get("answer").scalar(),
+        category=_category(record),
+        asked_at=_datetime(record.get("question_date")),
+        evidence=evidence,
+        evidence_sessions=evidence_sessions,
+        unanswerable=question_id.endswith("_abs"),
+    )
+    if not evidence:
+        notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", question_id)
+    if not isinstance(record.get("answer").value, str):
+        notes.add("gold answers that are numbers: read as text", question_id)
+    if question.unanswerable:
+        notes.add("ids that end in _abs: unanswerable, scored as abstention", question_id)
+    return Sample(Conversation(ConversationInfo(conversation_id, speakers), sessions), (question,))
+
+
+def _category(record: Node) -> str:
     category = record.get("question_type").text()
     if category not in CATEGORIES:
         raise record.fault(f"question_type {category[:40]!r} is not one of {', '.join(CATEGORIES)}")
+    return category
+
+
+def _history(
+    record: Node, question_id: str, notes: Notes
+) -> tuple[tuple[Session, ...], tuple[str, ...], dict[str, str]]:
+    """The sessions in time order, the ids of the turns marked as evidence, and the sessions' official ids by ours."""
     official_ids = [node.scalar() for node in record.get("haystack_session_ids").items()]
     dates = [_datetime(node) for node in record.get("haystack_dates").items()]
     histories = record.get("haystack_sessions").items()
@@ -100,11 +98,10 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
         raise record.fault(f"haystack_session_ids, haystack_dates and haystack_sessions differ in length ({counts})")
     if not histories:
         raise record.fault("haystack_sessions is empty")
-
     order = sorted(range(len(dates)), key=dates.__getitem__)
     if order != list(range(len(dates))):
         notes.add("sessions out of time order: put in time order", question_id)
-    sessions, evidence, official_id = [], [], {}
+    sessions, evidence, official_id = [], list[str](), {}
     for place, index in enumerate(order, start=1):
         turns = []
         for number, node in enumerate(histories[index].items(), start=1):
@@ -119,32 +116,18 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
             notes.add("sessions without turns: left out", f"{question_id} {official_ids[index]}")
     if not sessions:
         raise record.fault("haystack_sessions holds no turn")
+    return tuple(sessions), tuple(evidence), official_id
 
-    wanted = {node.scalar() for node in record.get("answer_session_ids").items()}
-    if unknown := sorted(wanted - set(official_ids)):
+
+def _evidence_sessions(
+    record: Node, question_id: str, official_ids: Mapping[str, str], notes: Notes
+) -> tuple[str, ...]:
+    """Our ids of the sessions that the record names as evidence."""
+    labelled = {node.scalar() for node in record.get("answer_session_ids").items()}
+    in_history = {node.scalar() for node in record.get("haystack_session_ids").items()}
+    if unknown := sorted(labelled - in_history):
         notes.add("evidence sessions that are not in the history: dropped", f"{question_id}: {', '.join(unknown)}")
-    if not evidence:
-        notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", question_id)
-    if not isinstance(record.get("answer").value, str):
-        notes.add("gold answers that are numbers: read as text", question_id)
-    unanswerable = question_id.endswith("_abs")
-    if unanswerable:
-        notes.add("ids that end in _abs: unanswerable, scored as abstention", question_id)
-
-    conversation_id = "h" + hashlib.blake2b(question_id.encode(), digest_size=6).hexdigest()
-    speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
-    question = Question(
-        id=question_id,
-        conversation_id=conversation_id,
-        text=record.get("question").text(),
-        gold=record.get("answer").scalar(),
-        category=category,
-        asked_at=_datetime(record.get("question_date")),
-        evidence=tuple(evidence),
-        evidence_sessions=tuple(session.id for session in sessions if official_id[session.id] in wanted),
-        unanswerable=unanswerable,
-    )
-    return Sample(Conversation(ConversationInfo(conversation_id, speakers), tuple(sessions)), (question,))
+    return tuple(session_id for session_id, official_id in official_ids.items() if official_id in labelled)
 
 
 def _datetime(node: Node) -> datetime:
@@ -155,15 +138,12 @@ def _datetime(node: Node) -> datetime:
             year, month, day, hour, minute = (int(part or 0) for part in match.groups())
             return datetime(year, month, day, hour, minute)
     except ValueError:
-        pass  # a 31st of February: told below like any other
+        pass  # a 31st of February: reported below
     raise node.fault(f"{text[:40]!r} is not a date like '2023/05/20 (Sat) 02:21'")
 
 
-def _pinned(path: Path, official_name: str, counts: dict[str, int]) -> list[str]:
+def differences(path: Path, official_name: str, counts: Mapping[str, int]) -> list[str]:
     total = sum(counts.values())
     if path.name != official_name or total == _OFFICIAL_QUESTIONS:
         return []
     return [f"{total} questions, {_OFFICIAL_QUESTIONS} in the official file"]
-
-
-open_s, open_oracle, open_m = opener("longmemeval_s"), opener("longmemeval_oracle"), opener("longmemeval_m")

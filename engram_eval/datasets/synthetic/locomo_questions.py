@@ -67,9 +67,9 @@ def _adversarial(told_facts: Sequence[ToldFact], people: tuple[Person, Person], 
     for item, template, answer, slots, speaker in _single_turn_facts(told_facts):
         if isinstance(item.fact, ChainStep):
             continue  # both speakers have a home, a job and so on, so the question would have an answer
-        second = people[1 - speaker]
-        text = question_text(template, item.fact.values, second, rng)
-        yield _question(ADVERSARIAL, text, gold_text(answer, item.fact.values, second), item.placement.turns(*slots))
+        other = people[1 - speaker]
+        text = question_text(template, item.fact.values, other, rng)
+        yield _question(ADVERSARIAL, text, gold_text(answer, item.fact.values, other), item.placement.turns(*slots))
 
 
 def _single_turn_facts(told_facts: Sequence[ToldFact]) -> Iterator[tuple[Any, str, str, tuple[str, ...], int]]:
@@ -77,10 +77,10 @@ def _single_turn_facts(told_facts: Sequence[ToldFact]) -> Iterator[tuple[Any, st
     for item in told_facts:
         fact = item.fact
         if isinstance(fact, Event):
-            for query in fact.kind.questions:
-                slots = tuple(slot for slot in fact.values if "{" + slot in query.gold)
+            for question in fact.kind.questions:
+                slots = tuple(slot for slot in fact.values if "{" + slot in question.gold)
                 if all(slot in item.placement.by_slot for slot in slots):
-                    yield item, _alternatives(query.wordings), query.gold, slots, fact.speaker
+                    yield item, _alternatives(question.wordings), question.gold, slots, fact.speaker
         elif isinstance(fact, PlanStage):
             bank = plans()
             slot, wording = {

@@ -24,7 +24,7 @@ from engram_eval.datasets.synthetic.language import (
 )
 from engram_eval.datasets.synthetic.world import Event, EventKind, Fillings, chains, event_kinds, read_toml
 
-# Every sixteenth question has no answer (`_abs`): 31 of 500. Its index is odd, so every type at an odd index supports this.
+# The types at odd indices can be unanswerable (`_abs`). Every sixteenth question is, always at an odd index: 31 of 500.
 TYPES = (
     "single-session-assistant",
     "single-session-user",

@@ -1,9 +1,8 @@
-"""The offline judge: no key, no network, deterministic, well under a millisecond an answer.
+"""The offline judge: no key, no network, deterministic, well under a millisecond per answer.
 
-A logistic model over the features of `features.py`, fitted to recorded verdicts of an LLM judge by
-benchmarks/fit_offline_judge.py; what it was fitted to and how well it agrees stand beside its coefficients in
-parameters.json. Empty answers and abstention are decided by rule, before the model: they are a matter of form,
-not of degree.
+It is a logistic model over the features of `features.py`. benchmarks/fit_offline_judge.py fits it to recorded verdicts of
+an LLM judge; parameters.json holds its coefficients, what it was fitted to and how well it agrees. Empty answers and
+abstention are decided before the model, because they are a matter of form, not of degree.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ from typing import Any
 
 from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.offline.features import compare
-from engram_eval.judges.offline.polarity import polarity
+from engram_eval.judges.offline.yes_no_rule import polarity
 from engram_eval.language.words import words
+from engram_eval.services import RoleServices
 from engram_eval.types import Question, Verdict
 
 PARAMETERS = Path(__file__).with_name("parameters.json")
 
 
 class OfflineJudge:
-    """Judges as the LLM would whose verdicts it was fitted to, with the agreement that `agreement` tells."""
+    """Predicts the verdict of the LLM judge that it was fitted to. `agreement` says how often it is right."""
 
     name = "offline"
 
@@ -34,10 +34,10 @@ class OfflineJudge:
         self._intercept: float = parameters["intercept"]
         self._threshold: float = parameters["threshold"]
         self._coefficients: Mapping[str, float] = parameters["coefficients"]
-        llm, reached = parameters["verdicts_of"], parameters["agreement"]
+        llm, measured = parameters["verdicts_of"], parameters["agreement"]
         self.agreement = (
-            f"agrees with {llm} on {reached['accuracy']:.1%} of {reached['answers']:,} recorded LoCoMo answers "
-            f"(Cohen's κ {reached['kappa']:.2f}, leave-one-conversation-out)"
+            f"agrees with {llm} on {measured['accuracy']:.1%} of {measured['answers']:,} recorded LoCoMo answers "
+            f"(Cohen's κ {measured['kappa']:.2f}, leave-one-conversation-out)"
         )
 
     async def judge(self, question: Question, answer: str) -> Verdict:
@@ -48,18 +48,21 @@ class OfflineJudge:
         if question.unanswerable and words(answer[:1_000]):
             abstained = abstains(answer)
             return abstained, "abstains, as it should" if abstained else "asserts an answer where there is none"
-        if ruled := by_rule(question.gold, answer):
-            return ruled
+        if decided := decide_without_model(question.gold, answer):
+            return decided
         comparison = compare(question.text, question.gold, answer)
         score = self._intercept + sum(self._coefficients.get(k, 0.0) * v for k, v in comparison.features.items())
         probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
         correct = probability >= self._threshold
-        compared = f"p={probability:.2f}, {'at least' if correct else 'under'} {self._threshold:.2f}"
-        return correct, f"{comparison.remark}; {compared}"
+        against_threshold = f"p={probability:.2f}, {'at least' if correct else 'under'} {self._threshold:.2f}"
+        return correct, f"{comparison.reason}; {against_threshold}"
 
 
-def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
-    """What needs no model: an empty answer, and one that abstains. "No, there is no record of it" answers yes or no."""
+def decide_without_model(gold: str, answer: str) -> tuple[bool, str] | None:
+    """Verdict and reason for an empty answer and for one that abstains; None for any other answer.
+
+    "No, there is no record of it" answers a yes-or-no question: it is not taken as abstaining.
+    """
     if not words(answer[:1_000]):
         return False, "the answer is empty"
     if not abstains(answer) or (polarity(gold) and polarity(answer)):
@@ -70,5 +73,10 @@ def by_rule(gold: str, answer: str) -> tuple[bool, str] | None:
 
 @cache
 def _parameters() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(PARAMETERS.read_text(encoding="utf-8"))
-    return found
+    parameters: dict[str, Any] = json.loads(PARAMETERS.read_text(encoding="utf-8"))
+    return parameters
+
+
+def make_offline_judge(_services: RoleServices) -> OfflineJudge:
+    """It needs no services."""
+    return OfflineJudge()

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from engram_eval.language.calendar_spans import months_from
 from engram_eval.language.dates import find_dates
+from engram_eval.language.dates.calendar_spans import months_from
 from engram_eval.language.words import words
 from engram_eval.types import Question
 

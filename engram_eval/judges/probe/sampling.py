@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from engram_eval.judges.grade import grade
 from engram_eval.judges.judge import Judge
-from engram_eval.judges.offline.features import abstains
+from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.probe.altered_answers import corrupted, paraphrase, vague
 from engram_eval.judges.probe.rewriting import Pick, by_hash
 from engram_eval.language.words import words
@@ -28,7 +28,6 @@ from engram_eval.types import Question, Verdict
 
 Kind = Literal["paraphrase", "vague", "corrupted"]
 
-_PREFERENCE = "single-session-preference"  # LongMemEval: its gold is a rubric
 _LONGEST = 300  # characters of a gold; what is longer is an essay, of which parts may be right
 
 
@@ -168,7 +167,6 @@ def make_probes(questions: Sequence[Question], *, size: int = 12, seed: int) -> 
 def _usable(question: Question) -> bool:
     return (
         not question.unanswerable
-        and question.category != _PREFERENCE
         and bool(words(question.text))
         and bool(words(question.gold))
         and len(question.gold) <= _LONGEST

@@ -1,1 +1,1 @@
-"""The offline reader."""
+"""The offline reader: no key, no network, an answer made of words of the context."""

@@ -1,4 +1,4 @@
-"""Cutting a sentence down to the words that answer."""
+"""Shortens a sentence to the words that answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INTERJECTION = (
     r"absolutely|sure thing|sure|totally|exactly|btw|by the way|honestly|actually|also|plus|anyway|okay|ok|right|of course|"
     r"cool|great|nice|awesome|unfortunately|congrats)"
 )
-# "Thanks, Ann!", "Well, by the way, ...": what opens a turn and tells nothing. The name of whom it is said to goes with it.
+# "Thanks, Ann!", "Well, by the way, ...": an opening without information, with the name of the listener.
 _OPENING = re.compile(
     rf"^(?:{_INTERJECTION}\b(?:\s+so much|\s+a lot)?(?:,?\s+(?-i:[A-Z][a-z]+)(?=[,!.]))?(?:\s*[,!.…–—-]+\s*|\s+(?=[a-z])))+",
     re.IGNORECASE,
@@ -20,17 +20,20 @@ _OPENING = re.compile(
 
 
 def without_opening(sentence: str) -> str:
+    """The sentence without interjections at its beginning."""
     return _OPENING.sub("", sentence)
 
 
 def clause(sentence: str, speakers: Iterable[str], limit: int) -> str:
-    """The sentence in at most `limit` words, without its opening, without the name of whom it is said to, and without words
-    of grammar at the cut. (Choosing the clauses that hold the rarest words instead answered no better.)"""
+    """The sentence in at most `limit` words, without its opening, the listener's name and stop words at the cut.
+
+    (Choosing the clauses with the rarest words instead did not give better answers.)
+    """
     text = without_opening(sentence)
     for name in speakers:
         text = re.sub(rf"^{re.escape(name)}[,!]\s+|,\s+{re.escape(name)}(?=[.!?,]|$)", "", text)
-    said = (text.strip() or sentence).split()
-    cut = said[:limit]
-    while len(said) > limit and len(cut) > 1 and cut[-1].lower() in STOPWORDS:
+    sentence_words = (text.strip() or sentence).split()
+    cut = sentence_words[:limit]
+    while len(sentence_words) > limit and len(cut) > 1 and cut[-1].lower() in STOPWORDS:
         cut.pop()
     return " ".join(cut).strip(" ,;:–—-")

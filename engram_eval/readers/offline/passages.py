@@ -1,13 +1,13 @@
-"""A context taken apart: who said what when, sentence by sentence, with an index of the stems.
+"""Splits a context into passages and sentences: who said what and when, with an index of the stems.
 
-Any memory's text is read, whatever its form. What is understood, line by line:
+The text of any memory can be read. Each line is one of these:
 
-    [8 May 2023]                     when the lines below were said, down to the next such line or heading
-    # Events                         a heading: says nothing, ends the reach of a date
-    Ann: I ran yesterday.            a turn; the lines after it without a speaker belong to it
-    [8 May 2023] Ann: I ran.         the date of this line alone; also `2023-05-08: ...`, `- (8 May 2023) ...`
-    {"memory": "...", "date": ...}   JSON: its strings are the text, a dated key the date
-    Ann likes running.               a fact without a speaker, a passage of its own
+    [8 May 2023]                     the date of the lines below, down to the next such line or heading
+    # Events                         a heading: has no content, and ends the validity of a date
+    Ann: I ran yesterday.            a turn; following lines without a speaker belong to it
+    [8 May 2023] Ann: I ran.         the date of this line only; also `2023-05-08: ...`, `- (8 May 2023) ...`
+    {"memory": "...", "date": ...}   JSON: its strings are the text, a key for a date has the date
+    Ann likes running.               a fact without a speaker: a passage by itself
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ import numpy.typing as npt
 
 from engram_eval.language.dates import find_dates
 from engram_eval.language.words import STOPWORDS, sentences, words
-from engram_eval.readers.offline import json_text
-from engram_eval.readers.offline.stems import base_stem
+from engram_eval.readers.offline import json_context
+from engram_eval.readers.offline.base_stems import base_stem
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 CACHED_CONTEXTS = (
-    8  # full histories are read for each of a conversation's questions in turn; a few may run side by side
+    8  # all questions of a conversation read the same full history, and a few conversations can run at once
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A turn, or a fact that nobody is said to have said."""
+    """A turn, or a fact without a speaker (`speaker` is None)."""
 
     speaker: str | None
     said_on: date | None
@@ -46,12 +46,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """Passages in the order of the text, their sentences, and where each stem stands. Shared between questions: never changed.
+    """Passages in the order of the text, their sentences, and the sentences of each stem. Cached: do not change it.
 
-    `dated` are the sentences with what a memory has written into them, `yesterday (= 7 May 2023)`. `passage_of` maps a
-    sentence to its passage, `sentences_with` a stem to its sentences and `sentences_with_prefix` the first letters of one.
-    `before` and `after` map a passage to its neighbours in the same conversation, or to itself. `to_you` marks sentences
-    that speak to the other one.
+    `dated` are the sentences including dates that a memory has resolved, `yesterday (= 7 May 2023)`. `passage_of` maps a
+    sentence to its passage, `sentences_with` a stem to its sentences and `sentences_with_prefix` the first five letters of a
+    stem. `before` and `after` map a passage to its neighbours in the same conversation, or to itself. `addresses_listener`
+    marks sentences with "you", `questions` questions and `captions` captions of images.
     """
 
     passages: tuple[Passage, ...]
@@ -62,42 +62,42 @@ class Passages:
     after: Ints
     speaker_of: tuple[str | None, ...]
     speakers: tuple[str, ...]
-    to_you: npt.NDArray[np.bool_]
+    addresses_listener: npt.NDArray[np.bool_]
     questions: npt.NDArray[np.bool_]
     captions: npt.NDArray[np.bool_]
     sentences_with: dict[str, Ints]
     sentences_with_prefix: dict[str, Ints]
 
-    def sentences_like(self, stem_: str) -> Ints | None:
+    def sentences_like(self, known_stem: str) -> Ints | None:
         """The sentences with a stem that begins with the same five letters: `counselor` for `counsel`."""
-        return self.sentences_with_prefix.get(stem_[:5])
+        return self.sentences_with_prefix.get(known_stem[:5])
 
-    def rarity(self, stem_: str) -> float:
-        """Inverse document frequency over sentences; of a stem that stands nowhere, as of half a sentence."""
-        found = self.sentences_with.get(stem_)
-        return float(np.log1p(len(self.sentences) / (len(found) if found is not None else 0.5)))
+    def rarity(self, known_stem: str) -> float:
+        """Inverse document frequency over sentences; a stem in no sentence counts as if it were in half a sentence."""
+        places = self.sentences_with.get(known_stem)
+        return float(np.log1p(len(self.sentences) / (len(places) if places is not None else 0.5)))
 
 
 @lru_cache(maxsize=CACHED_CONTEXTS)
 def read_passages(text: str) -> Passages:
-    """The passages of a context's text. Never raises; of an empty text, none."""
+    """Splits a context's text. Never raises; an empty text has no passages."""
     passages = tuple(_passages(text))
-    found: list[str] = []
+    sentence_texts: list[str] = []
     dated: list[str] = []
     captions: list[bool] = []
     passage_of: list[int] = []
     for i, passage in enumerate(passages):
         for sentence, is_caption in _sentences(passage.text):
             dated.append(sentence)
-            found.append(_WRITTEN_OUT.sub("", sentence) or sentence)
+            sentence_texts.append(_RESOLVED.sub("", sentence) or sentence)
             captions.append(is_caption)
             passage_of.append(i)
     places: dict[str, list[int]] = {}
-    to_you = np.zeros(len(found), dtype=np.bool_)
-    for i, sentence in enumerate(found):
-        said = set(words(sentence))
-        to_you[i] = not said.isdisjoint(_YOU)
-        for known in {base_stem(word) for word in said if word not in STOPWORDS}:
+    addresses_listener = np.zeros(len(sentence_texts), dtype=np.bool_)
+    for i, sentence in enumerate(sentence_texts):
+        sentence_words = set(words(sentence))
+        addresses_listener[i] = not sentence_words.isdisjoint(_YOU)
+        for known in {base_stem(word) for word in sentence_words if word not in STOPWORDS}:
             places.setdefault(known, []).append(i)
     prefixes: dict[str, list[int]] = {}
     for known, where in places.items():
@@ -114,15 +114,15 @@ def read_passages(text: str) -> Passages:
         after[:-1] = np.where(linked, numbers[1:], numbers[:-1])
     return Passages(
         passages=passages,
-        sentences=tuple(found),
+        sentences=tuple(sentence_texts),
         dated=tuple(dated),
         passage_of=np.array(passage_of, dtype=np.int32),
         before=before,
         after=after,
         speaker_of=tuple(passage.speaker for passage in passages),
         speakers=tuple(dict.fromkeys(passage.speaker for passage in passages if passage.speaker)),
-        to_you=to_you,
-        questions=np.array([sentence.rstrip("\"'”’)").endswith("?") for sentence in found], dtype=np.bool_),
+        addresses_listener=addresses_listener,
+        questions=np.array([sentence.rstrip("\"'”’)").endswith("?") for sentence in sentence_texts], dtype=np.bool_),
         captions=np.array(captions, dtype=np.bool_),
         sentences_with={known: np.array(where, dtype=np.int32) for known, where in places.items()},
         sentences_with_prefix={known: np.unique(np.array(where, dtype=np.int32)) for known, where in prefixes.items()},
@@ -130,12 +130,12 @@ def read_passages(text: str) -> Passages:
 
 
 _YOU = frozenset(("you", "your", "yours", "yourself", "u", "ur"))
-_WRITTEN_OUT = re.compile(r"\s*\(=[^)]*\)")
+_RESOLVED = re.compile(r"\s*\(=[^)]*\)")
 _CAPTION = re.compile(r"\s*\[image:\s*([^\]]*)\]?")
 
 
 def _sentences(text: str) -> Iterator[tuple[str, bool]]:
-    """Sentences, an image's caption one of its own; is it one?"""
+    """The sentences, and whether each is the caption of an image."""
     for i, part in enumerate(_CAPTION.split(text)):
         if i % 2:
             yield part.strip() or "image", True
@@ -160,11 +160,11 @@ _HEADER_WORDS = frozenset(
 
 
 def _passages(text: str) -> Iterator[Passage]:
-    whole = json_text.entries(text)
+    whole = json_context.entries(text)
     if whole is not None:
         yield from (Passage(entry.speaker, entry.said_on, entry.text) for entry in whole)
         return
-    roles_only = _ROLE.search(text) is not None  # then "Online reviews: ..." inside an answer is no speaker
+    roles_only = _ROLE.search(text) is not None  # then "Online reviews: ..." in an answer is not a speaker
     said_on: date | None = None
     speaker: str | None = None
     line_date: date | None = None
@@ -180,7 +180,7 @@ def _passages(text: str) -> Iterator[Passage]:
                 yield Passage(speaker, line_date or said_on, "\n".join(lines))
             lines, speaker, said_on, line_date = [], None, header, None
             continue
-        objects = json_text.entries(line.rstrip(","))
+        objects = json_context.entries(line.rstrip(","))
         if objects:
             if lines:
                 yield Passage(speaker, line_date or said_on, "\n".join(lines))
@@ -203,7 +203,7 @@ def _passages(text: str) -> Iterator[Passage]:
 
 
 def _header(line: str) -> date | None:
-    """The date of a line that holds a date and nothing else: `[8 May 2023, 13:56]`, `Session 3 (2023/05/20 (Sat) 02:21)`."""
+    """The date of a line that is only a date: `[8 May 2023, 13:56]`, `Session 3 (2023/05/20 (Sat) 02:21)`."""
     if len(line) > 60 or not any(c.isdigit() for c in line):
         return None
     spans = [span for span in find_dates(line, said_on=None) if span.start == span.end]
@@ -216,7 +216,7 @@ def _header(line: str) -> date | None:
 
 
 def _dated(line: str) -> tuple[date | None, str]:
-    """The date that a line begins with and the rest of the line; without one, the line."""
+    """The date at the beginning of a line, if any, and the rest of the line."""
     match = _LEADING_DATE.match(_MARK.sub("", line))
-    day = json_text.day_in(match[1] or match[2] or match[3]) if match else None
+    day = json_context.day_in(match[1] or match[2] or match[3]) if match else None
     return (day, _MARK.sub("", line)[match.end() :]) if match and day else (None, line)

@@ -1,4 +1,4 @@
-"""The phrases of a sentence that can answer a question of one kind: times, durations, numbers, people, places, names."""
+"""The phrases of a sentence that can answer one kind of question: dates, durations, numbers, people, places, names."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from functools import lru_cache
 
 from engram_eval.language.dates import DateSpan, find_dates
 from engram_eval.language.words import STOPWORDS, words
+from engram_eval.readers.offline.base_stems import base_stem, base_stems
 from engram_eval.readers.offline.clauses import without_opening
-from engram_eval.readers.offline.stems import base_stem, content
 
-_WRITTEN_OUT = re.compile(r"\(=\s*([^)]*)\)")
+_RESOLVED = re.compile(r"\(=\s*([^)]*)\)")
 
 
 @lru_cache(maxsize=20_000)
 def dates_in(sentence: str, said_on: date | None) -> tuple[DateSpan, ...]:
-    """Its dates. Where a memory has written out what a phrase means, `yesterday (= 7 May 2023)`, that and not the phrase."""
-    written = [span for match in _WRITTEN_OUT.finditer(sentence) for span in find_dates(match[1], said_on=None)]
-    return tuple(written or find_dates(sentence, said_on=said_on))
+    """The sentence's dates. A date that a memory has resolved, `yesterday (= 7 May 2023)`, replaces the phrase."""
+    resolved = [span for match in _RESOLVED.finditer(sentence) for span in find_dates(match[1], said_on=None)]
+    return tuple(resolved or find_dates(sentence, said_on=said_on))
 
 
 _AMOUNT = (
@@ -34,7 +34,7 @@ _LASTED = re.compile(
 
 
 def beginnings(sentence: str, said_on: date | None) -> tuple[DateSpan, ...]:
-    """`I've had it for three years` tells when that began."""
+    """When something began: `I've had it for three years` means three years ago."""
     lasted = _LASTED.search(sentence)
     if not lasted:
         return ()
@@ -73,7 +73,7 @@ _NUMBER = re.compile(
 
 
 def numbers(sentence: str, said_on: date | None) -> list[str]:
-    """Numbers with the word after them, but those that belong to a date."""
+    """Numbers with the word after each, except numbers in dates."""
     dates = [span.position for span in find_dates(sentence, said_on=said_on)]
     return [
         match[0]
@@ -91,7 +91,7 @@ _KIN = (
 _PERSON = re.compile(
     rf"\b(?:[Mm]y|[Oo]ur|[Hh]is|[Hh]er|[Tt]heir|[Aa]n?|[Tt]he|[Ss]ome)\s+(?:[\w-]+\s+){{0,2}}?(?:{_KIN})\b(?:\s+[A-Z]\w+)?"
 )
-# A capitalised word that does not open the sentence, with those that follow it.
+# Consecutive capitalised words, unless they begin the sentence.
 _CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"'“])\b[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*\b")
 _PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'&-]*(?::\w+)?(?:\s+(?:(?:of|the|and|in)\s+)*[A-Z0-9][\w'&-]*)*")
 _QUOTED = re.compile(r"[\"“]([^\"”]{2,60})[\"”]")
@@ -104,23 +104,23 @@ CALENDAR = frozenset(
 )  # fmt: skip
 
 
-def _known(phrase: str, known: Collection[str]) -> bool:
+def _is_known(phrase: str, known: Collection[str]) -> bool:
     return any(base_stem(word) in known for word in words(phrase))
 
 
 def people(sentence: str, known: Collection[str]) -> list[str]:
-    """Relations ("my sister Ann") and names, but those with a stem in `known`."""
+    """Relations ("my sister Ann") and names, except names with a stem in `known`."""
     sentence = without_opening(sentence)
-    names = [match[0] for match in _CAPITALISED.finditer(sentence) if not _known(match[0], known)]
+    names = [match[0] for match in _CAPITALISED.finditer(sentence) if not _is_known(match[0], known)]
     return [match[0] for match in _PERSON.finditer(sentence)] + names
 
 
 def names(sentence: str, known: Collection[str]) -> list[str]:
-    """Titles in quotation marks and proper names, but names with a stem in `known`."""
+    """Titles in quotation marks, and proper names except those with a stem in `known`."""
     titles = [match[1].rstrip(",.!") for match in _QUOTED.finditer(sentence)]
     sentence = _QUOTED.sub("", without_opening(sentence))
     proper = [match[0] for match in _PROPER.finditer(sentence)]
-    return titles + [name for name in proper if not _known(name, known) and name.lower() not in STOPWORDS]
+    return titles + [name for name in proper if not _is_known(name, known) and name.lower() not in STOPWORDS]
 
 
 _PROPER_PLACE = re.compile(
@@ -134,12 +134,12 @@ _PLACE = re.compile(
 
 
 def places(sentence: str, said_on: date | None, known: Collection[str]) -> list[str]:
-    """What `in`, `at`, `to` stand before: proper names if there are any, else common ones."""
+    """Places after `in`, `at`, `to` and the like: proper names if there are any, else common nouns."""
     dates = [span.text for span in dates_in(sentence, said_on)]
     proper = [match[1] for match in _PROPER_PLACE.finditer(sentence) if not any(match[1] in d for d in dates)]
     common = [match[1] for match in _PLACE.finditer(sentence) if not any(match[1] in d for d in dates)]
-    return [p for p in proper if not set(content(p)) <= set(known)] or [
-        p for p in common if not set(content(p)) <= set(known)
+    return [p for p in proper if not set(base_stems(p)) <= set(known)] or [
+        p for p in common if not set(base_stems(p)) <= set(known)
     ]
 
 
@@ -151,7 +151,7 @@ _REASON = re.compile(
 )
 
 
-def negative(sentence: str) -> bool:
+def is_negative(sentence: str) -> bool:
     return _NEGATIVE.search(sentence) is not None
 
 

@@ -1,8 +1,9 @@
-"""The offline reader: no key, no network, deterministic, about a millisecond a question.
+"""The offline reader: no key, no network, deterministic, about a millisecond per question.
 
-It extracts: analyses the question, scores the sentences of the context against it, and cuts the short answer out of the
-best. What it cannot do is infer: an answer that does not stand in the text in the words of the question or beside them is
-not found. It reads the text of the context alone, so that every memory is read alike.
+It is extractive: it analyses the question (`question_analysis`), splits the context into passages and sentences (`passages`),
+scores each sentence (`matching`), and takes a short answer from the best ones (`extraction`). It cannot infer: it only finds
+an answer that is in the text, in or near a sentence with words of the question. It reads nothing but the context's text, so
+that all memories are read in the same way.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from functools import lru_cache
 from time import perf_counter
 
 from engram_eval.readers.offline.extraction import extract
-from engram_eval.readers.offline.matching import Match, Weights, match
+from engram_eval.readers.offline.matching import Match, Weights, match_sentences
 from engram_eval.readers.offline.passages import CACHED_CONTEXTS, ROLES, read_passages
-from engram_eval.readers.offline.question import Asked, analyse
+from engram_eval.readers.offline.question_analysis import QuestionAnalysis, analyse_question
+from engram_eval.services import RoleServices
 from engram_eval.types import Answer, Context
 
 NOT_MENTIONED = "Not mentioned in the conversation."
 WEIGHTS = Weights()
-# An answer's sentence must cover this share of the question in a context of a thousand sentences, less in a shorter one and
-# more in a longer: the more there are, the better one of them matches by chance. From 0.2 to 0.4 the share right with the
-# full history falls from 0.52 to 0.48, the share that abstains where it should rises from 0.45 to 0.55: the middle.
+# The best sentence must cover this share of the question in a context of a thousand sentences, less in a shorter context and
+# more in a longer one: the more sentences there are, the better one of them matches by chance. From 0.2 to 0.4, accuracy with
+# the full history falls from 0.52 to 0.48, and the share of unanswerable questions on which it abstains rises from 0.45 to
+# 0.55: this is the middle.
 LEAST_COVER = 0.3
-# What is said by or to the person asked about must match at least so well, measured by the best match of all; if it does
-# not, the question has the wrong person. At 0.85, 0.9, 0.95 it abstains from 41, 49, 56 in a hundred such questions and
-# answers 51.7, 51.0, 50.0 of the others right: the middle again.
+# The best sentence by or to the person in the question must match at least this share as well as the best sentence of all;
+# otherwise the question names the wrong person. At 0.85, 0.9 and 0.95 it abstains on 41, 49 and 56 % of such questions and
+# answers 51.7, 51.0 and 50.0 % of the others correctly: this is the middle.
 SAME_PERSON = 0.9
-CANDIDATES = 30  # sentences that are looked at closely
+CANDIDATES = 30  # sentences that can give the answer
 
 
 class OfflineReader:
-    """`count_tokens` counts as the answer model would; a prompt is the context and the question."""
+    """`count_tokens` counts in the answer model's encoding; the prompt is the context and the question."""
 
     name = "offline"
     model = "offline"
@@ -44,18 +47,21 @@ class OfflineReader:
         self._count_context = lru_cache(maxsize=CACHED_CONTEXTS)(count_tokens)
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
-        reading_s = _seconds_to_read(context.text)
+        parsing_s = _seconds_to_parse(context.text)
         started = perf_counter()
         text = read(question, context.text, asked_at.date() if asked_at else None)
-        latency_s = reading_s + perf_counter() - started
+        latency_s = parsing_s + perf_counter() - started
         prompt_tokens = self._count_context(context.text) + self._count_tokens(question)
         return Answer(text, prompt_tokens, self._count_tokens(text), latency_s=latency_s)
 
 
 @lru_cache(maxsize=CACHED_CONTEXTS)
-def _seconds_to_read(text: str) -> float:
-    """What it took to read a context the first time: owed by every question that finds it read already, so that the full
-    history, which is the same for all questions of a conversation, does not look quick."""
+def _seconds_to_parse(text: str) -> float:
+    """The time that it took to parse a context the first time.
+
+    Each later question on the same context is charged this time too: otherwise the full history, which all questions of a
+    conversation share, would look fast.
+    """
     started = perf_counter()
     read_passages(text)
     return perf_counter() - started
@@ -64,24 +70,32 @@ def _seconds_to_read(text: str) -> float:
 def read(question: str, context: str, asked_on: date | None = None) -> str:
     """The short answer to a question from a context's text, or `NOT_MENTIONED`. `asked_on` resolves its "last week"."""
     passages = read_passages(context)
-    asked = analyse(question, passages.speakers, asked_on)
-    found = match(asked, passages, WEIGHTS)
-    best = found.best(CANDIDATES)
-    if not best or found.cover[best[0]] < _least_cover(asked, len(passages.sentences)) or _of_another(asked, found):
+    analysis = analyse_question(question, passages.speakers, asked_on)
+    match = match_sentences(analysis, passages, WEIGHTS)
+    best = match.best(CANDIDATES)
+    if not best or match.cover[best[0]] < _least_cover(analysis, len(passages.sentences)):
         return NOT_MENTIONED
-    return extract(asked, passages, found, best) or NOT_MENTIONED
+    if _is_about_another_person(analysis, match):
+        return NOT_MENTIONED
+    return extract(analysis, passages, match, best) or NOT_MENTIONED
 
 
-def _least_cover(asked: Asked, sentences: int) -> float:
-    if asked.hypothetical:  # what would be is never said: what bears on it has to do
+def _least_cover(question: QuestionAnalysis, sentences: int) -> float:
+    if question.hypothetical:  # no sentence says what would be: any sentence on the topic is enough
         return 0.0
     return LEAST_COVER * math.log1p(sentences) / math.log1p(1_000)
 
 
-def _of_another(asked: Asked, found: Match) -> bool:
-    """Is what the question tells of told of another person than the one that it names? A user and an assistant share one
-    matter, and are not confused."""
-    if len(asked.subjects) != 1 or asked.subjects[0].lower() in ROLES:
+def _is_about_another_person(question: QuestionAnalysis, match: Match) -> bool:
+    """Is the best match about another person than the one that the question names?
+
+    Not checked for a user and an assistant, who talk about the same things.
+    """
+    if len(question.subjects) != 1 or question.subjects[0].lower() in ROLES:
         return False
-    theirs = found.cover[found.about >= WEIGHTS.to_you].max(initial=0.0)
-    return bool(theirs < SAME_PERSON * found.cover.max())
+    best_of_subject = match.cover[match.about >= WEIGHTS.addresses_listener].max(initial=0.0)
+    return bool(best_of_subject < SAME_PERSON * match.cover.max())
+
+
+def make_offline_reader(services: RoleServices) -> OfflineReader:
+    return OfflineReader(services.tokens.count)

@@ -1,0 +1,161 @@
+"""The functions of `import engram_eval` that make and load runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engram_eval.errors import UserError
+from engram_eval.run.answer_file import answers_from_mapping
+from engram_eval.run.extensions import Extensions
+from engram_eval.run.finished import Run
+from engram_eval.run.prepare import prepare_grading, prepare_run
+from engram_eval.system.event_loop import outside_event_loop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from engram_eval.backends.backend import MemoryBackend
+    from engram_eval.embedders.embedder import Embedder
+
+PathLike = str | os.PathLike[str]
+_BACKENDS = "a backend is a name, NAME:PRESET, package.module:Class, a class or an instance"
+
+
+def evaluate(
+    *,
+    dataset: str | None = None,
+    data: PathLike | None = None,
+    backends: Sequence[str | type | MemoryBackend] | Mapping[str, str | type | MemoryBackend] | None = None,
+    reader: Any = None,
+    judge: Any = None,
+    embedder: str | Embedder | None = None,
+    experiment: PathLike | None = None,
+    out: PathLike | None = None,
+    resume: PathLike | None = None,
+    keep_memories: bool = False,
+    progress: bool = False,
+    **settings: Any,
+) -> Run:
+    """Runs a benchmark against memory backends, and returns the finished run.
+
+    `backends`: names (`"engram"`, `"engram:dense"`, `"package.module:Class"`), classes and instances. An instance or a class
+    is labelled by its `name` or its class's name; a dict {label: backend} names each. `reader` and `judge`: a name, an
+    instance, or a class or function that is called with `RoleServices`. `settings`: the other settings of `engram-eval run`
+    (budget=916, categories=["multi-hop"], limit=50, model="gpt-4o-mini", max_cost=5.0, options={"engram.k": "20"} …), which
+    override those of the `experiment` file. `out`: the run's folder (default: results/DATASET-TIME). `resume`: the folder of
+    an interrupted run to finish.
+
+    Works in a notebook. Prints nothing unless `progress`. Errors of single questions are in `Run.errors`; raises UserError
+    for bad input, and for a fault after which no further call can succeed (the run can then be resumed).
+    """
+    given, extensions = _split(backends, reader, judge, embedder)
+    given |= {**settings, **_present(dataset=dataset, data=_text(data))}
+
+    def work() -> Run:
+        prepared = prepare_run(
+            given, experiment=_path(experiment), out=_path(out), resume=_path(resume), extensions=extensions
+        )
+        prepared.start(show_progress=progress, keep_memories=keep_memories)
+        return Run(prepared.folder.path)
+
+    return outside_event_loop(work)
+
+
+def grade(
+    answers: PathLike | Mapping[str, str] | None = None,
+    *,
+    dataset: str | None = None,
+    data: PathLike | None = None,
+    judge: Any = None,
+    name: str | None = None,
+    out: PathLike | None = None,
+    resume: PathLike | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> Run:
+    """Grades answers that were made elsewhere, as a run like any other.
+
+    `answers`: a file as `engram-eval judge` reads it, or a mapping from question id to answer. `name`: what they are called
+    in the tables. A question without an answer is an error, never a wrong answer. The other arguments are those of `evaluate`.
+    """
+    given, extensions = _split(None, None, judge, None)
+    given |= {**settings, **_present(dataset=dataset, data=_text(data))}
+
+    def work() -> Run:
+        source = answers_from_mapping(answers) if isinstance(answers, Mapping) else _path(answers)
+        prepared = prepare_grading(
+            source, given, name=name, out=_path(out), resume=_path(resume), extensions=extensions
+        )
+        prepared.start(show_progress=progress)
+        return Run(prepared.folder.path)
+
+    return outside_event_loop(work)
+
+
+def load(*runs: PathLike) -> pd.DataFrame:
+    """The records of runs as a data frame, one row per backend and question; see `engram_eval.metrics.dataframe.load`."""
+    from engram_eval.metrics import dataframe  # pandas takes a while to import
+
+    return dataframe.load(*(Path(run) for run in runs))
+
+
+# --- objects in place of names ----------------------------------------------------------------------------------
+
+
+def _split(backends: Any, reader: Any, judge: Any, embedder: Any) -> tuple[dict[str, Any], Extensions]:
+    """The settings that name extensions, and the objects given in place of names."""
+    labels, objects, variants = _backends(backends)
+    given: dict[str, Any] = {"backends": labels} if labels is not None else {}
+    if variants:
+        given["variants"] = variants
+    parts: dict[str, Any] = {}
+    for role, value in (("reader", reader), ("judge", judge), ("embedder", embedder)):
+        if isinstance(value, str):
+            given[role] = value
+        elif value is not None:
+            given[role], parts[role] = _label(value), value
+    return given, Extensions(backends=objects, **parts)
+
+
+def _backends(backends: Any) -> tuple[list[str] | None, dict[str, Any], dict[str, Any]]:
+    """Labels in order, objects by label, and variants: names that were given another label."""
+    if backends is None:
+        return None, {}, {}
+    if isinstance(backends, str | bytes) or not isinstance(backends, Mapping | Sequence):
+        raise UserError(f"backends: {backends!r:.80} is not a list; give a list or a dict, even of one backend")
+    pairs = list(backends.items()) if isinstance(backends, Mapping) else [(_label(b), b) for b in backends]
+    objects: dict[str, Any] = {}
+    variants: dict[str, Any] = {}
+    for label, backend in pairs:
+        if label in objects or label in variants or [other for other, _ in pairs].count(label) > 1:
+            raise UserError(f"backends: two are called {label!r}; name them with a dict {{label: backend}}")
+        if not isinstance(backend, str):
+            if not callable(getattr(backend, "open", None)):
+                raise UserError(f"backends: {label!r} is {type(backend).__name__}; {_BACKENDS}")
+            objects[label] = backend
+        elif backend != label:
+            variants[label] = {"backend": backend}
+    return [label for label, _ in pairs], objects, variants
+
+
+def _label(value: Any) -> str:
+    """A name as it is; otherwise the `name` of an instance, or the name of a class."""
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "name", None) if not isinstance(value, type) else None
+    return name if isinstance(name, str) else getattr(value, "__name__", type(value).__name__)
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _path(path: Any) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,129 @@
+"""Backends, readers, judges and embedders of a run, from their names or from the objects given in place of names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from engram_eval import registry
+from engram_eval.backends.backend import MemoryBackend
+from engram_eval.embedders.embedder import Embedder
+from engram_eval.errors import UserError
+from engram_eval.judges.judge import Judge
+from engram_eval.readers.reader import Reader
+from engram_eval.run.settings import Settings
+from engram_eval.services import RoleServices
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """Objects given in place of names. A reader or judge may be an instance, a class or a function of the services."""
+
+    backends: Mapping[str, Any] = field(default_factory=dict)
+    """By label."""
+    reader: Any = None
+    judge: Any = None
+    embedder: Embedder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Something that settings name, and that `--set NAME.KEY=VALUE` may reach."""
+
+    kind: registry.Kind
+    label: str
+    name: str
+
+
+class Opener:
+    """Makes what the settings name."""
+
+    def __init__(self, settings: Settings, extensions: Extensions) -> None:
+        self._settings, self._extensions = settings, extensions
+
+    def backends(self) -> dict[str, MemoryBackend]:
+        return {label: self._backend(label) for label in self._settings.labels()}
+
+    def _backend(self, label: str) -> MemoryBackend:
+        if label in self._extensions.backends:
+            backend = self._extensions.backends[label]
+            if isinstance(backend, type):
+                try:
+                    backend = backend()
+                except Exception as error:
+                    raise UserError(f"backend {label!r} cannot be made ({type(error).__name__}: {error})") from error
+            return cast(MemoryBackend, registry.require_backend(label, backend))
+        name = self._settings.backend_of(label)
+        own = {key: value for key, value in self._settings.variants.get(label, {}).items() if key != "backend"}
+        try:
+            return cast(MemoryBackend, registry.open_backend(name, self._overrides("backends", name), own))
+        except UserError as error:
+            text = f"variant {label!r}: {error}" if label in self._settings.variants else str(error)
+            raise UserError(text) from error
+
+    def reader(self, services: RoleServices) -> Reader:
+        return cast(Reader, self._role("readers", self._settings.reader, self._extensions.reader, "answer", services))
+
+    def judge(self, services: RoleServices) -> Judge:
+        return cast(Judge, self._role("judges", self._settings.judge, self._extensions.judge, "judge", services))
+
+    def _role(
+        self, kind: Literal["readers", "judges"], label: str, given: Any, method: str, services: RoleServices
+    ) -> Any:
+        if given is None:
+            return registry.make_role(kind, label, services, self._overrides(kind, label))
+        if isinstance(given, type) or not hasattr(given, method):
+            return registry.make_role(kind, label, services, {}, given)
+        return registry.require_role(kind, label, given)
+
+    def roles_ask(self, *, reader: bool) -> bool:
+        """Whether the judge, or the reader if there is one, calls a model."""
+        return self.asks_model("judges") or (reader and self.asks_model("readers"))
+
+    def asks_model(self, kind: Literal["readers", "judges"]) -> bool:
+        """Whether the reader or judge sets `asks_model`."""
+        label, given = {
+            "readers": (self._settings.reader, self._extensions.reader),
+            "judges": (self._settings.judge, self._extensions.judge),
+        }[kind]
+        if given is None and label != "auto":
+            given = registry.resolve(kind, registry.base_name(kind, label))
+        return bool(getattr(given, "asks_model", False))
+
+    def refuse_unknown_options(self) -> None:
+        """Raises UserError for `--set NAME.KEY=VALUE` where nothing has that name."""
+        known = {named.name for named in self._all_named()} | {"dataset"}
+        if "degraded" in known:
+            known.add("engram")
+        for key in self._settings.options:
+            if key.rpartition(".")[0] not in known:
+                raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
+
+    def _overrides(self, kind: registry.Kind, label: str) -> dict[str, str]:
+        """What `--set` gives to one backend, reader or judge.
+
+        Several may share a name, such as those of one module: each gets the settings that it has, and the first of them
+        the unknown ones, which it refuses. `degraded` is engram with a part thrown away, so engram's settings apply to it.
+        """
+        named = self._named(kind, label)
+        options = self._settings.options_of(named.name)
+        namesakes = [other for other in self._all_named() if other.name == named.name]
+        if len(namesakes) > 1:
+            own = registry.setting_names(kind, label)
+            all_known = set().union(*(registry.setting_names(other.kind, other.label) for other in namesakes))
+            is_first = named == namesakes[0]
+            options = {key: text for key, text in options.items() if key in own or (is_first and key not in all_known)}
+        return {**self._settings.options_of("engram"), **options} if named.name == "degraded" else options
+
+    def _all_named(self) -> list[_Named]:
+        settings = self._settings
+        labels = [label for label in settings.labels() if label not in self._extensions.backends]
+        named = [self._named("backends", settings.backend_of(label)) for label in labels]
+        named += [self._named("readers", settings.reader)] if self._extensions.reader is None else []
+        named += [self._named("judges", settings.judge)] if self._extensions.judge is None else []
+        return list(dict.fromkeys(named))
+
+    @staticmethod
+    def _named(kind: registry.Kind, label: str) -> _Named:
+        return _Named(kind, label, label.partition(":")[0])

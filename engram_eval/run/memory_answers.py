@@ -1,0 +1,217 @@
+"""A memory backend with a reader, as a source of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from engram_eval.backends.backend import Memory, MemoryBackend, Services, backend_info
+from engram_eval.embedders.embedder import Embedder
+from engram_eval.language.tokens import TokenCounter
+from engram_eval.llm.cost.metering import Meter, MeteredLLM
+from engram_eval.metrics.answer_in_context import answer_in_context
+from engram_eval.metrics.cost import sum_or_none
+from engram_eval.metrics.evidence import contains_turn, evidence_found
+from engram_eval.readers.reader import Reader
+from engram_eval.results.contexts import TURN_MARK
+from engram_eval.run.answer_source import SourceAnswer, Workspace
+from engram_eval.types import Context, Conversation, Item, Question, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAnswers:
+    """`budget`: context tokens that bind every memory. `meter`: counts what the embedder and the model take."""
+
+    backend: MemoryBackend
+    reader: Reader
+    embedder: Embedder
+    tokens: TokenCounter
+    llm: MeteredLLM | None
+    meter: Meter
+    budget: int
+
+    def missing(self, question: Question) -> str | None:  # noqa: ARG002 - a memory can always try
+        return None
+
+    async def open(self, conversation: Conversation, workspace: Workspace) -> _OpenMemory:
+        """Opens a memory and ingests the conversation."""
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        services = Services(self.embedder, self.tokens, workspace.folder, self.llm)
+        span = _Span(self.meter)
+        memory = await _result(self.backend.open(conversation.info, services))
+        if not callable(getattr(memory, "retrieve", None)):
+            raise TypeError(f"open returned {type(memory).__name__}, which has no method 'retrieve'")
+        try:
+            for session in conversation.sessions:
+                await _result(memory.ingest(session))
+                with span.paused():  # other questions may finish meanwhile
+                    await asyncio.sleep(0)
+            if hasattr(memory, "ready"):
+                await _result(memory.ready())
+        except (Exception, asyncio.CancelledError):
+            with contextlib.suppress(Exception):  # the first error is the one to report
+                await _result(memory.close())
+            raise
+        warnings = [str(warning) for warning in getattr(memory, "warnings", ())]
+        if warnings:
+            workspace.warn(warnings)
+        fields = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_warnings": len(warnings)}
+        return _OpenMemory(self, memory, fields, conversation, workspace)
+
+    @property
+    def context_limit(self) -> int | None:
+        """The tokens that a context may have; None for no limit."""
+        limits = {"budget": self.budget, "window": self.reader.window, "none": None}
+        return limits[backend_info(self.backend).context_limit]
+
+
+@dataclass(frozen=True, slots=True)
+class _Retrieved:
+    context: Context
+    seconds: float
+    dollars: float | None
+
+
+class _OpenMemory:
+    """A memory that has ingested its conversation."""
+
+    def __init__(
+        self,
+        source: MemoryAnswers,
+        memory: Memory,
+        fields: Mapping[str, Any],
+        conversation: Conversation,
+        workspace: Workspace,
+    ) -> None:
+        self.fields = fields
+        self._source, self._memory, self._workspace = source, memory, workspace
+        self._info = backend_info(source.backend)
+        self._turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
+        self._session_of = {turn.id: session.id for session in conversation.sessions for turn in session.turns}
+        stored: Collection[str] = memory.turn_ids() if hasattr(memory, "turn_ids") else self._turns
+        self._stored = frozenset(stored)
+
+    async def retrieve(self, question: Question) -> _Retrieved:
+        if self._info.sees_evidence:
+            self._memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
+        span = _Span(self._source.meter)
+        limit = self._source.context_limit
+        context = await _result(self._memory.retrieve(question.text, asked_at=question.asked_at, budget=limit))
+        retrieved = _Retrieved(context, span.seconds(), span.dollars())
+        _require_context(context, self._turns)
+        return retrieved
+
+    async def answer(self, question: Question, retrieved: _Retrieved) -> SourceAnswer:
+        source = self._source
+        context, cut = self._within_limit(retrieved.context)
+        began = perf_counter()
+        answer = await source.reader.answer(question.text, asked_at=question.asked_at, context=context)
+        answer_s = perf_counter() - began if answer.latency_s is None else answer.latency_s
+        return SourceAnswer(
+            answer.text,
+            {
+                "context_tokens": source.tokens.count(context.text),
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+                "cost_usd": sum_or_none([retrieved.dollars, answer.cost_usd]),
+                "retrieval_s": retrieved.seconds,
+                "answer_s": answer_s,
+                "cached": answer.cached,
+                "truncated": context.truncated,
+                "cut": cut,
+                **self._retrieval_fields(question, retrieved.context, context),
+            },
+        )
+
+    def _retrieval_fields(self, question: Question, retrieved: Context, context: Context) -> dict[str, Any]:
+        """What was found of the evidence in the context as it was sent."""
+        found = evidence_found(question, self._turns, context, paraphrased=self._info.paraphrases)
+        named = [turn_id for item in retrieved.items for turn_id in item.turn_ids]
+        turn_ids = tuple(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
+        # Some memories rank everything they hold: of that, only what fits twice the budget counts as retrieved and cut.
+        without_room = {*retrieved.left_out[: len(named)], *named}
+        put = self._workspace.contexts.put
+        return {
+            "retrieved": turn_ids,
+            "ranked": self._info.context_limit == "budget" and bool(context.items or not context.text),
+            "retrieved_sessions": tuple(self._sessions_of(turn_ids)),
+            "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
+            "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
+            "evidence_found": tuple(found),
+            "evidence_truncated": tuple(t for t in question.evidence if t not in found and t in without_room),
+            "evidence_stored": tuple(t for t in question.evidence if t in self._stored),
+            "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, context.text),
+            "context": put(context.text),
+            "evidence_text": put(TURN_MARK.join(self._turns[turn_id].text for turn_id in question.evidence)),
+        }
+
+    def _within_limit(self, context: Context) -> tuple[Context, bool]:
+        """The context without what exceeds the limit, and whether anything was cut. Turns that are cut off leave its items.
+
+        A memory that paraphrases keeps all of its items: which turns the cut text came from is unknown.
+        """
+        limit = self._source.context_limit
+        text = context.text if limit is None else self._source.tokens.cut(context.text, limit)
+        if text == context.text:
+            return context, False
+        if self._info.paraphrases:
+            return Context(text, context.items, context.truncated), True
+        items = (
+            replace(item, turn_ids=tuple(t for t in item.turn_ids if contains_turn(self._turns[t], text)))
+            for item in context.items
+        )
+        return Context(text, tuple(item for item in items if item.turn_ids), context.truncated), True
+
+    def _sessions_of(self, turn_ids: Iterable[str]) -> list[str]:
+        """The distinct sessions of the turns, each at the place of its first turn."""
+        return list(dict.fromkeys(self._session_of[turn_id] for turn_id in turn_ids))
+
+    async def close(self) -> None:
+        await _result(self._memory.close())
+
+
+async def _result(value: Any) -> Any:
+    """The result of a method, which its author may have written with or without `async`."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _require_context(context: object, turns: Mapping[str, Turn]) -> None:
+    """Raises TypeError or ValueError for what cannot be measured as a context."""
+    if not isinstance(context, Context) or not isinstance(context.text, str):
+        raise TypeError(f"retrieve returned {type(context).__name__}, not a Context with a text")
+    for item in context.items:
+        if not isinstance(item, Item) or not isinstance(item.turn_ids, tuple):
+            raise TypeError("an item of the context is no Item with a tuple of turn ids")
+        for turn_id in item.turn_ids:
+            if turn_id not in turns:
+                raise ValueError(f"retrieve named turn {turn_id!r}, which this conversation does not have")
+
+
+class _Span:
+    """Seconds and dollars since it was made, as if nothing had been cached."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._began_s, self._began_usd = perf_counter() + meter.unmeasured_s, meter.cost_usd
+        self._unpriced = meter.unpriced
+
+    def seconds(self) -> float:
+        return max(0.0, perf_counter() + self._meter.unmeasured_s - self._began_s)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around work that does not belong to it."""
+        began = perf_counter()
+        yield
+        self._began_s += perf_counter() - began
+
+    def dollars(self) -> float | None:
+        """None if a model has no price. Rounded, so that the order in which calls returned does not matter."""
+        if self._meter.unpriced > self._unpriced:
+            return None
+        return round(self._meter.cost_usd - self._began_usd, 12)

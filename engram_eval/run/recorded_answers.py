@@ -1,0 +1,61 @@
+"""Answers made elsewhere, as a source of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engram_eval.language.tokens import TokenCounter
+from engram_eval.metrics.answer_in_context import answer_in_context
+from engram_eval.metrics.evidence import evidence_found
+from engram_eval.run.answer_file import Answers, RecordedAnswer
+from engram_eval.run.answer_source import SourceAnswer, Workspace
+from engram_eval.types import Context, Conversation, Question
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswers:
+    """The answers of a file. A question without an answer is an error, and never a wrong answer."""
+
+    answers: Answers
+    tokens: TokenCounter
+
+    def missing(self, question: Question) -> str | None:
+        return None if question.id in self.answers.by_id else f"no answer in {self.answers.origin}"
+
+    async def open(self, conversation: Conversation, workspace: Workspace) -> _OpenAnswers:
+        return _OpenAnswers(self, conversation, workspace)
+
+
+class _OpenAnswers:
+    fields: Mapping[str, Any] = {}
+
+    def __init__(self, source: RecordedAnswers, conversation: Conversation, workspace: Workspace) -> None:
+        self._source = source
+        self._turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
+        self._workspace = workspace
+
+    async def retrieve(self, question: Question) -> SourceAnswer:
+        answer = self._source.answers.by_id[question.id]
+        return SourceAnswer(answer.text, {**answer.figures, **self._context_fields(question, answer)})
+
+    async def answer(self, question: Question, retrieved: SourceAnswer) -> SourceAnswer:  # noqa: ARG002 - it is known
+        return retrieved
+
+    async def close(self) -> None: ...
+
+    def _context_fields(self, question: Question, answer: RecordedAnswer) -> dict[str, Any]:
+        """What can be measured if the context is known. It names no turns, so evidence is found by its text."""
+        if answer.context is None:
+            return {}
+        found = evidence_found(question, self._turns, Context(answer.context), paraphrased=False)
+        return {
+            "context_tokens": self._source.tokens.count(answer.context),
+            "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
+            "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
+            "evidence_found": tuple(found),
+            "evidence_stored": question.evidence,  # what the memory holds is unknown
+            "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, answer.context),
+            "context": self._workspace.contexts.put(answer.context),
+        }
