@@ -79,14 +79,19 @@ def read_verdicts(path: Path) -> tuple[list[RecordedVerdict], str]:
     """
     content = read_bytes(path, fix="name a file of recorded verdicts")
     lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)
-    recorded = [_read_line(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+    benchmarks: dict[str, Benchmark] = {}  # a look-up reads the metadata of every installed package
+    recorded = [_read_line(line, f"{path}: line {number}", benchmarks) for number, line in lines if line.strip()]
     if not recorded:
         raise UserError(f"{path}: line 1: no verdict; give it one JSON object a line")
     return recorded, hashlib.sha256(content).hexdigest()
 
 
-def _read_line(content: bytes, where: str) -> RecordedVerdict:
+def _read_line(content: bytes, where: str, benchmarks: dict[str, Benchmark]) -> RecordedVerdict:
+    """`benchmarks`: those that earlier lines named, by name; this line's is added."""
     line = validate_json(VerdictLine, _without_half_surrogates(content), where=where, fix=_FIX)
+    name = _text(line.benchmark)
+    if name not in benchmarks:
+        benchmarks[name] = _benchmark(name, where)
     question_id = str(line.question_id)
     return RecordedVerdict(
         Question(
@@ -103,7 +108,7 @@ def _read_line(content: bytes, where: str) -> RecordedVerdict:
         answer=line.answer,
         correct=line.correct,
         system=_text(line.system),
-        benchmark=_benchmark(_text(line.benchmark), where),
+        benchmark=benchmarks[name],
     )
 
 

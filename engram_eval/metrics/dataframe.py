@@ -12,6 +12,7 @@ from engram_eval.errors import UserError
 from engram_eval.metrics.failure_stage import failure_stage
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import JudgeDecision, Record
+from engram_eval.system.files import replacing, writing
 
 _FIELDS = [name for name in Record.model_fields if name not in ("format", "judge")]
 _JUDGE = {f"judge_{name}": name for name in JudgeDecision.model_fields}
@@ -60,18 +61,15 @@ def _rows(run: Path) -> list[dict[str, Any]]:
 
 def export(runs: Sequence[Path], out: Path) -> int:
     """Writes the frame as CSV or Parquet, by the file's name; CSV joins lists with spaces. Returns the number of rows."""
+    if out.suffix not in (".parquet", ".csv"):
+        raise UserError(f"{out}: is neither .parquet nor .csv; name the file by its format")
     frame = load(*runs)
-    try:
+    if out.suffix == ".csv":
+        for name in _LISTS:
+            frame[name] = frame[name].map(lambda value: " ".join(map(str, value)) if isinstance(value, list) else "")
+    with writing(out, fix="name another file with -o"), replacing(out) as file:
         if out.suffix == ".parquet":
-            frame.to_parquet(out, index=False)
-        elif out.suffix == ".csv":
-            for name in _LISTS:
-                frame[name] = frame[name].map(
-                    lambda value: " ".join(map(str, value)) if isinstance(value, list) else ""
-                )
-            frame.to_csv(out, index=False, lineterminator="\n")
+            frame.to_parquet(file, index=False)
         else:
-            raise UserError(f"{out}: is neither .parquet nor .csv; name the file by its format")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); name another file with -o") from None
+            frame.to_csv(file, index=False, lineterminator="\n")
     return len(frame)

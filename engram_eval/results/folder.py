@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,10 +20,13 @@ from engram_eval.results.manifest import Manifest
 from engram_eval.results.record import Record
 from engram_eval.results.stored import encodable
 from engram_eval.results.summary import Summary
+from engram_eval.system.files import append_to_file, make_folder, read_bytes, read_lines, write_file, writing
+
+_FIX = "free some space or check the permissions"
 
 
 class InUse(UserError):  # noqa: N818 - a reason to wait, not an error in the input
-    """Another process is writing the run."""
+    """Raised if another process is writing the run."""
 
 
 def default_folder(dataset: str) -> Path:
@@ -53,34 +55,26 @@ class RunFolder:
 
     def create(self, manifest: Manifest) -> None:
         """Makes the folder. Raises UserError if it holds a run, or part of one, or cannot be made."""
-        try:
+        fix = "name another folder with --out"
+        with writing(self.path, fix=fix):  # a folder that may not be entered does not even say what exists
             if self.manifest_path.exists():
                 raise UserError(
                     f"{self.path}: holds a run already; finish it with --resume {self.path}, or name another folder"
                 )
             if self.records_path.exists() or self.state_path.exists():
                 raise UserError(f"{self.path}: holds part of a run without a manifest; name another folder")
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be written ({error.strerror}); name another folder with --out"
-            ) from None
+        make_folder(self.path, fix=fix)
         self.write_manifest(manifest)
 
     def manifest(self) -> Manifest:
-        try:
-            content = self.manifest_path.read_bytes()
-        except OSError as error:
-            raise UserError(
-                f"{self.manifest_path}: cannot be read ({error.strerror}); is {self.path} the folder of a run?"
-            ) from None
+        content = read_bytes(self.manifest_path, fix=f"is {self.path} the folder of a run?")
         return Manifest.read(content, str(self.manifest_path), "name the folder of another run, or run it again")
 
     def write_manifest(self, manifest: Manifest) -> None:
-        _write_whole(self.manifest_path, manifest.write(indent=2))
+        write_file(self.manifest_path, manifest.write(indent=2) + b"\n", fix=_FIX)
 
     def write_summary(self, summary: Summary) -> None:
-        _write_whole(self.summary_path, summary.write(indent=2))
+        write_file(self.summary_path, summary.write(indent=2) + b"\n", fix=_FIX)
 
     def records(self) -> Iterator[Record]:
         """The last record of each question, in the order of the file; a torn last line is skipped.
@@ -95,15 +89,11 @@ class RunFolder:
                 yield self._record(line, number)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        try:
-            with self.records_path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if line.endswith(b"\n"):  # a killed process leaves a line without its end
-                        yield number, line
-        except FileNotFoundError:
+        if not self.records_path.exists():
             return
-        except OSError as error:
-            raise UserError(f"{self.records_path}: cannot be read ({error.strerror}); check its permissions") from None
+        for number, line in read_lines(self.records_path, fix="check its permissions"):
+            if line.endswith(b"\n"):  # a killed process leaves a line without its end
+                yield number, line
 
     def _record(self, line: bytes, number: int) -> Record:
         fix = "delete the line, and --resume asks its question again"
@@ -115,47 +105,45 @@ class RunFolder:
 
     def keep_warnings(self, backend: str, conversation_id: str, warnings: Sequence[str]) -> None:
         """Appends what a memory could not do while it ingested a conversation, each warning once."""
-        known = self.warnings_path.read_bytes().split(b"\n") if self.warnings_path.exists() else []
+        known = read_bytes(self.warnings_path, fix=_FIX).split(b"\n") if self.warnings_path.exists() else []
         lines = [_line(backend=backend, conversation_id=conversation_id, warning=warning) for warning in warnings]
-        _append(self.warnings_path, b"".join(line + b"\n" for line in lines if line not in known))
+        append_to_file(self.warnings_path, b"".join(line + b"\n" for line in lines if line not in known), fix=_FIX)
 
     def keep_cache_keys(self, keys: Iterable[bytes]) -> None:
         """Appends the keys of the cached responses that the run used: others need these to repeat it."""
         if lines := "".join(f"{key.hex()}\n" for key in sorted(keys)):
-            _append(self.cache_keys_path, lines.encode())
+            append_to_file(self.cache_keys_path, lines.encode(), fix=_FIX)
 
     def keep_spent(self, dollars: float) -> None:
         """Appends what the run has cost so far: one line per change, the last one counts."""
-        _append(self.spent_path, f"{dollars:.8f}\n".encode())
+        append_to_file(self.spent_path, f"{dollars:.8f}\n".encode(), fix=_FIX)
 
     def spent_usd(self) -> float:
         """What the run had cost when it ended, however it ended; calls in flight count with the most they may have cost."""
-        try:
-            lines = self.spent_path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is torn
-            return float(lines[-1]) if lines else 0.0
-        except FileNotFoundError:
+        if not self.spent_path.exists():
             return 0.0
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self.spent_path}: cannot be read; write what the run has cost into it, in dollars"
-            ) from None
+        fix = "write what the run has cost into it, in dollars"
+        lines = read_bytes(self.spent_path, fix=fix).split(b"\n")[:-1]  # the text after the last line end is torn
+        try:
+            return float(lines[-1]) if lines else 0.0
+        except ValueError:
+            raise UserError(f"{self.spent_path}: line {len(lines)} is not a number; {fix}") from None
 
     def keep_probe(self, summary: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> None:
         """Writes the result of the judge probe into the manifest, and each answer put to the judge into `probe.jsonl`."""
-        _write_whole(self.probe_path, b"\n".join(_line(**line) for line in lines))
+        write_file(self.probe_path, b"".join(_line(**line) + b"\n" for line in lines), fix=_FIX)
         self.write_manifest(self.manifest().model_copy(update={"probe": dict(summary)}))
 
     @contextmanager
     def appending(self) -> Iterator[RecordWriter]:
         """Opens the records for appending. Raises InUse if another process is writing them."""
-        try:
+        with writing(self.records_path, fix="check its permissions"):
             file = self.records_path.open("ab")
-        except OSError as error:
-            raise UserError(
-                f"{self.records_path}: cannot be written ({error.strerror}); check its permissions"
-            ) from None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InUse(f"{self.path}: another process is writing this run; wait for it to end") from None
             _drop_torn_line(self.records_path, file)
             for path in (self.cache_keys_path, self.warnings_path, self.spent_path):
                 if path.exists():
@@ -163,8 +151,6 @@ class RunFolder:
                         _drop_torn_line(path, other_file)
             with Contexts(self.contexts_path) as contexts:
                 yield RecordWriter(self.records_path, file, contexts)
-        except BlockingIOError:
-            raise InUse(f"{self.path}: another process is writing this run; wait for it to end") from None
         finally:
             with suppress(OSError):  # on a full disk, where the failed write was reported already
                 file.close()
@@ -178,24 +164,9 @@ class RecordWriter:
 
     def append(self, record: Record) -> None:
         """Writes one line and flushes it. Raises UserError on a full disk; the run can be resumed."""
-        try:
+        with writing(self._path, fix=f"free some space, then finish the run with --resume {self._path.parent}"):
             self._file.write(record.write() + b"\n")
             self._file.flush()
-        except OSError as error:
-            raise UserError(
-                f"{self._path}: cannot be written ({error.strerror}); "
-                f"free some space, then finish the run with --resume {self._path.parent}"
-            ) from None
-
-
-def _append(path: Path, lines: bytes) -> None:
-    try:
-        with path.open("ab") as file:
-            file.write(lines)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or check the permissions"
-        ) from None
 
 
 def _drop_torn_line(path: Path, file: IO[bytes]) -> None:
@@ -207,20 +178,3 @@ def _drop_torn_line(path: Path, file: IO[bytes]) -> None:
 def _line(**values: Any) -> bytes:
     plain = {name: encodable(value) for name, value in values.items()}
     return json.dumps(plain, ensure_ascii=False).encode()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes the file so that it is complete, or as it was before, whenever the process is killed."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free some space or check the permissions"
-        ) from None

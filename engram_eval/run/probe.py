@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from engram_eval.datasets.dataset import Dataset
 from engram_eval.judges.probe import probe_judge
+from engram_eval.types import Question
 
 if TYPE_CHECKING:
-    from engram_eval.datasets.dataset import Dataset
     from engram_eval.results.folder import RunFolder
     from engram_eval.run.plan import Plan
-    from engram_eval.types import Question
 
 
 async def probe_judge_of(plan: Plan, folder: RunFolder) -> None:
     """Measures the LLM judge of a run on answers whose right verdict is known, if the settings ask for it."""
     if plan.settings.judge_probe and plan.judge.name.partition(":")[0] == "llm":
-        settings = plan.settings
         questions = questions_to_probe(plan.dataset, plan.chosen)
-        summary, lines = await probe_judge(plan.judge, questions, seed=settings.seed, limit=settings.max_in_flight)
+        limit = plan.settings.max_in_flight
+        summary, lines = await probe_judge(plan.judge, questions, seed=plan.settings.seed, limit=limit)
         folder.keep_probe(summary, lines)
 
 

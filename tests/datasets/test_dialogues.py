@@ -92,6 +92,8 @@ def test_what_is_left_out_has_a_default(file: Path) -> None:
     assert (number.evidence, number.evidence_sessions) == (("t", "S1:1"), ("June", "S1"))
     assert (unanswerable.category, unanswerable.unanswerable) == ("unanswerable", True)
     assert unanswerable.gold == "not mentioned in the conversation"
+    (sample,), _ = _read(_write(file, _changed(questions__2__answer="")))
+    assert sample.questions[2].gold == ""
 
 
 def test_a_key_that_may_be_absent_may_be_null(file: Path) -> None:
@@ -164,6 +166,7 @@ _MISTAKES: list[tuple[Any, str]] = [
     (_changed(questions__0__gold="dog"), r"'questions\[0\].gold' is not a known key"),
     (_changed(questions__0__answer=...), r"'questions\[0\].answer' is missing; give the gold answer, or \"unanswerable\""),
     (_changed(questions__0__answer=None), r"'questions\[0\].answer' is missing"),
+    (_changed(questions__0__answer=""), r"'questions\[0\].answer' is empty; give the gold answer, or"),
     (_changed(questions__0__answer=True), r"'questions\[0\].answer' is true, not text"),
     (_changed(questions__0__unanswerable="no"), r"'questions\[0\].unanswerable' is 'no', not true or false"),
     (_changed(questions__0__evidence="S1:1"), r"'questions\[0\].evidence' is 'S1:1', not a list"),
@@ -270,7 +273,7 @@ def _part(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrate
 _turn = _part({"speaker": _name, "text": st.text(max_size=4)}, {"id": _name})
 _session = _part({"turns": st.lists(_turn, min_size=1, max_size=3)}, {"id": _name, "date": _date})
 _question = _part(
-    {"question": _name, "answer": _name | st.integers() | st.floats(allow_nan=False, allow_infinity=False)},
+    {"question": _name, "answer": st.text(max_size=4) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)},
     {
         "id": _name, "category": _name, "evidence": st.lists(st.just("S1:1") | _name, max_size=2),
         "evidence_sessions": st.lists(st.just("S1") | _name, max_size=2), "date": _date, "unanswerable": st.booleans(),

@@ -40,6 +40,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     histories = list(longmemeval_records(histories=3, sessions=4, tokens=2_000, seed=1))
     (folder / "longmemeval_s_cleaned.json").write_text(json.dumps(histories))
     shutil.copy(_ROOT / "docs" / "examples" / "my_dialogues.jsonl", folder / "my.jsonl")
+    (folder / "riddles.json").write_text(
+        '[{"text": "A man has two legs.", "ask": "Who has two legs?", "answer": "a man"}]'
+    )
     with contextlib.chdir(folder):
         _write_answers(records, histories)
         common = ["run", "--data", "locomo10.json", "--reader", "offline", "--judge", "offline", "--backend", "bm25"]
@@ -76,7 +79,12 @@ def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.syspath_prepend(tmp_path / "page")
     monkeypatch.syspath_prepend(tmp_path / "page" / "docs" / "examples")
     yield tmp_path / "page"
-    for name in ("my_memory", "my_judge", "my_reader"):  # the pages' own modules, which differ from page to page
+    for name in (
+        "my_memory",
+        "my_judge",
+        "my_reader",
+        "riddles",
+    ):  # the pages' own modules, which differ from page to page
         sys.modules.pop(name, None)
 
 

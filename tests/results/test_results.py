@@ -167,12 +167,12 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
         RunFolder(tmp_path / "file" / "run").create(manifest())
 
 
-def test_a_full_disk_is_said_with_the_mend(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
     with (
-        pytest.raises(UserError, match=r"No space left on device\); free some space"),
+        pytest.raises(UserError, match=r"\(no space left on the device\); free some space"),
         full.open("wb", buffering=0) as file,
         Contexts(tmp_path / "contexts.sqlite") as contexts,
     ):

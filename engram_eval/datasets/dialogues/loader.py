@@ -24,7 +24,7 @@ from engram_eval.types import Conversation, ConversationInfo, Question, Sample, 
 
 UNCATEGORISED, UNANSWERABLE = "uncategorised", "unanswerable"
 NOT_MENTIONED = "not mentioned in the conversation"
-_FIX = "see the format in 'engram-eval datasets --help'"
+_FIX = "see the format in 'engram-eval datasets check --help'"
 
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
@@ -147,8 +147,9 @@ def _question(
 ) -> Question:
     path = f"questions[{number}]"
     unanswerable = bool(record.unanswerable)
-    if record.answer is None and not unanswerable:
-        raise UserError(f"{where}: '{path}.answer' is missing; give the gold answer, or \"unanswerable\": true")
+    if record.answer in (None, "") and not unanswerable:
+        fault = "missing" if record.answer is None else "empty"
+        raise UserError(f"{where}: '{path}.answer' is {fault}; give the gold answer, or \"unanswerable\": true")
     evidence = record.evidence or ()
     _refuse_unknown_ids(evidence, session_of, f"{where}: '{path}.evidence", "turn")
     if record.evidence_sessions is None:

@@ -60,7 +60,7 @@ class SessionRecord(_Part):
 
 def _require_answer(schema: dict[str, Any]) -> None:
     """Adds to the schema that a question has an answer or is unanswerable; the loader checks the same."""
-    answered = {"required": ["answer"], "properties": {"answer": {"not": {"type": "null"}}}}
+    answered = {"required": ["answer"], "properties": {"answer": {"not": {"type": "null"}, "minLength": 1}}}
     unanswerable = {"required": ["unanswerable"], "properties": {"unanswerable": {"const": True}}}
     schema["anyOf"] = [answered, unanswerable]
 
@@ -72,7 +72,7 @@ class QuestionRecord(_Part):
 
     id: Name | None = Field(None, description="unique in the file; default: CONVERSATION:qNUMBER, from q0")
     question: Name
-    answer: Name | int | float | None = Field(
+    answer: str | int | float | None = Field(
         None, description="the gold answer; required unless the question is unanswerable, where it may say why"
     )
     category: Name | None = Field(
