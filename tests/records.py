@@ -1,4 +1,4 @@
-"""Records for tests: a good one, with what a test cares about set."""
+"""Records for tests: a valid one, in which a test sets what it is about."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def changed(item: Record, **values: Any) -> Record:
 
 
 def failed(**values: Any) -> Record:
-    """A question that ended in an error: everything that was not come to is None."""
+    """A question that ended in an error: all values that were not reached are None."""
     nothing = dict.fromkeys(
         (
             "answer", "correct", "judge", "f1", "context_tokens", "prompt_tokens", "completion_tokens", "cost_usd",
@@ -146,7 +146,7 @@ def run() -> list[Record]:
             if backend == "bm25" and i == 2:
                 records.append(failed(**common))
                 continue
-            found = bool(tokens) and i < right
+            retrieved = bool(tokens) and i < right
             records.append(
                 record(
                     **common,
@@ -155,12 +155,12 @@ def run() -> list[Record]:
                     context_tokens=tokens,
                     retrieval_s=0.001 * (i + 1),
                     answer_s=0.01,
-                    evidence_recall=1.0 if found else 0.0,
-                    evidence_all=found,
-                    answer_in_context=found,
-                    retrieved=["D1:1"] if found else ["D9:9"] if tokens else [],
+                    evidence_recall=1.0 if retrieved else 0.0,
+                    evidence_all=retrieved,
+                    answer_in_context=retrieved,
+                    retrieved=["D1:1"] if retrieved else ["D9:9"] if tokens else [],
                     ranked=backend in ("engram", "bm25"),
-                    retrieved_sessions=["D1"] if found else ["D9"] if tokens else [],
+                    retrieved_sessions=["D1"] if retrieved else ["D9"] if tokens else [],
                     ingest_s=2.0,
                 )
             )

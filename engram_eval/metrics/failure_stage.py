@@ -8,15 +8,17 @@ answer that the judge may have graded wrongly is set aside first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from engram_eval.errors import UserError
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
+from engram_eval.system.files import read_bytes
+from engram_eval.system.validation import validate_json
 
 _NEARLY_GOLD = 0.8  # F1 of an answer that has nearly all of the gold's words and few others
 
@@ -85,7 +87,7 @@ def find_failures(
     manifest = run.manifest()
     if backend and backend not in manifest.backends:
         raise UserError(f"{run.path}: has no backend {backend!r}; it has {', '.join(manifest.backends)}")
-    stages = [one for one in FailureStage if one.startswith(stage or "")]
+    stages = [name for name in FailureStage if name.startswith(stage or "")]
     if not stages:
         raise UserError(f"--stage {stage!r}: is none of {', '.join(FailureStage)}")
     if category and category not in manifest.dataset.categories:
@@ -94,12 +96,12 @@ def find_failures(
     memories = [label for label, entry in manifest.backends.items() if not entry.control]
     labels = [backend] if backend else memories
     return [
-        (record, found)
+        (record, lost_at)
         for record in run.records()
         if record.backend in labels
         and record.category in categories
-        and (found := failure_stage(record, known)) in stages
-        and found is not None
+        and (lost_at := failure_stage(record, known)) in stages
+        and lost_at is not None
     ]
 
 
@@ -108,18 +110,12 @@ def read_label_errors(path: Path) -> LabelErrors:
 
     Entries of type `WRONG_CITATION` are skipped: they do not change the score. Raises UserError for any other file.
     """
+    content = read_bytes(path, fix="name a file of label errors")
     fix = "give it a JSON list of objects with question_id and reason"
-    try:
-        entries = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a file of label errors") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: not JSON; {fix}") from None
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: not a list; {fix}")
+    entries = validate_json(list[dict[str, Any]], content, where=str(path), fix=fix)
     reasons = {}
     for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, dict) or not isinstance(entry.get("question_id"), str):
+        if not isinstance(entry.get("question_id"), str):
             raise UserError(f"{path}: entry {number} has no question_id; give it one, such as conv-26:q0")
         kind = str(entry.get("error_type") or entry.get("type") or "")
         if kind != "WRONG_CITATION":

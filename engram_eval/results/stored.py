@@ -34,8 +34,8 @@ class Stored(BaseModel):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            if fault := _format_fault(error):
-                raise UserError(f"{where}: {fault}; {fix}") from None
+            if format_fault := _describe_format(error, fix):
+                raise UserError(f"{where}: {format_fault}") from None
         return validate_json(cls, content, where=where, fix=fix)  # which says what is wrong
 
     def write(self, *, indent: int | None = None) -> bytes:
@@ -47,12 +47,15 @@ class Stored(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def _format_fault(error: ValidationError) -> str:
-    """What is wrong with the format version, in words; empty if nothing is."""
+def _describe_format(error: ValidationError, fix: str) -> str:
+    """What is wrong with the format version and how to fix it, in words; empty if nothing is wrong with it."""
     for fault in error.errors(include_url=False):
         if fault["loc"] == ("format",):
-            written = "an older format" if fault["type"] == "missing" else f"format {fault['input']!r:.20}"
-            return f"is in {written}, and this version of engram_eval reads format {FORMAT}"
+            number = None if fault["type"] == "missing" else fault["input"]
+            written = "an older format" if number is None else f"format {number!r:.20}"
+            if isinstance(number, int) and number > FORMAT:
+                fix = "install a newer engram_eval"
+            return f"is in {written}, and this version of engram_eval reads format {FORMAT}; {fix}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The tables as a person sees them, held as golden files (`REGOLD=1 pytest tests/test_compare.py` writes them anew)."""
+"""The tables as a person sees them, as golden files (`REGOLD=1 pytest tests/compare` writes them again)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
     assert rendered == golden.read_text()
 
 
-def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -> None:
+def test_money_has_a_table_if_anything_cost_money(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "priced")
     folder.create(manifest(backends=PRICED, judge={"name": "llm", "agreement": ""}, probe={"note": "Judge probe: so."}))
     with folder.appending() as writer:
@@ -75,7 +75,7 @@ def test_money_stands_in_a_table_of_its_own_where_there_is_any(tmp_path: Path) -
     assert rendered == golden.read_text()
 
 
-def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> None:
+def test_sessions_have_a_table_if_the_benchmark_labels_them(tmp_path: Path) -> None:
     labelled = {**manifest_json()["dataset"], "tables": ["sessions"]}
     result = compare([_folder(tmp_path / "labelled", dataset=labelled)])
     table = next(table for table in result.tables if table.title.startswith("Sessions"))
@@ -92,13 +92,13 @@ def test_sessions_have_a_table_where_the_dataset_labels_them(tmp_path: Path) -> 
     )
 
 
-def test_csv_holds_numbers_unrounded(tmp_path: Path) -> None:
+def test_csv_has_unrounded_numbers(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(compare([_folder(tmp_path / "mine")]).to_csv())))
     engram = next(row for row in rows if row["backend"] == "engram")
     assert float(engram["accuracy"]) == pytest.approx(2 / 3)
 
 
-def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path: Path) -> None:
+def test_two_runs_share_a_table_and_a_memory_is_paired_with_its_earlier_run(tmp_path: Path) -> None:
     result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", backends=_OTHER_SETTINGS)])
     labels = [row.name for row in result.tables[0].rows]
     assert "engram (one)" in labels
@@ -111,7 +111,7 @@ def test_two_runs_stand_on_one_table_and_a_memory_is_paired_with_itself(tmp_path
     assert result.mismatches == []
 
 
-def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -> None:
+def test_runs_of_different_experiments_are_refused_with_a_list_of_differences(tmp_path: Path) -> None:
     llm = {"name": "llm", "model": "m", "votes": 3, "agreement": ""}
     changes = {
         "budget": 500,
@@ -122,22 +122,22 @@ def test_unlike_runs_are_refused_with_the_list_of_what_differs(tmp_path: Path) -
     folders = [_folder(tmp_path / "one", prompts={"judge_locomo_v1": "ef" * 32}), _folder(tmp_path / "two", **changes)]
     with pytest.raises(UserError) as refused:
         compare(folders)
-    said = str(refused.value)
+    refusal = str(refused.value)
     for difference in (
         "the dataset differs (one: ab, two: cd)",
         "the judge differs (one: offline, two: llm)",
         "the budget differs (one: 916, two: 500)",
         "the judge's set of prompts differs (one: judge_locomo_v1 efefefefefef, two: judge_locomo_v2 abababababab)",
     ):
-        assert difference in said
-    assert said.endswith("or add --allow-different")
-    assert "reader" not in said
-    assert "router" not in said  # a memory's own prompts are a setting of the memory's
+        assert difference in refusal
+    assert refusal.endswith("or add --allow-different")
+    assert "reader" not in refusal
+    assert "router" not in refusal  # a memory's own prompts are among its settings
 
 
-def test_unlike_runs_that_are_set_side_by_side_all_the_same_say_so_everywhere(tmp_path: Path) -> None:
-    one, two = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
-    result = compare([one, two], allow_different=True)
+def test_runs_of_different_experiments_that_are_compared_on_purpose_say_so_everywhere(tmp_path: Path) -> None:
+    first, second = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
+    result = compare([first, second], allow_different=True)
     expected = "These runs do not compare: the budget differs (one: 916, two: 500)."
     assert Note(NoteKind.MISMATCH, expected) in result.notes
     assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
@@ -148,13 +148,13 @@ def test_unlike_runs_that_are_set_side_by_side_all_the_same_say_so_everywhere(tm
     assert ("engram (two)", "engram (one)") in [(pair.first, pair.second) for pair in result.pairs]
 
 
-def test_questions_of_other_data_are_not_paired_whatever_their_ids(tmp_path: Path) -> None:
+def test_questions_of_different_data_are_not_paired_even_with_equal_ids(tmp_path: Path) -> None:
     other = {**manifest_json()["dataset"], "sha256": "cd"}
     result = compare([_folder(tmp_path / "one"), _folder(tmp_path / "two", dataset=other)], allow_different=True)
     assert all(pair.first.endswith(pair.second[-5:]) for pair in result.pairs)
 
 
-def test_all_pairs_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
+def test_every_pair_is_compared_on_request(tmp_path: Path) -> None:
     named = {name: backend() for name in ("engram", "bm25", "dense")}
     folder = RunFolder(tmp_path / "mine")
     folder.create(manifest(backends={**named, "degraded": backend(control=True), "none": backend(control=True)}))
@@ -182,7 +182,7 @@ def test_controls_are_never_marked_as_best_however_many_runs_there_are(tmp_path:
         assert len({row.name for row in result.rows}) == len(result.rows)
 
 
-def test_what_a_backend_is_allowed_stands_beneath_the_table(tmp_path: Path) -> None:
+def test_notes_say_what_is_special_about_a_backend(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "mine")
     folder.create(manifest(backends={"mine": backend(paraphrases=True), "peek": backend(sees_evidence=True)}))
     notes = " ".join(note.text for note in compare([folder]).notes)
@@ -203,7 +203,7 @@ def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_pat
     assert not any(best for table in result.tables for line in table.cells() for _, best in line)
 
 
-def test_an_unfinished_run_is_told_where_it_does_not_compare(tmp_path: Path) -> None:
+def test_a_refusal_says_which_run_is_unfinished(tmp_path: Path) -> None:
     other = RunFolder(tmp_path / "two")
     other.create(manifest())
     with other.appending() as writer:
@@ -212,7 +212,7 @@ def test_an_unfinished_run_is_told_where_it_does_not_compare(tmp_path: Path) -> 
         compare([_folder(tmp_path / "one"), other])
 
 
-def test_what_was_measured_on_stands_above_the_table(tmp_path: Path) -> None:
+def test_the_data_is_named_above_the_tables(tmp_path: Path) -> None:
     assert compare([_folder(tmp_path / "one")]).data_lines == ["Data: locomo, 2 conversations, 4 questions: here"]
 
 
@@ -236,13 +236,13 @@ def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
 def test_summaries_are_json(tmp_path: Path) -> None:
     result = compare([_folder(tmp_path / "mine")])
     assert json.loads(json.dumps({path: summary.to_json() for path, summary in result.summaries.items()}))
-    found = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert [(pair["first"], pair["second"], pair["word"]) for pair in found["pairs"]] == [
+    values = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert [(pair["first"], pair["second"], pair["word"]) for pair in values["pairs"]] == [
         ("bm25", "engram", "cannot tell")
     ]
 
 
-def test_known_key_errors_are_left_out_of_a_second_score(tmp_path: Path) -> None:
+def test_label_errors_are_left_out_of_a_second_accuracy(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "mine")
     both = compare([folder], label_errors=LabelErrors(Path("known.json"), {"b:q2": "wrong date", "zz": "nothing"}))
     engram = next(row.summary.to_json() for row in both.rows if row.name == "engram")

@@ -59,8 +59,10 @@ def _write_answers(records: list[dict[str, object]], histories: list[dict[str, o
         qa = record["qa"]
         assert isinstance(qa, list)
         for index, question in enumerate(qa):
-            if "answer" in question:
-                question_id = f"{record['sample_id']}:q{index}"
+            question_id = f"{record['sample_id']}:q{index}"
+            if "answer" not in question:
+                answers.append({"question_id": question_id, "answer": "not mentioned"})
+            else:
                 answers.append({"question_id": question_id, "answer": str(question["answer"])})
                 for system, answer, correct in (("honest", question["answer"], True), ("wrong-1", "a zebra", False)):
                     texts = {"question": question["question"], "gold": str(question["answer"]), "answer": str(answer)}
@@ -76,8 +78,10 @@ def _write_answers(records: list[dict[str, object]], histories: list[dict[str, o
 def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(prepared, tmp_path / "page")
     monkeypatch.chdir(tmp_path / "page")
-    monkeypatch.syspath_prepend(tmp_path / "page")
     monkeypatch.syspath_prepend(tmp_path / "page" / "docs" / "examples")
+    monkeypatch.syspath_prepend(
+        tmp_path / "page"
+    )  # first: a page's own module comes before an example of the same name
     yield tmp_path / "page"
     for name in (
         "my_memory",

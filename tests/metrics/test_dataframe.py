@@ -1,4 +1,4 @@
-"""A run as a data frame, and the files made of it."""
+"""A run as a data frame, and the files that are exported from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return folder.path
 
 
-def test_one_row_a_record_with_typed_columns(folder: Path) -> None:
+def test_a_frame_has_one_row_per_record_and_typed_columns(folder: Path) -> None:
     frame = engram_eval.load(folder)
     assert len(frame) == len(run())
     assert str(frame["correct"].dtype) == "boolean"
@@ -35,7 +35,7 @@ def test_one_row_a_record_with_typed_columns(folder: Path) -> None:
     assert engram["judge_name"] == "offline"
 
 
-def test_two_runs_are_told_apart(folder: Path) -> None:
+def test_a_column_names_the_run(folder: Path) -> None:
     frame = engram_eval.load(folder, str(folder))
     assert len(frame) == 2 * len(run())
     assert list(frame["run"].cat.categories) == [str(folder)]
@@ -63,7 +63,7 @@ def test_export(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureF
         (["/nowhere", "-o", "x.csv"], "is /nowhere the folder of a run?"),
     ],
 )
-def test_what_cannot_be_written_is_one_sentence(
+def test_an_export_that_fails_is_one_sentence(
     folder: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", *(argument.format(run=folder) for argument in arguments)]) == 2

@@ -1,4 +1,4 @@
-"""Retrieval metrics, held against ir-measures and against the rule in words."""
+"""Retrieval metrics, compared with ir-measures and with the rule in words."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _SESSIONS = [f"S{i}" for i in range(14)]
 
 @given(st.permutations(_SESSIONS), st.integers(0, 14), st.sets(st.sampled_from(_SESSIONS), min_size=1))
 def test_session_scores_equal_the_official_formulas(ranked: list[str], held: int, evidence: set[str]) -> None:
-    """The formulas anew, on vectors: gains of the whole history, of which a context holds the first `held` sessions."""
+    """The formulas again, on vectors: gains of the whole history, of which a context holds the first `held` sessions."""
     gains = np.isin(ranked, list(evidence)).astype(float)
-    found = np.where(np.arange(14) < held, gains, 0.0)
+    retrieved_gains = np.where(np.arange(14) < held, gains, 0.0)
     discounts = np.hstack([1.0, np.log2(np.arange(2, 15))])
     expected: dict[str, float] = {}
     for k in (5, 10):
-        dcg, ideal = (float(np.sum(values[:k] / discounts[:k])) for values in (found, np.sort(gains)[::-1]))
+        dcg, ideal = (float(np.sum(values[:k] / discounts[:k])) for values in (retrieved_gains, np.sort(gains)[::-1]))
         expected |= {
-            f"session_recall@{k}": found[:k].sum() / gains.sum(),
-            f"session_recall_any@{k}": found[:k].max(),
-            f"session_recall_all@{k}": float(np.array_equal(found * (np.arange(14) < k), gains)),
+            f"session_recall@{k}": retrieved_gains[:k].sum() / gains.sum(),
+            f"session_recall_any@{k}": retrieved_gains[:k].max(),
+            f"session_recall_all@{k}": float(np.array_equal(retrieved_gains * (np.arange(14) < k), gains)),
             f"session_ndcg@{k}": dcg / ideal,
         }
     scores = session_scores(ranked[:held], evidence)
@@ -84,7 +84,7 @@ def _context(text: str, *turn_ids: str) -> Context:
     return Context(text, tuple(Item((turn_id,), 1.0) for turn_id in turn_ids))
 
 
-def test_a_turn_counts_if_it_is_named_and_stands_there() -> None:
+def test_a_turn_counts_if_it_is_named_and_its_text_is_there() -> None:
     whole = _context("Ann: I adopted a brown puppy at the shelter in Lisbon\nBob: Wow!", "D1:1", "D1:2")
     assert evidence_found(_QUESTION, _TURNS, whole, paraphrased=False) == ["D1:1", "D1:2"]
 
@@ -99,7 +99,7 @@ def test_four_fifths_of_a_turn_are_enough() -> None:
     assert evidence_found(_QUESTION, _TURNS, most, paraphrased=False) == ["D1:1"]
 
 
-def test_words_that_stand_there_by_chance_do_not_count_where_turns_are_named() -> None:
+def test_words_that_are_there_by_chance_do_not_count_if_turns_are_named() -> None:
     other = _context("Bob: Wow! I adopted a brown puppy at the shelter in Lisbon", "D9:9")
     assert evidence_found(_QUESTION, _TURNS, other, paraphrased=False) == []
 
@@ -110,18 +110,18 @@ def test_a_memory_that_names_no_turns_is_measured_by_its_text() -> None:
 
 
 def test_a_paraphrase_counts_by_its_sources() -> None:
-    told = _context("Ann has a dog from Portugal", "D1:1")
-    assert evidence_found(_QUESTION, _TURNS, told, paraphrased=True) == ["D1:1"]
+    paraphrase = _context("Ann has a dog from Portugal", "D1:1")
+    assert evidence_found(_QUESTION, _TURNS, paraphrase, paraphrased=True) == ["D1:1"]
 
 
-def test_a_turn_of_function_words_must_stand_there_too() -> None:
+def test_the_text_of_a_turn_of_function_words_must_be_there_too() -> None:
     turns = {"D1:1": Turn("D1:1", "Bob", "Yes, we do!"), "D1:2": Turn("D1:2", "Bob", "👍")}
     assert evidence_found(_QUESTION, turns, Context(""), paraphrased=False) == []
     both = _context("Bob: Yes, we do!\nBob: 👍", "D1:1", "D1:2")
     assert evidence_found(_QUESTION, turns, both, paraphrased=False) == ["D1:1", "D1:2"]
 
 
-def test_nothing_found_without_evidence() -> None:
+def test_nothing_is_found_without_evidence() -> None:
     assert evidence_found(replace(_QUESTION, evidence=()), _TURNS, _context("x", "D1:1"), paraphrased=False) == []
 
 

@@ -51,7 +51,7 @@ SUFFIXES = sorted(
 
 
 @given(st.text("aeioubcdlstvwxyz", max_size=7), st.lists(st.sampled_from(SUFFIXES), max_size=3))
-def test_stems_of_made_up_words_are_those_of_nltk(base: str, suffixes: list[str]) -> None:
+def test_stems_of_invented_words_are_those_of_nltk(base: str, suffixes: list[str]) -> None:
     word = base + "".join(suffixes)
     assert porter_stem(word) == nltk_stemmer().stem(word)
 
@@ -109,8 +109,8 @@ def test_f1_lies_between_0_and_1(answer: str, gold: str, category: str) -> None:
 
 
 @given(phrases, phrases)
-def test_plain_f1_is_symmetric(one: str, other: str) -> None:
-    assert official_f1(one, other, "single-hop") == official_f1(other, one, "single-hop")
+def test_plain_f1_is_symmetric(first: str, second: str) -> None:
+    assert official_f1(first, second, "single-hop") == official_f1(second, first, "single-hop")
 
 
 @pytest.mark.parametrize(

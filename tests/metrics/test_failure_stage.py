@@ -25,11 +25,11 @@ def _wrong(**values: Any) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("values", "cause"),
+    ("values", "stage"),
     [
         ({"evidence_stored": ["D1:1"], "evidence_found": ["D1:1"]}, FailureStage.NOT_STORED),
         ({"evidence_found": ["D1:1"]}, FailureStage.NOT_RETRIEVED),
-        ({"evidence_truncated": ["D1:1"]}, FailureStage.NOT_RETRIEVED),  # the other was not recalled at all
+        ({"evidence_truncated": ["D1:1"]}, FailureStage.NOT_RETRIEVED),  # the other was not retrieved at all
         ({"evidence_found": ["D1:1"], "evidence_truncated": ["D1:2"]}, FailureStage.CUT),
         ({"evidence_found": ["D1:1", "D1:2"]}, FailureStage.NOT_USED),
         ({"evidence": [], "answer_in_context": True}, FailureStage.NOT_USED),
@@ -41,11 +41,11 @@ def _wrong(**values: Any) -> Record:
         ({"correct": True}, None),
     ],
 )
-def test_the_stage_at_which_it_was_lost(values: dict[str, Any], cause: FailureStage | None) -> None:
-    assert failure_stage(_wrong(**values)) == cause
+def test_the_first_stage_that_lost_evidence_counts(values: dict[str, Any], stage: FailureStage | None) -> None:
+    assert failure_stage(_wrong(**values)) == stage
 
 
-def test_an_error_has_no_cause_and_a_known_key_error_is_doubt() -> None:
+def test_an_error_has_no_stage_and_a_label_error_is_in_doubt() -> None:
     assert failure_stage(failed()) is None
     known = LabelErrors(Path("x"), {"q": "the date is another"})
     assert failure_stage(_wrong(question_id="q", evidence_stored=[]), known) == FailureStage.IN_DOUBT
@@ -53,21 +53,23 @@ def test_an_error_has_no_cause_and_a_known_key_error_is_doubt() -> None:
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), unique=True), st.data())
-def test_every_wrong_answer_has_one_cause(evidence: list[str], data: st.DataObject) -> None:
+def test_every_wrong_answer_has_one_stage(evidence: list[str], data: st.DataObject) -> None:
     some = st.lists(st.sampled_from(evidence), unique=True) if evidence else st.just([])
     stored = data.draw(some)
-    found = [turn for turn in data.draw(some) if turn in stored]
-    item = _wrong(evidence=evidence, evidence_stored=stored, evidence_found=found, evidence_truncated=data.draw(some))
+    evidence_found = [turn for turn in data.draw(some) if turn in stored]
+    item = _wrong(
+        evidence=evidence, evidence_stored=stored, evidence_found=evidence_found, evidence_truncated=data.draw(some)
+    )
     assert failure_stage(item) is not None
 
 
-def test_the_summary_counts_them_over_the_headline() -> None:
+def test_the_summary_counts_failures_over_the_headline() -> None:
     records = [_wrong(question_id="1"), _wrong(question_id="2", category="adversarial"), record(question_id="3")]
     stages = summarise(records, manifest()).backends["engram"].failure_stages
     assert stages == {str(stage): int(stage == FailureStage.NOT_RETRIEVED) for stage in FailureStage}
 
 
-def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -> None:
+def test_label_errors_are_read_without_errors_of_citation(tmp_path: Path) -> None:
     path = tmp_path / "known.json"
     entries = [
         {"question_id": "a", "reason": "wrong year"},
@@ -82,7 +84,9 @@ def test_known_errors_are_read_and_errors_of_citation_are_none(tmp_path: Path) -
     st.binary(max_size=60)
     | st.recursive(st.none() | st.text(max_size=5), st.lists).map(lambda v: json.dumps(v).encode())
 )
-def test_whatever_the_bytes_there_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = tmp_path_factory.mktemp("known") / "known.json"
     path.write_bytes(content)
     try:

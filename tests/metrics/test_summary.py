@@ -17,7 +17,7 @@ from tests.records import PRICED, changed, failed, manifest, priced_run, record,
 _SESSION_SCORES = [f"session_{name}@{k}" for k in (5, 10) for name in ("recall", "recall_any", "recall_all", "ndcg")]
 
 
-def test_accuracy_is_over_the_headline_and_the_others_stand_apart() -> None:
+def test_accuracy_covers_the_headline_and_other_categories_are_separate() -> None:
     engram = summarise(run(), manifest()).to_json()["backends"]["engram"]
     assert engram["n"] == 3
     assert engram["accuracy"] == pytest.approx(2 / 3)
@@ -74,12 +74,12 @@ def test_session_scores_are_means_over_the_answerable_questions_that_name_sessio
     assert engram["sessions_in_context"] == pytest.approx((1 + 6 + 0 + 0 + 0) / 5)
 
 
-def test_what_does_not_rank_and_what_was_recorded_before_sessions_were_have_no_session_scores() -> None:
+def test_backends_without_ranks_and_records_without_sessions_have_no_session_scores() -> None:
     backends = summarise(run(), manifest()).to_json()["backends"]
     old = [changed(item, retrieved_sessions=None, evidence_sessions=None) for item in run()]
-    found = [backends["oracle"], backends["none"], summarise(old, manifest()).to_json()["backends"]["engram"]]
+    without_ranks = [backends["oracle"], backends["none"], summarise(old, manifest()).to_json()["backends"]["engram"]]
     assert backends["engram"]["session_recall@5"] == pytest.approx(2 / 3)
-    assert [facts[name] for facts in found for name in _SESSION_SCORES] == [None] * 24
+    assert [facts[name] for facts in without_ranks for name in _SESSION_SCORES] == [None] * 24
 
 
 def test_questions_without_evidence_are_left_out_of_retrieval() -> None:
@@ -87,7 +87,7 @@ def test_questions_without_evidence_are_left_out_of_retrieval() -> None:
     assert summarise(records, manifest()).to_json()["backends"]["engram"]["evidence_recall"] == 1.0
 
 
-def test_evidence_has_intervals_over_conversations_as_accuracy_has() -> None:
+def test_evidence_measures_have_intervals_over_conversations() -> None:
     shares = [(0.5, "a"), (1.0, "a"), (0.0, "b"), (None, "b"), (1.0, "c"), (0.25, "c")]
     records = [
         record(
@@ -136,7 +136,7 @@ _ANY = st.lists(
 
 @settings(max_examples=60)
 @given(_ANY)
-def test_means_equal_those_taken_by_hand(records: list[Record]) -> None:
+def test_means_equal_those_computed_by_hand(records: list[Record]) -> None:
     engram = summarise(records, manifest()).to_json()["backends"]["engram"]
     good = [item for item in records if item.status == "ok"]
     assert engram["answered"] + engram["errors"] == len(records)
@@ -147,7 +147,7 @@ def test_means_equal_those_taken_by_hand(records: list[Record]) -> None:
         assert 0 <= low <= high <= 1
 
 
-def test_money_is_the_ingestion_once_and_each_answer() -> None:
+def test_cost_is_each_conversations_ingestion_once_and_every_answer() -> None:
     """Two conversations of $2 each, two answers of 50 and two of 30 cents, one of them adversarial."""
     engram = summarise(priced_run(), manifest(backends=PRICED)).to_json()["backends"]["engram"]
     assert engram["ingest_cost_usd"] == 4.0
@@ -176,7 +176,7 @@ def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int,
         assert n == 1 or once + (n - 1) * each >= (n - 1) * whole
 
 
-def test_votes_show_how_far_they_agree() -> None:
+def test_votes_are_summarised_by_how_far_they_agree() -> None:
     def voted(i: int, *votes: bool) -> Record:
         return record(question_id=f"q{i}", judge={"name": "llm", "votes": list(votes), "reason": ""})
 

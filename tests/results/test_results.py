@@ -1,4 +1,4 @@
-"""The run folder: nothing that was written is lost, nothing that is torn is read."""
+"""The run folder: nothing that was written is lost, and no torn line is read."""
 
 from __future__ import annotations
 
@@ -42,15 +42,13 @@ def _append(folder: RunFolder, records: list[Record]) -> None:
 
 
 def _latest(records: list[Record]) -> list[Record]:
-    """Of each question the last, in the order in which they were written."""
+    """The last record of each question, in the order in which they were written."""
     return [item for i, item in enumerate(records) if all(later.key != item.key for later in records[i + 1 :])]
 
 
 @_quick
 @given(st.lists(_RECORDS, max_size=12))
-def test_what_is_written_is_read_and_the_last_record_of_a_question_counts(
-    tmp_path: Path, records: list[Record]
-) -> None:
+def test_records_are_read_as_written_and_the_last_of_a_question_counts(tmp_path: Path, records: list[Record]) -> None:
     folder = _fresh(tmp_path)
     _append(folder, records)
     assert list(folder.records()) == _latest(records)
@@ -58,7 +56,7 @@ def test_what_is_written_is_read_and_the_last_record_of_a_question_counts(
 
 @_quick
 @given(st.lists(_RECORDS, min_size=1, max_size=6), st.data())
-def test_a_file_torn_anywhere_gives_every_whole_line_and_goes_on(
+def test_a_file_torn_anywhere_keeps_every_whole_line_and_can_be_appended_to(
     tmp_path: Path, records: list[Record], data: st.DataObject
 ) -> None:
     folder = _fresh(tmp_path)
@@ -102,7 +100,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
         list(folder.records())
 
 
-def test_a_record_of_before_sessions_were_kept_is_read(tmp_path: Path) -> None:
+def test_a_record_without_sessions_is_read(tmp_path: Path) -> None:
     folder = _fresh(tmp_path)
     values = record().to_json()
     del values["retrieved_sessions"], values["evidence_sessions"]
@@ -151,7 +149,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
         folder.create(manifest())
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is .* the folder of a run"):
         RunFolder(tmp_path).manifest()
     (tmp_path / "manifest.json").write_text("[]")

@@ -166,7 +166,7 @@ def test_each_fault_of_a_file_is_one_sentence_with_its_line(
         (["a\0b", "--dataset", "locomo"], "cannot be read (embedded null byte)"),
         (["a.jsonl"], "name what was answered with --dataset"),
         ([], "names no file of answers"),
-        (["--resume", "nowhere"], "nowhere/manifest.json: cannot be read (No such file"),
+        (["--resume", "nowhere"], "nowhere/manifest.json: cannot be read (there is no such file"),
         (["--resume", "nowhere", "--out", "x"], "leave --out out"),
     ],
 )
