@@ -37,5 +37,5 @@ def test_the_agreement_in_parameters_json_is_reproduced(real_data: Path) -> None
     assert accepted["specific"] <= 7
     assert accepted["vague"] <= 10
 
-    time = re.search(r"([\d.]+) ms an answer", run.stdout)
+    time = re.search(r"([\d.]+) ms per answer", run.stdout)
     assert time and float(time[1]) < 2  # below one on an idle machine
