@@ -93,8 +93,8 @@ def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def _blocks(page: Path) -> list[tuple[str, str]]:
-    """The page's console and Python blocks, in order."""
-    return re.findall(r"```(console|python)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    """The page's console, Python and TOML blocks, in order."""
+    return re.findall(r"```(console|python|toml)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
@@ -107,8 +107,11 @@ def test_everything_on_the_page_runs_as_written(
                 for line in block.splitlines():
                     if line.startswith("$ "):
                         _run(line.removeprefix("$ "), server.url, monkeypatch)
-            else:
-                _execute(block, folder)
+            elif name := re.match(r"# (\w+\.(?:py|toml))\n", block):  # the block is a file of this name
+                (folder / name[1]).write_text(block)
+                sys.modules.pop(name[1].removesuffix(".py"), None)
+            elif language == "python":
+                exec(compile(block, "an example", "exec"), {"__name__": "__example__"})
     capsys.readouterr()
 
 
@@ -131,15 +134,6 @@ def _run(line: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 0, f"{line}: exit code {code}"
     if redirected:
         Path(redirected).write_text(output.getvalue())
-
-
-def _execute(code: str, folder: Path) -> None:
-    """A block whose first line names a file is that file; any other is a script."""
-    if name := re.match(r"# (\w+\.py)\n", code):
-        (folder / name[1]).write_text(code)
-        sys.modules.pop(name[1].removesuffix(".py"), None)
-        return
-    exec(compile(code, "an example", "exec"), {"__name__": "__example__"})
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
