@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from engram_eval.backends.backend import BackendInfo
+from engram_eval.results.folder import RunFolder
 from engram_eval.results.manifest import Manifest
 from engram_eval.results.record import JudgeDecision, Record
 from engram_eval.results.stored import FORMAT, encodable
@@ -80,6 +83,16 @@ def failed(**values: Any) -> Record:
 
 def backend(**traits: Any) -> dict[str, Any]:
     return {**asdict(BackendInfo()), **traits, "settings": {}}
+
+
+def write_run(path: Path, records: Iterable[Record], **changes: Any) -> RunFolder:
+    """A run on disk; `changes` are values of its manifest."""
+    folder = RunFolder(path)
+    folder.create(manifest(**changes))
+    with folder.appending() as writer:
+        for item in records:
+            writer.append(item)
+    return folder
 
 
 def manifest(**values: Any) -> Manifest:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from engram_eval.language.tokens import TokenCounter
+from engram_eval.metrics.answer_in_context import answer_in_context
+from engram_eval.metrics.evidence import evidence_found
 from engram_eval.results.contexts import Contexts
-from engram_eval.types import Conversation, Question
+from engram_eval.types import Context, Conversation, Question, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,24 @@ class AnswerSource(Protocol):
     async def open(self, conversation: Conversation, workspace: Workspace) -> OpenSource:
         """Prepares for questions about a conversation: a memory ingests it."""
         ...
+
+
+def context_fields(
+    question: Question,
+    turns: Mapping[str, Turn],
+    context: Context,
+    *,
+    paraphrased: bool,
+    tokens: TokenCounter,
+    contexts: Contexts,
+) -> dict[str, Any]:
+    """The fields of a record that follow from the context as it was sent to the reader. Keeps the context."""
+    found = evidence_found(question, turns, context, paraphrased=paraphrased)
+    return {
+        "context_tokens": tokens.count(context.text),
+        "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
+        "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
+        "evidence_found": tuple(found),
+        "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, context.text),
+        "context": contexts.put(context.text),
+    }

@@ -14,12 +14,11 @@ from engram_eval.backends.backend import Memory, MemoryBackend, Services, backen
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
-from engram_eval.metrics.answer_in_context import answer_in_context
 from engram_eval.metrics.cost import sum_or_none
-from engram_eval.metrics.evidence import contains_turn, evidence_found
+from engram_eval.metrics.evidence import contains_turn
 from engram_eval.readers.reader import Reader
 from engram_eval.results.contexts import TURN_MARK
-from engram_eval.run.answer_source import SourceAnswer, Workspace
+from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
@@ -115,7 +114,6 @@ class _OpenMemory:
         return SourceAnswer(
             answer.text,
             {
-                "context_tokens": source.tokens.count(context.text),
                 "prompt_tokens": answer.prompt_tokens,
                 "completion_tokens": answer.completion_tokens,
                 "cost_usd": sum_or_none([retrieved.dollars, answer.cost_usd]),
@@ -129,25 +127,30 @@ class _OpenMemory:
         )
 
     def _retrieval_fields(self, question: Question, retrieved: Context, context: Context) -> dict[str, Any]:
-        """What was found of the evidence in the context as it was sent."""
-        found = evidence_found(question, self._turns, context, paraphrased=self._info.paraphrases)
+        """The fields that follow from what the memory retrieved, and from what of it was sent."""
+        of_context = context_fields(
+            question,
+            self._turns,
+            context,
+            paraphrased=self._info.paraphrases,
+            tokens=self._source.tokens,
+            contexts=self._workspace.contexts,
+        )
         named = [turn_id for item in retrieved.items for turn_id in item.turn_ids]
         turn_ids = tuple(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
         # Some memories rank everything they hold: of that, only what fits twice the budget counts as retrieved and cut.
         without_room = {*retrieved.left_out[: len(named)], *named}
-        put = self._workspace.contexts.put
+        evidence_text = TURN_MARK.join(self._turns[turn_id].text for turn_id in question.evidence)
         return {
+            **of_context,
             "retrieved": turn_ids,
             "ranked": self._info.context_limit == "budget" and bool(context.items or not context.text),
             "retrieved_sessions": tuple(self._sessions_of(turn_ids)),
-            "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
-            "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
-            "evidence_found": tuple(found),
-            "evidence_truncated": tuple(t for t in question.evidence if t not in found and t in without_room),
+            "evidence_truncated": tuple(
+                t for t in question.evidence if t not in of_context["evidence_found"] and t in without_room
+            ),
             "evidence_stored": tuple(t for t in question.evidence if t in self._stored),
-            "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, context.text),
-            "context": put(context.text),
-            "evidence_text": put(TURN_MARK.join(self._turns[turn_id].text for turn_id in question.evidence)),
+            "evidence_text": self._workspace.contexts.put(evidence_text),
         }
 
     def _within_limit(self, context: Context) -> tuple[Context, bool]:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engram_eval.language.tokens import TokenCounter
-from engram_eval.metrics.answer_in_context import answer_in_context
-from engram_eval.metrics.evidence import evidence_found
 from engram_eval.run.answer_file import Answers, RecordedAnswer
-from engram_eval.run.answer_source import SourceAnswer, Workspace
+from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
 from engram_eval.types import Context, Conversation, Question
 
 
@@ -49,13 +47,12 @@ class _OpenAnswers:
         """What can be measured if the context is known. It names no turns, so evidence is found by its text."""
         if answer.context is None:
             return {}
-        found = evidence_found(question, self._turns, Context(answer.context), paraphrased=False)
-        return {
-            "context_tokens": self._source.tokens.count(answer.context),
-            "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
-            "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
-            "evidence_found": tuple(found),
-            "evidence_stored": question.evidence,  # what the memory holds is unknown
-            "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, answer.context),
-            "context": self._workspace.contexts.put(answer.context),
-        }
+        of_context = context_fields(
+            question,
+            self._turns,
+            Context(answer.context),
+            paraphrased=False,
+            tokens=self._source.tokens,
+            contexts=self._workspace.contexts,
+        )
+        return {**of_context, "evidence_stored": question.evidence}  # what the memory holds is unknown

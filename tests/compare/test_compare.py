@@ -20,19 +20,14 @@ from engram_eval.results.folder import RunFolder
 from engram_eval.tables.markdown import to_markdown
 from engram_eval.tables.note import Note
 from engram_eval.tables.terminal import print_rich
-from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, record, run
+from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, record, run, write_run
 
 _GOLDEN = Path(__file__).parents[1] / "golden"
 _OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest_json()["backends"].items()}
 
 
 def _folder(path: Path, **changes: object) -> RunFolder:
-    folder = RunFolder(path)
-    folder.create(manifest(**changes))
-    with folder.appending() as writer:
-        for item in run():
-            writer.append(item)
-    return folder
+    return write_run(path, run(), **changes)
 
 
 def _text(result: Comparison, width: int) -> str:
@@ -61,11 +56,8 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
 
 
 def test_money_has_a_table_if_anything_cost_money(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "priced")
-    folder.create(manifest(backends=PRICED, judge={"name": "llm", "agreement": ""}, probe={"note": "Judge probe: so."}))
-    with folder.appending() as writer:
-        for item in priced_run():
-            writer.append(item)
+    judge, probe = {"name": "llm", "agreement": ""}, {"note": "Judge probe: so."}
+    folder = write_run(tmp_path / "priced", priced_run(), backends=PRICED, judge=judge, probe=probe)
     result = compare([folder])
     assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
     rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(note.text for note in result.notes) + "\n"
@@ -156,12 +148,9 @@ def test_questions_of_different_data_are_not_paired_even_with_equal_ids(tmp_path
 
 def test_every_pair_is_compared_on_request(tmp_path: Path) -> None:
     named = {name: backend() for name in ("engram", "bm25", "dense")}
-    folder = RunFolder(tmp_path / "mine")
-    folder.create(manifest(backends={**named, "degraded": backend(control=True), "none": backend(control=True)}))
-    with folder.appending() as writer:
-        for label in (*named, "degraded", "none"):
-            for item in run()[4:8]:
-                writer.append(changed(item, backend=label))
+    backends = {**named, "degraded": backend(control=True), "none": backend(control=True)}
+    records = [changed(item, backend=label) for label in backends for item in run()[4:8]]
+    folder = write_run(tmp_path / "mine", records, backends=backends)
     pairs = {(pair.first, pair.second) for pair in compare([folder], all_pairs=True).pairs}
     assert len(pairs) == 6
     assert ("degraded", "engram") in pairs
@@ -191,11 +180,7 @@ def test_notes_say_what_is_special_about_a_backend(tmp_path: Path) -> None:
 
 
 def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_path: Path) -> None:
-    other = RunFolder(tmp_path / "two")
-    other.create(manifest())
-    with other.appending() as writer:
-        for item in run():
-            writer.append(changed(item, question_id=f"other {item.question_id}"))
+    other = write_run(tmp_path / "two", [changed(item, question_id=f"other {item.question_id}") for item in run()])
     folders = [_folder(tmp_path / "one"), other]
     with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):
         compare(folders)
@@ -204,10 +189,7 @@ def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_pat
 
 
 def test_a_refusal_says_which_run_is_unfinished(tmp_path: Path) -> None:
-    other = RunFolder(tmp_path / "two")
-    other.create(manifest())
-    with other.appending() as writer:
-        writer.append(run()[4])
+    other = write_run(tmp_path / "two", run()[4:5])
     with pytest.raises(UserError, match=r"differs \(1 of 4 in common\); two is unfinished;"):
         compare([_folder(tmp_path / "one"), other])
 
@@ -224,10 +206,8 @@ def test_offline_scores_are_labelled(tmp_path: Path) -> None:
 
 
 def test_a_name_with_markup_is_shown_as_it_is(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "mine")
-    folder.create(manifest(backends={"[red]x|y[/red]": backend()}))
-    with folder.appending() as writer:
-        writer.append(record(backend="[red]x|y[/red]"))
+    name = "[red]x|y[/red]"
+    folder = write_run(tmp_path / "mine", [record(backend=name)], backends={name: backend()})
     result = compare([folder])
     assert "[red]x|y[/red]" in _text(result, 200)
     assert "[red]x\\|y[/red]" in to_markdown(result.tables)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engram_eval.cli.main import parse
-from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
-from tests.records import backend, changed, manifest, manifest_json, record
+from tests.records import backend, changed, manifest_json, record
+from tests.records import write_run as write_run_to
 
 BACKENDS = {
     "none": backend(control=True),
@@ -64,12 +64,8 @@ def number_of(item: Record) -> int:
 def write_run(run_records: Iterable[Record] | None = None, name: str = "run", **changes: Any) -> Path:
     """A run in a folder of the current one; `changes` are to its manifest."""
     dataset = {**manifest_json()["dataset"], "questions": QUESTIONS, "conversations": 6}
-    folder = RunFolder(Path(name))
-    folder.create(manifest(**{"backends": BACKENDS, "dataset": dataset, "engram_eval": "0.0.9", **changes}))
-    with folder.appending() as writer:
-        for item in records() if run_records is None else run_records:
-            writer.append(item)
-    return folder.path
+    values = {"backends": BACKENDS, "dataset": dataset, "engram_eval": "0.0.9", **changes}
+    return write_run_to(Path(name), records() if run_records is None else run_records, **values).path
 
 
 def write_rules(text: str) -> str:

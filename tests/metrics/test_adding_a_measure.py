@@ -13,7 +13,7 @@ from engram_eval.metrics.measure import Measure
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
-from tests.records import changed, manifest, manifest_json, run
+from tests.records import changed, manifest_json, run, write_run
 from tests.records import record as new_record
 
 
@@ -35,13 +35,9 @@ def _listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _write_run(name: str, records: list[Record], questions: int) -> RunFolder:
-    folder = RunFolder(Path(name))
     dataset = {**manifest_json()["dataset"], "questions": questions}
     backends = {"engram": manifest_json()["backends"]["engram"]}
-    folder.create(manifest(dataset=dataset, backends=backends))
-    with folder.appending() as writer:
-        for record in records:
-            writer.append(record)
+    folder = write_run(Path(name), records, dataset=dataset, backends=backends)
     folder.write_summary(summarise(folder.records(), folder.manifest()))
     return folder
 

@@ -9,18 +9,12 @@ import pytest
 
 import engram_eval
 from engram_eval.cli.main import main
-from engram_eval.results.folder import RunFolder
-from tests.records import manifest, run
+from tests.records import run, write_run
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = RunFolder(tmp_path / "run")
-    folder.create(manifest())
-    with folder.appending() as writer:
-        for item in run():
-            writer.append(item)
-    return folder.path
+    return write_run(tmp_path / "run", run()).path
 
 
 def test_a_frame_has_one_row_per_record_and_typed_columns(folder: Path) -> None:

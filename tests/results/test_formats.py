@@ -12,17 +12,12 @@ import pytest
 from engram_eval.errors import UserError
 from engram_eval.gate import baseline_json, read_baseline, scores
 from engram_eval.results.folder import RunFolder
-from tests.records import manifest, run
+from tests.records import run, write_run
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    folder = RunFolder(tmp_path / "run")
-    folder.create(manifest())
-    with folder.appending() as writer:
-        for item in run():
-            writer.append(item)
-    return folder
+    return write_run(tmp_path / "run", run())
 
 
 def _rewrite(path: Path, written: int | None) -> None:

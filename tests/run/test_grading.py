@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,7 @@ from engram_eval.run.answer_file import read_answers
 from tests.datasets.test_locomo import _RECORD
 from tests.datasets.test_longmemeval import _RECORD as _LONGMEMEVAL
 from tests.llm.server import Server, Step, refuses, says, together
+from tests.run.interrupting import interrupt_three_calls
 
 _QUESTIONS = [f"conv-{c}:q{q}" for c in range(3) for q in range(4)]
 _GOLD = ["a dog", "1990", "that is not mentioned", "pets"]
@@ -364,13 +361,8 @@ def test_the_money_is_for_judging_alone_and_the_run_resumes(data: Path, tmp_path
 @pytest.mark.usefixtures("key")
 def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path) -> None:
     run, answers = tmp_path / "run", _answers(tmp_path, *_all())
-    interrupted = threading.Event()
-
-    def answer(body: dict[str, Any]) -> Step:
-        return Step(body=_model(body).body, before=lambda: interrupted.wait(20))
-
     program = "import sys; from engram_eval.cli import main as cli; "
-    with Server(answer=answer) as server:
+    with Server(answer=_model) as server:
         llm = [
             "--judge",
             "llm",
@@ -381,23 +373,11 @@ def test_ctrl_c_leaves_a_run_that_asks_nothing_twice(data: Path, tmp_path: Path)
             "--max-in-flight",
             "3",
         ]
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{program}sys.exit(cli.main(sys.argv[1:]))", "judge", str(answers), *llm,
-             "--data", str(data), "--out", str(run)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        )  # fmt: skip
-        for _ in range(3000):
-            if server.at_once == 3:
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        interrupted.set()
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        assert f"judge --resume {run}".encode() in err
+        command = [sys.executable, "-c", f"{program}sys.exit(cli.main(sys.argv[1:]))", "judge", str(answers), *llm]
+        env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        err = interrupt_three_calls([*command, "--data", str(data), "--out", str(run)], server, env)
+        assert f"judge --resume {run}" in err
         assert 3 <= len(_records(run)) < 12
-        server.answer = _model
         assert cli.main(["judge", "--resume", str(run)]) == 0
         assert len(_records(run)) == 12
         sent = [json.dumps(asked.body, sort_keys=True) for asked in server.asked]

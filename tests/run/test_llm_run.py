@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +25,7 @@ from engram_eval.types import Question
 from tests.conftest import KEY
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, refuses, says, together
+from tests.run.interrupting import interrupt_three_calls
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -173,13 +170,7 @@ def test_the_key_is_in_no_file_and_no_output(data: Path, tmp_path: Path, capsys:
 
 def test_ctrl_c_waits_for_what_is_paid_for_and_nothing_is_asked_twice(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    interrupted = threading.Event()
-
-    def answer(body: dict[str, Any]) -> Step:
-        step = _model(body)
-        return Step(step.status, step.body, before=lambda: interrupted.wait(20))
-
-    with Server(answer=answer) as server:
+    with Server(answer=_model) as server:
         llm = ["--reader", "llm", "--judge", "llm", "--model", "m", "--base-url", server.url, "--max-in-flight", "3"]
         command = [
             sys.executable,
@@ -192,21 +183,9 @@ def test_ctrl_c_waits_for_what_is_paid_for_and_nothing_is_asked_twice(data: Path
             "bm25",
             "--no-controls",
         ]
-        process = subprocess.Popen(
-            [*command, *llm, "--out", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        for _ in range(3000):
-            if server.at_once == 3:
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        interrupted.set()
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        assert b"waiting for" in err
+        err = interrupt_three_calls([*command, *llm, "--out", str(run)], server)
+        assert "waiting for" in err
         assert len(_records(run)) >= 3
-        server.answer = _model
         assert main(["run", "--resume", str(run)]) == 0
         assert len(_records(run)) == 12
         sent = [json.dumps(asked.body, sort_keys=True) for asked in server.asked]

@@ -1,6 +1,6 @@
 """The extractor: typed records with the paper's schema, made by rules from a turn and its types.
 
-The text of such a record is the turn itself, so nothing is paraphrased or lost. The rules add the type, a title, and the
+The text of such a record is the turn itself, without a paraphrase or a loss. The rules add the type, a title, and the
 temporal anchor: when the event happened, read from the turn's words and the session's date. For extraction by a model, see
 `llm_extraction`.
 """

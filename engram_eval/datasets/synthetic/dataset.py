@@ -55,7 +55,7 @@ def _write_longmemeval_style(conversations: int, seed: int) -> Iterator[dict[str
 SYNTHETIC = replace(
     LOCOMO,
     name="synthetic",
-    summary="generated dialogues in the style of LoCoMo; nothing is fetched",
+    summary="generated dialogues in the style of LoCoMo; needs no download",
     open=_open_locomo_style,
     recognises=recognise_nothing,
     generator=Generator("locomo", _write_locomo_style, conversations=10),
@@ -67,7 +67,7 @@ SYNTHETIC = replace(
 SYNTHETIC_LONGMEMEVAL = replace(
     LONGMEMEVAL_S,
     name="synthetic_longmemeval",
-    summary="generated chats in the style of LongMemEval-S; nothing is fetched",
+    summary="generated chats in the style of LongMemEval-S; needs no download",
     open=_open_longmemeval_style,
     recognises=recognise_nothing,
     generator=Generator("longmemeval", _write_longmemeval_style, conversations=60),

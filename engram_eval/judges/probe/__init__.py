@@ -1,6 +1,7 @@
 """The judge probe: what the LLM judge of a run is worth, by answers whose right verdict is known.
 
-`forms` rewrites golds, `answers` makes the three answers, `asking` chooses the questions, asks the judge and counts.
+`rewriting` rewrites golds, `altered_answers` makes the three answers, `sampling` chooses the questions, asks the judge
+and counts.
 """
 
 from engram_eval.judges.probe.sampling import (

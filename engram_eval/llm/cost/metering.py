@@ -48,9 +48,8 @@ class Meter:
 
     def replace(self, took_s: float, seconds: float) -> None:
         """Counts work that took `took_s` just now as `seconds`, the time that it takes without a cache."""
-        self.unmeasured_s += seconds - (
-            0.0 if self._pending else took_s
-        )  # while calls are pending, wall-clock time does not count
+        measured_s = 0.0 if self._pending else took_s  # while calls are pending, wall-clock time does not count
+        self.unmeasured_s += seconds - measured_s
 
 
 class ChatModel(Protocol):
