@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import math
 import re
@@ -25,6 +26,7 @@ from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.locomo import loader as locomo
 from engram_eval.datasets.longmemeval import loader as longmemeval
 from engram_eval.datasets.synthetic import locomo_records, longmemeval_records, session_stream, write_json_array
+from engram_eval.datasets.synthetic.dataset import TEXT_VERSION
 from engram_eval.datasets.synthetic.language import slots_in
 from engram_eval.datasets.synthetic.world import event_kinds
 from engram_eval.language.words import content_stems
@@ -92,6 +94,13 @@ def test_the_records_do_not_depend_on_the_process_or_its_hash_seed() -> None:
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
+
+
+def test_a_change_of_the_generated_text_raises_its_version() -> None:
+    digest = hashlib.sha256()
+    for record in [*conversations(), *histories(), next(locomo_records(seed=7, sessions=12, turns=150))]:
+        digest.update(json.dumps(record).encode())
+    assert (TEXT_VERSION, digest.hexdigest()[:16]) == (1, "bf72b2f30d149b02"), "raise TEXT_VERSION, then write both here"
 
 
 # The official formats.
