@@ -100,7 +100,9 @@ def test_a_change_of_the_generated_text_raises_its_version() -> None:
     digest = hashlib.sha256()
     for record in [*conversations(), *histories(), next(locomo_records(seed=7, sessions=12, turns=150))]:
         digest.update(json.dumps(record).encode())
-    assert (TEXT_VERSION, digest.hexdigest()[:16]) == (1, "bf72b2f30d149b02"), "raise TEXT_VERSION, then write both here"
+    assert (TEXT_VERSION, digest.hexdigest()[:16]) == (1, "bf72b2f30d149b02"), (
+        "raise TEXT_VERSION, then write both here"
+    )
 
 
 # The official formats.
