@@ -27,6 +27,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -72,16 +73,26 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
 
 def names(kind: Kind) -> list[str]:
     """Built-in names in their order, then those of installed packages."""
-    installed = [entry.name for entry in entry_points(group=f"engram_eval.{kind}")]
-    return list(dict.fromkeys([*_BUILT_IN[kind], *sorted(installed)]))
+    return list(_targets(kind))
+
+
+def _targets(kind: Kind) -> dict[str, str]:
+    """`module:Object` by name. An installed package cannot take over a built-in name."""
+    built_in = _BUILT_IN[kind]
+    installed = _installed(kind, tuple(sys.path))
+    return built_in | {name: target for name, target in installed.items() if name not in built_in}
+
+
+@cache
+def _installed(kind: Kind, _path: tuple[str, ...]) -> dict[str, str]:
+    """What installed packages declare. Read once per search path: every package's metadata has to be opened."""
+    entries = entry_points(group=f"engram_eval.{kind}")
+    return {entry.name: entry.value for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
 def resolve(kind: Kind, name: str) -> Any:
     """The object behind a name. Raises UserError if there is none or it cannot be imported."""
-    for entry in entry_points(group=f"engram_eval.{kind}"):
-        if entry.name == name and name not in _BUILT_IN[kind]:
-            return _import(kind, name, entry.value)
-    target = _BUILT_IN[kind].get(name, name)
+    target = _targets(kind).get(name, name)
     if ":" not in target:
         raise UserError(
             f"there is no {kind[:-1]} {name!r}; name one of {', '.join(names(kind))}, or your own as package.module:Object"

@@ -53,7 +53,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def print_comparison(comparison: Comparison, form: str = "table") -> None:
     if form == "json":
-        print(json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False))
+        print(json.dumps(comparison.to_json(), indent=2, ensure_ascii=False))
     elif form == "csv":
         print(comparison.to_csv(), end="")
     elif form == "markdown":

@@ -51,23 +51,22 @@ def _judge(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return interrupted("judge", prepared.folder.path)
     run = Run(prepared.folder.path)
-    print_result(run)
-    return _report_errors(run, prepared.plan.missing)
+    comparison = print_result(run)
+    return _report_errors(run, prepared.plan.missing) if comparison.errors else DONE
 
 
 def _report_errors(run: Run, missing: Sequence[str]) -> int:
-    """The exit code; prints which questions have no score, and how to get one."""
-    errors = run.errors
+    """Prints which questions have no score, and how to get one; returns the exit code."""
     if missing:
         print(
             f"engram-eval: no answer to {plural(len(missing), 'question')} in the answers, the first {missing[0]}: errors, not "
             "wrong answers; grade the answers again when they are complete",
             file=sys.stderr,
         )
-    if failed := [record for record in errors if record.answer is not None]:
+    if failed := [record for record in run.errors if record.answer is not None]:
         print(
             f"engram-eval: {plural(len(failed), 'answer')} could not be judged, the first ({failed[0].question_id}): "
             f"{failed[0].error}; fix the cause, then judge again with: engram-eval judge --resume {run.folder}",
             file=sys.stderr,
         )
-    return SOME_ERRORED if errors else DONE
+    return SOME_ERRORED

@@ -14,6 +14,7 @@ from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.terminal import print_tables
 
 if TYPE_CHECKING:
+    from engram_eval.compare.comparison import Comparison
     from engram_eval.results.manifest import Manifest
     from engram_eval.run.finished import Run
     from engram_eval.run.plan import Plan
@@ -64,14 +65,14 @@ def _run(options: argparse.Namespace) -> int:
         prepared.start(show_progress=True, debug=options.debug, keep_memories=options.keep_memories)
     except KeyboardInterrupt:
         return interrupted("run", prepared.folder.path)
-    print_result(Run(prepared.folder.path), published=options.published)
-    return _report_errors(Run(prepared.folder.path))
+    run = Run(prepared.folder.path)
+    comparison = print_result(run, published=options.published)
+    return _report_errors(run) if comparison.errors else DONE
 
 
 def _report_errors(run: Run) -> int:
-    """The exit code; if questions errored, prints how many, the first, and how to ask them again."""
-    if not (errors := run.errors):
-        return DONE
+    """Prints how many questions errored, the first, and how to ask them again; returns the exit code."""
+    errors = run.errors
     first = errors[0]
     print(
         f"engram-eval: {len(errors):,} questions ended in an error, the first ({first.backend}, {first.question_id}): "
@@ -94,13 +95,15 @@ def interrupted(command: str, folder: Path) -> int:
     return INTERRUPTED
 
 
-def print_result(run: Run, *, published: bool = False) -> None:
-    """The comparison, what each role used over all processes that worked on the run, and the folder."""
+def print_result(run: Run, *, published: bool = False) -> Comparison:
+    """Prints the comparison, what each role used over all processes that worked on the run, and the folder."""
     from engram_eval.compare.runs import compare
 
-    print_comparison(compare(run, published=published))
+    comparison = compare(run, published=published)
+    print_comparison(comparison)
     _print_usage(run.manifest)
     print(f"Records, summary and manifest: {run.folder}")
+    return comparison
 
 
 def _print_usage(manifest: Manifest) -> None:

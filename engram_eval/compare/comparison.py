@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engram_eval.compare.experiment import Mismatch, identity, mismatches
 from engram_eval.compare.notes import NoteKind, has_session_table, run_notes
-from engram_eval.compare.paired_tests import Outcome, Pair, compare_pairs, outcomes, pair_notes
+from engram_eval.compare.paired_tests import Outcome, Outcomes, Pair, compare_pairs, pair_notes
 from engram_eval.compare.pairing import every_pair, reference_pairs, variants_note
 from engram_eval.compare.result_tables import (
     accuracy_pairs_table,
@@ -26,7 +26,6 @@ from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.manifest import Manifest
-from engram_eval.results.record import Record
 from engram_eval.results.summary import Summary
 from engram_eval.tables.csv import to_csv
 from engram_eval.tables.html import escaped as html_escaped
@@ -62,9 +61,10 @@ class Comparison:
             "mismatches": [str(mismatch) for mismatch in self.mismatches],
         }
 
-    def to_dict(self) -> dict[str, Any]:
-        """As `to_json`."""
-        return self.to_json()
+    @property
+    def errors(self) -> int:
+        """How many questions ended in an error, over all runs and backends."""
+        return sum(backend.errors for summary in self.summaries.values() for backend in summary.backends.values())
 
     def to_csv(self) -> str:
         """One line per backend with all of its figures; different runs that were compared on purpose say so in each line."""
@@ -103,14 +103,15 @@ def compare(
     and says so on every table.
     """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
+    headline = _in_order(manifest.dataset.headline for manifest in manifests.values())
+    outcomes = {path: Outcomes(headline) for path in manifests}
     summaries = {
-        str(folder.path): summarise(folder.records(), manifests[str(folder.path)], label_errors=label_errors)
-        for folder in folders
+        path: summarise(outcomes[path].collect(folder.records()), manifests[path], label_errors=label_errors)
+        for path, folder in zip(manifests, folders, strict=True)
     }
     rows = backend_rows(manifests, summaries)
-    headline = _in_order(summary.dataset.headline for summary in summaries.values())
-    answered, outcomes_of = _read_outcomes(folders, rows, headline)
-    different = _mismatches(manifests, summaries, answered)
+    outcomes_of = {row.name: outcomes[row.run].by_backend.get(row.label, {}) for row in rows}
+    different = _mismatches(manifests, summaries, {path: outcomes[path].question_ids for path in outcomes})
     if different and not allow_different:
         raise UserError(
             f"{' and '.join(summaries)} do not compare: {'; '.join(map(str, different))}; compare runs of one experiment, or "
@@ -157,27 +158,6 @@ def _tables(
     if pairs:
         tables.append(measure_pairs_table(pairs))
     return tables
-
-
-def _read_outcomes(
-    folders: Sequence[RunFolder], rows: Sequence[BackendRow], headline: Sequence[str]
-) -> tuple[dict[str, set[str]], dict[str, dict[str, Outcome]]]:
-    """The ids of each run's questions by path, and each row's outcomes by name."""
-    answered: dict[str, set[str]] = {}
-    outcomes_of: dict[str, dict[str, Outcome]] = {}
-    for folder in folders:
-        path = str(folder.path)
-        answered[path] = set()
-        by_backend = outcomes(_collecting_ids(folder.records(), answered[path]), headline)
-        outcomes_of |= {row.name: by_backend.get(row.label, {}) for row in rows if row.run == path}
-    return answered, outcomes_of
-
-
-def _collecting_ids(records: Iterable[Record], ids: set[str]) -> Iterator[Record]:
-    """The records, while their question ids are collected: they are read from disk only once."""
-    for record in records:
-        ids.add(record.question_id)
-        yield record
 
 
 def _mismatches(

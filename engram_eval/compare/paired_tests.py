@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -81,17 +81,28 @@ class Pair:
         return {**{name: value for name, value in values.items() if name != "measures"}, **values["measures"]}
 
 
-def outcomes(records: Iterable[Record], headline: Collection[str]) -> dict[str, dict[str, Outcome]]:
-    """By backend and question id, over the headline categories."""
-    by_backend: dict[str, dict[str, Outcome]] = {}
-    for record in records:
-        if record.category in headline:
-            by_backend.setdefault(record.backend, {})[record.question_id] = Outcome(
-                record.conversation_id,
-                record.correct if record.scored else None,
-                {measure.name: measure.value(record) for measure in PAIRED},
-            )
-    return by_backend
+class Outcomes:
+    """Collects what is paired, while a run's records are read for its summary.
+
+    `by_backend`: outcomes by backend and question id, over the headline categories. `question_ids`: over all categories.
+    """
+
+    def __init__(self, headline: Collection[str]) -> None:
+        self._headline = headline
+        self.by_backend: dict[str, dict[str, Outcome]] = {}
+        self.question_ids: set[str] = set()
+
+    def collect(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yields the records as they are."""
+        for record in records:
+            self.question_ids.add(record.question_id)
+            if record.category in self._headline:
+                self.by_backend.setdefault(record.backend, {})[record.question_id] = Outcome(
+                    record.conversation_id,
+                    record.correct if record.scored else None,
+                    {measure.name: measure.value(record) for measure in PAIRED},
+                )
+            yield record
 
 
 def compare_pairs(

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from engram_eval.errors import UserError
 from engram_eval.results.contexts import Contexts
 from engram_eval.results.manifest import Manifest
-from engram_eval.results.record import Record
+from engram_eval.results.record import Record, RecordKey
 from engram_eval.results.stored import encodable
 from engram_eval.results.summary import Summary
 from engram_eval.system.files import append_to_file, make_folder, read_bytes, read_lines, write_file, writing
+
+_Line = TypeVar("_Line", bound=RecordKey)
 
 _FIX = "free some space or check the permissions"
 
@@ -80,13 +82,13 @@ class RunFolder:
         """The last record of each question, in the order of the file; a torn last line is skipped.
 
         Records are yielded one at a time, and the file is read twice, so that a run may be of any size. Raises UserError for
-        any other line that is not a record.
+        a line that is not a record.
         """
-        last_line_of = {self._record(line, number).key: number for number, line in self._lines()}
+        last_line_of = {self._read(RecordKey, line, number).key: number for number, line in self._lines()}
         current = set(last_line_of.values())
         for number, line in self._lines():
             if number in current:
-                yield self._record(line, number)
+                yield self._read(Record, line, number)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         if not self.records_path.exists():
@@ -95,9 +97,9 @@ class RunFolder:
             if line.endswith(b"\n"):  # a killed process leaves a line without its end
                 yield number, line
 
-    def _record(self, line: bytes, number: int) -> Record:
+    def _read(self, kind: type[_Line], line: bytes, number: int) -> _Line:
         fix = "delete the line, and --resume asks its question again"
-        return Record.read(line, f"{self.records_path}: line {number}", fix)
+        return kind.read(line, f"{self.records_path}: line {number}", fix)
 
     def contexts(self) -> Contexts:
         """The contexts of the run, for reading."""

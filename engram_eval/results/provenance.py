@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,21 @@ _PACKAGES = (
 
 def provenance() -> dict[str, Any]:
     """The fields of a manifest that say who made it, for a run that starts now."""
-    installed = {distribution.metadata["Name"]: distribution.version for distribution in distributions()}
     return {
         "engram_eval": __version__,
         "git_commit": _git_commit(),
-        "packages": {name: installed[name] for name in _PACKAGES if name in installed},
+        "packages": _installed_versions(),
         "machine": Machine(python=platform.python_version(), system=platform.platform(), processor=platform.machine()),
         "started": now(),
     }
+
+
+def _installed_versions() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def now() -> str:

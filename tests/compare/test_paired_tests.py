@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engram_eval.compare.paired_tests import Outcome, Pair, compare_pairs, difference, outcomes, pair_notes
+from engram_eval.compare.paired_tests import Outcome, Outcomes, Pair, compare_pairs, difference, pair_notes
+from engram_eval.results.record import Record
 from tests.records import failed, record, run
 
 
@@ -33,13 +35,19 @@ def _pair(first: Any, second: Any, conversations: int = 10) -> Pair:
     return pair
 
 
+def _collected(records: Iterable[Record]) -> dict[str, dict[str, Outcome]]:
+    outcomes = Outcomes(["multi-hop", "single-hop"])
+    assert list(outcomes.collect(records)) == list(records)
+    return outcomes.by_backend
+
+
 def test_outcomes_cover_the_headline_and_an_error_is_neither_right_nor_wrong() -> None:
-    by_backend = outcomes(run(), ["multi-hop", "single-hop"])
+    by_backend = _collected(run())
     assert list(by_backend["engram"]) == ["a:q0", "a:q1", "b:q2"]
     assert by_backend["bm25"]["b:q2"].correct is None
     assert by_backend["engram"]["a:q0"].values["latency_s"] == pytest.approx(0.011)
-    assert outcomes([failed(category="single-hop")], ["single-hop"])["engram"]["conv-1:q0"].values["latency_s"] is None
-    assert outcomes([record(retrieval_s=None)], ["single-hop"])["engram"]["conv-1:q0"].values["latency_s"] is None
+    for unknown in (failed(category="single-hop"), record(retrieval_s=None)):
+        assert _collected([unknown])["engram"]["conv-1:q0"].values["latency_s"] is None
 
 
 def test_a_memory_that_is_right_more_often_is_better_and_the_other_worse() -> None:

@@ -142,7 +142,7 @@ def test_runs_are_compared(data: Path, tmp_path: Path) -> None:
     assert isinstance(comparison, ee.Comparison)
     assert [(pair.first, pair.second) for pair in comparison.pairs] == [("dense (dense)", "bm25 (bm25)")]
     assert "| dense (dense) |" in comparison.to_markdown()
-    assert json.loads(json.dumps(comparison.to_dict()))["mismatches"] == []
+    assert json.loads(json.dumps(comparison.to_json()))["mismatches"] == []
     assert "dense (dense)" in str(comparison)
     with pytest.raises(ee.UserError, match="names no run"):
         ee.compare()
