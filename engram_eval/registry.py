@@ -29,11 +29,15 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from engram_eval.errors import UserError
 
 Kind = Literal["backends", "datasets", "readers", "judges", "embedders"]
+SettingValue = bool | int | float | str
 
 _BUILT_IN: dict[Kind, dict[str, str]] = {
     "backends": {
@@ -138,7 +142,7 @@ def base_name(kind: Kind, label: str) -> str:
 # --- backends ---------------------------------------------------------------------------------------------------
 
 
-def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, Any] | None = None) -> Any:
+def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, SettingValue] | None = None) -> Any:
     """A backend from `NAME`, `NAME:PRESET` or `package.module:Class`.
 
     The text values of `--set` (`overrides`) override the preset's settings, and a variant's `own` override both;
@@ -147,7 +151,7 @@ def open_backend(label: str, overrides: Mapping[str, str], own: Mapping[str, Any
     name = base_name("backends", label)
     preset = label.removeprefix(name).removeprefix(":")
     cls = resolve("backends", name)
-    presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})
+    presets: Mapping[str, Mapping[str, SettingValue]] = getattr(cls, "presets", {})
     if preset and preset not in presets:
         known = f"its presets are {', '.join(presets)}" if presets else "it has no presets"
         raise UserError(f"backend {label!r}: there is no preset {preset!r}; {known}")
@@ -166,7 +170,7 @@ def require_backend(label: str, backend: Any) -> Any:
     return backend
 
 
-def typed_settings(label: str, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def typed_settings(label: str, values: Mapping[str, object], where: str) -> dict[str, SettingValue]:
     """A backend's settings from values of TOML or JSON. Raises UserError, naming `where`, for unknown or wrong ones."""
     try:
         hints = _setting_types(resolve("backends", base_name("backends", label)))
@@ -178,10 +182,11 @@ def typed_settings(label: str, values: Mapping[str, Any], where: str) -> dict[st
     return {key: _typed(f"{where}: {key} = {value!r}", value, hints[key]) for key, value in values.items()}
 
 
-def settings_of(backend: object) -> dict[str, Any]:
-    """A backend's settings as the manifest keeps them."""
+def settings_of(backend: object) -> dict[str, JsonValue]:
+    """A backend's settings as the manifest keeps them; a value that JSON does not have is kept as its text."""
     if dataclasses.is_dataclass(backend) and not isinstance(backend, type):
-        return dataclasses.asdict(backend)
+        values: dict[str, JsonValue] = to_jsonable_python(dataclasses.asdict(backend), fallback=str)
+        return values
     return {}
 
 
@@ -191,8 +196,8 @@ class BackendListing:
 
     name: str
     summary: str
-    settings: dict[str, Any]
-    presets: dict[str, dict[str, Any]]
+    settings: Mapping[str, JsonValue]
+    presets: Mapping[str, Mapping[str, SettingValue]]
 
 
 def describe_backends() -> list[BackendListing]:
@@ -241,7 +246,7 @@ def require_role(kind: Literal["readers", "judges"], label: str, role: Any) -> A
     return role
 
 
-def _role_setting_types(factory: Any) -> dict[str, Any]:
+def _role_setting_types(factory: Any) -> dict[str, object]:
     """Those of a reader or judge: all parameters but the first, which takes the services."""
     return dict(list(_setting_types(factory).items())[1:])
 
@@ -255,8 +260,8 @@ def setting_names(kind: Kind, label: str) -> set[str]:
 # --- settings ---------------------------------------------------------------------------------------------------
 
 
-def _setting_types(factory: Any) -> dict[str, Any]:
-    """Parameter names and types of a class or function."""
+def _setting_types(factory: Any) -> dict[str, object]:
+    """Parameter names and annotations of a class or function."""
     if dataclasses.is_dataclass(factory):
         hints = get_type_hints(factory)
         return {field.name: hints[field.name] for field in dataclasses.fields(factory)}
@@ -267,18 +272,20 @@ def _setting_types(factory: Any) -> dict[str, Any]:
     return {p.name: p.annotation if p.annotation is not p.empty else str for p in parameters}
 
 
-def _parsed(kind: Kind, name: str, hints: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+def _parsed(
+    kind: Kind, name: str, hints: Mapping[str, object], overrides: Mapping[str, str]
+) -> dict[str, SettingValue]:
     for key, text in overrides.items():
         if key not in hints:
             raise UserError(f"--set {name}.{key}={text}: {kind[:-1]} {name!r} has no setting {key!r}; {_known(hints)}")
     return {key: _parse(f"--set {name}.{key}={text}", text, hints[key]) for key, text in overrides.items()}
 
 
-def _known(hints: Mapping[str, Any]) -> str:
+def _known(hints: Mapping[str, object]) -> str:
     return f"its settings are {', '.join(hints)}" if hints else "it has no settings"
 
 
-def _parse(where: str, text: str, kind: Any) -> Any:
+def _parse(where: str, text: str, kind: object) -> SettingValue:
     """A setting's value from its text, by its declared type."""
     if get_origin(kind) is Literal:
         if text in get_args(kind):
@@ -297,11 +304,11 @@ def _parse(where: str, text: str, kind: Any) -> Any:
     return text
 
 
-def _typed(where: str, value: Any, kind: Any) -> Any:
+def _typed(where: str, value: Any, kind: object) -> SettingValue:
     """A setting's value from a TOML or JSON value, by its declared type; 1 is also a float."""
     if get_origin(kind) is Literal:
         if value in get_args(kind):
-            return value
+            return cast(SettingValue, value)
         raise UserError(f"{where} is not one of {', '.join(map(str, get_args(kind)))}")
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if kind in (float, "float") and is_number:
@@ -316,4 +323,4 @@ def _typed(where: str, value: Any, kind: Any) -> Any:
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
     if not fits.get(name, any(fits.values())):
         raise UserError(f"{where} is not {descriptions.get(name, 'a number, text, true or false')}")
-    return value
+    return cast(SettingValue, value)
