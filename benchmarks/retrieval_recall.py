@@ -8,6 +8,7 @@ import numpy as np
 
 from engram_eval.backends.backend import Services
 from engram_eval.metrics.evidence import evidence_found
+from engram_eval.metrics.named_turns import NamedTurns
 from engram_eval.registry import open_backend
 from engram_eval.types import Sample
 
@@ -20,14 +21,15 @@ RecallPairs = list[tuple[float, float]]
 async def evidence_recall(backend: str, sample: Sample, settings: Mapping[str, str], services: Services) -> RecallPairs:
     """For the answerable questions of one conversation that have evidence."""
     turns = {turn.id: turn for session in sample.conversation.sessions for turn in session.turns}
+    names = NamedTurns(turns, paraphrased=False)
     memory = await open_backend(backend, settings).open(sample.conversation.info, services)
     for session in sample.conversation.sessions:
         await memory.ingest(session)  # stores nothing after the first time: the records do not depend on the weights
     pairs = []
     for question in sample.questions:
         if question.evidence and not question.unanswerable:
-            context = await memory.retrieve(question.text, asked_at=None, budget=_BUDGET)
-            recall = len(evidence_found(question, turns, context, paraphrased=False)) / len(question.evidence)
+            context = names.held(await memory.retrieve(question.text, asked_at=None, budget=_BUDGET))
+            recall = len(evidence_found(question, turns, context)) / len(question.evidence)
             pairs.append((recall, float(recall == 1)))
     await memory.close()
     return pairs

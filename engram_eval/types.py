@@ -98,6 +98,11 @@ class Context:
     truncated: bool = False
     left_out: tuple[str, ...] = ()
 
+    @property
+    def turn_ids(self) -> tuple[str, ...]:
+        """The distinct turns that the items name, best first."""
+        return tuple(dict.fromkeys(turn_id for item in self.items for turn_id in item.turn_ids))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

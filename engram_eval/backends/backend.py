@@ -122,8 +122,8 @@ class BackendInfo:
     sees_evidence: bool = False
     """Its memories have `show_evidence`, and the run calls it before each `retrieve`."""
     paraphrases: bool = False
-    """Its contexts do not contain turns verbatim. A turn then counts as retrieved if an item names it; for other memories
-    its words must be in the text too."""
+    """Its contexts do not contain turns verbatim. A turn that an item names then counts as retrieved if one passage of the
+    text has a fifth of its words (`metrics/named_turns.py`); for other memories the text must have four fifths of them."""
     asks_model: bool = False
     """Its memories call `services.llm`."""
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.metrics.evidence import EVIDENCE_CLAIMED, EVIDENCE_RECALL
 from engram_eval.results.manifest import Manifest
 from engram_eval.results.summary import BackendSummary, Summary, VoteSummary
 from engram_eval.tables.note import Note
+from engram_eval.tables.numbers import share
 from engram_eval.tables.text import plural
 
 
@@ -118,9 +120,11 @@ def _budget_note(manifest: Manifest) -> Note:
 
 def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
     if backend.paraphrases:
+        claimed, borne_out = (share(backend.mean(m.name) or 0.0) for m in (EVIDENCE_CLAIMED, EVIDENCE_RECALL))
         yield Note(
             NoteKind.PARAPHRASES,
-            f"{label} paraphrases: its evidence recall relies on the sources that it names, not on its text.",
+            f"{label} paraphrases: it names {claimed} of the evidence, and its text bears out {borne_out}, which is its "
+            "evidence recall.",
         )
     if backend.sees_evidence and label != "oracle":
         yield Note(NoteKind.SEES_EVIDENCE, f"{label} sees the evidence: it is a control, not a memory.")
@@ -141,7 +145,8 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
             NoteKind.CUT_CONTEXTS,
             f"{label} sent more than its budget for {plural(backend.cut, 'question')}: the end was cut off.",
         )
-    if not backend.names_turns and not backend.cut and backend.mean(CONTEXT_TOKENS.name):
+    names_some = backend.names_turns or backend.mean(EVIDENCE_CLAIMED.name)
+    if not names_some and not backend.cut and backend.mean(CONTEXT_TOKENS.name):
         yield Note(
             NoteKind.NAMES_NO_TURNS,
             f"{label} names no turns: its evidence recall relies on its text alone, and it has no ranking.",

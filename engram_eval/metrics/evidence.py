@@ -15,23 +15,14 @@ from engram_eval.types import Context, Question, Turn
 _VERBATIM_SHARE = 0.8
 
 
-def evidence_found(question: Question, turns: Mapping[str, Turn], context: Context, *, paraphrased: bool) -> list[str]:
-    """Ids of the question's evidence turns that are in the context.
+def evidence_found(question: Question, turns: Mapping[str, Turn], context: Context) -> list[str]:
+    """Ids of the question's evidence turns that are in the context: those that its items name (`NamedTurns.held`).
 
-    A turn counts if one of the context's items names it and at least 80 % of its content stems are in the text. For a
-    memory that paraphrases, only the first is required; for one that names no turns, only the second.
+    For a context that names no turns, those of which at least 80 % of the content stems are in the text.
     """
-    named = {turn_id for item in context.items for turn_id in item.turn_ids}
-    found = []
-    for turn_id in question.evidence:
-        if named and turn_id not in named:
-            continue
-        if paraphrased:
-            if turn_id in named:
-                found.append(turn_id)
-        elif contains_turn(turns[turn_id], context.text):
-            found.append(turn_id)
-    return found
+    if named := set(context.turn_ids):
+        return [turn_id for turn_id in question.evidence if turn_id in named]
+    return [turn_id for turn_id in question.evidence if contains_turn(turns[turn_id], context.text)]
 
 
 def contains_turn(turn: Turn, text: str) -> bool:
@@ -59,15 +50,20 @@ def mark_evidence(context: str, evidence: Sequence[str]) -> list[tuple[str, bool
 
 def share_present(part: str, whole: str) -> float:
     """The share of distinct content stems of `part` that occur in `whole`; of all its stems if it has no content stems."""
-    if wanted := set(content_stems(part)):
-        return len(wanted & _content_stems_of(whole)) / len(wanted)
-    if wanted := set(stems(part)):
-        return len(wanted & set(stems(whole))) / len(wanted)
+    if part_stems := _content_stems_of_part(part):
+        return len(part_stems & _content_stems_of_whole(whole)) / len(part_stems)
+    if all_stems := set(stems(part)):
+        return len(all_stems & set(stems(whole))) / len(all_stems)
     return float(bool(part) and part in whole)
 
 
 @lru_cache(maxsize=4)  # the full history is one context for all questions of its conversation
-def _content_stems_of(text: str) -> frozenset[str]:
+def _content_stems_of_whole(text: str) -> frozenset[str]:
+    return frozenset(content_stems(text))
+
+
+@lru_cache(maxsize=10_000)  # the turns of a conversation are looked for in every context
+def _content_stems_of_part(text: str) -> frozenset[str]:
     return frozenset(content_stems(text))
 
 
@@ -77,6 +73,10 @@ def _recall(record: Record) -> float | None:
 
 def _all(record: Record) -> float | None:
     return float(record.evidence_all) if record.answerable and record.evidence_all is not None else None
+
+
+def _claimed(record: Record) -> float | None:
+    return record.evidence_claimed if record.answerable else None
 
 
 EVIDENCE_RECALL = Measure(
@@ -89,3 +89,6 @@ EVIDENCE_ALL = Measure(
     "evidence_all", "all evidence", _all, share, "high", "share", "context", unit="0 or 1", gate="difference"
 )
 """Whether all of a question's evidence turns are in the context."""
+
+EVIDENCE_CLAIMED = Measure("evidence_claimed", "claimed", _claimed, share)
+"""Of a memory that paraphrases: the share of a question's evidence turns that it names, whether its text holds them or not."""

@@ -6,7 +6,7 @@ from engram_eval.metrics.accuracy import ACCURACY
 from engram_eval.metrics.answer_in_context import ANSWER_IN_CONTEXT
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
 from engram_eval.metrics.cost import COST_USD
-from engram_eval.metrics.evidence import EVIDENCE_ALL, EVIDENCE_RECALL
+from engram_eval.metrics.evidence import EVIDENCE_ALL, EVIDENCE_CLAIMED, EVIDENCE_RECALL
 from engram_eval.metrics.f1 import F1
 from engram_eval.metrics.latency import ANSWER_S, JUDGE_S, LATENCY_S, RETRIEVAL_S
 from engram_eval.metrics.measure import Measure, TableName
@@ -18,6 +18,7 @@ MEASURES: tuple[Measure, ...] = (
     F1,
     EVIDENCE_RECALL,
     EVIDENCE_ALL,
+    EVIDENCE_CLAIMED,
     NDCG_10,
     ANSWER_IN_CONTEXT,
     CONTEXT_TOKENS,

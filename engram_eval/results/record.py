@@ -42,6 +42,7 @@ class Record(RecordKey):
       that rank-based measures apply.
     - `evidence`: ids of the turns that hold the answer. `evidence_found` are in the context; `evidence_truncated` were ranked
       but cut by the budget (within twice the budget's turns); `evidence_stored` are held by the memory at all.
+    - `evidence_claimed`: of a memory that paraphrases, the share of the evidence that it names, whatever its text holds.
     - `evidence_recall`, `evidence_all`: the share of the evidence in the context, and whether all of it is there; None without
       evidence.
     - `retrieved_sessions`: distinct sessions of `retrieved`, each at the rank of its best turn; None without a ranking.
@@ -73,6 +74,7 @@ class Record(RecordKey):
     retrieved: tuple[Text, ...] = ()
     ranked: bool = False
     evidence: tuple[Text, ...] = ()
+    evidence_claimed: float | None = None
     evidence_recall: float | None = None
     evidence_all: bool | None = None
     evidence_found: tuple[Text, ...] = ()

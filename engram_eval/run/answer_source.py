@@ -64,16 +64,10 @@ class AnswerSource(Protocol):
 
 
 def context_fields(
-    question: Question,
-    turns: Mapping[str, Turn],
-    context: Context,
-    *,
-    paraphrased: bool,
-    tokens: TokenCounter,
-    contexts: Contexts,
+    question: Question, turns: Mapping[str, Turn], context: Context, *, tokens: TokenCounter, contexts: Contexts
 ) -> dict[str, Any]:
     """The fields of a record that follow from the context as it was sent to the reader. Keeps the context."""
-    found = evidence_found(question, turns, context, paraphrased=paraphrased)
+    found = evidence_found(question, turns, context)
     return {
         "context_tokens": tokens.count(context.text),
         "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,

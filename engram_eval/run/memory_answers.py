@@ -15,7 +15,7 @@ from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
 from engram_eval.metrics.cost import sum_or_none
-from engram_eval.metrics.evidence import contains_turn
+from engram_eval.metrics.named_turns import NamedTurns
 from engram_eval.readers.reader import Reader
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
@@ -94,6 +94,7 @@ class _OpenMemory:
         self._session_of = {turn.id: session.id for session in conversation.sessions for turn in session.turns}
         stored: Collection[str] = memory.turn_ids() if hasattr(memory, "turn_ids") else self._turns
         self._stored = frozenset(stored)
+        self._named_turns = NamedTurns(self._turns, paraphrased=self._info.paraphrases)
 
     async def retrieve(self, question: Question) -> _Retrieved:
         if self._info.sees_evidence:
@@ -107,9 +108,10 @@ class _OpenMemory:
 
     async def answer(self, question: Question, retrieved: _Retrieved) -> SourceAnswer:
         source = self._source
-        context, cut = self._within_limit(retrieved.context)
+        sent = replace(retrieved.context, text=self._within_limit(retrieved.context.text))
+        cut = sent.text != retrieved.context.text
         began = perf_counter()
-        answer = await source.reader.answer(question.text, asked_at=question.asked_at, context=context)
+        answer = await source.reader.answer(question.text, asked_at=question.asked_at, context=sent)
         answer_s = perf_counter() - began if answer.latency_s is None else answer.latency_s
         return SourceAnswer(
             answer.text,
@@ -120,32 +122,30 @@ class _OpenMemory:
                 "retrieval_s": retrieved.seconds,
                 "answer_s": answer_s,
                 "cached": answer.cached,
-                "truncated": context.truncated,
+                "truncated": sent.truncated,
                 "cut": cut,
-                **self._retrieval_fields(question, retrieved.context, context),
+                **self._retrieval_fields(question, sent, shortened=cut or sent.truncated),
             },
         )
 
-    def _retrieval_fields(self, question: Question, retrieved: Context, context: Context) -> dict[str, Any]:
-        """The fields that follow from what the memory retrieved, and from what of it was sent."""
+    def _retrieval_fields(self, question: Question, sent: Context, *, shortened: bool) -> dict[str, Any]:
+        """The fields that follow from the context as it was sent, and from what the memory names.
+
+        `shortened`: something was left out to fit, so named turns that the text does not hold may have been cut.
+        """
+        context = self._named_turns.held(sent)
         of_context = context_fields(
-            question,
-            self._turns,
-            context,
-            paraphrased=self._info.paraphrases,
-            tokens=self._source.tokens,
-            contexts=self._workspace.contexts,
+            question, self._turns, context, tokens=self._source.tokens, contexts=self._workspace.contexts
         )
-        named = [turn_id for item in retrieved.items for turn_id in item.turn_ids]
-        turn_ids = tuple(dict.fromkeys(turn_id for item in context.items for turn_id in item.turn_ids))
         # Some memories rank everything they hold: of that, only what fits twice the budget counts as retrieved and cut.
-        without_room = {*retrieved.left_out[: len(named)], *named}
+        without_room = {*sent.left_out[: len(sent.turn_ids)], *(sent.turn_ids if shortened else ())}
         evidence_text = TURN_MARK.join(self._turns[turn_id].text for turn_id in question.evidence)
         return {
             **of_context,
-            "retrieved": turn_ids,
-            "ranked": self._info.context_limit == "budget" and bool(context.items or not context.text),
-            "retrieved_sessions": tuple(self._sessions_of(turn_ids)),
+            "evidence_claimed": _share(question.evidence, sent.turn_ids) if self._info.paraphrases else None,
+            "retrieved": context.turn_ids,
+            "ranked": self._info.context_limit == "budget" and bool(sent.items or not sent.text),
+            "retrieved_sessions": tuple(self._sessions_of(context.turn_ids)),
             "evidence_truncated": tuple(
                 t for t in question.evidence if t not in of_context["evidence_found"] and t in without_room
             ),
@@ -153,22 +153,10 @@ class _OpenMemory:
             "evidence_text": self._workspace.contexts.put(evidence_text),
         }
 
-    def _within_limit(self, context: Context) -> tuple[Context, bool]:
-        """The context without what exceeds the limit, and whether anything was cut. Turns that are cut off leave its items.
-
-        A memory that paraphrases keeps all of its items: which turns the cut text came from is unknown.
-        """
+    def _within_limit(self, text: str) -> str:
+        """The text without what exceeds the limit."""
         limit = self._source.context_limit
-        text = context.text if limit is None else self._source.tokens.cut(context.text, limit)
-        if text == context.text:
-            return context, False
-        if self._info.paraphrases:
-            return Context(text, context.items, context.truncated), True
-        items = (
-            replace(item, turn_ids=tuple(t for t in item.turn_ids if contains_turn(self._turns[t], text)))
-            for item in context.items
-        )
-        return Context(text, tuple(item for item in items if item.turn_ids), context.truncated), True
+        return text if limit is None else self._source.tokens.cut(text, limit)
 
     def _sessions_of(self, turn_ids: Iterable[str]) -> list[str]:
         """The distinct sessions of the turns, each at the place of its first turn."""
@@ -176,6 +164,11 @@ class _OpenMemory:
 
     async def close(self) -> None:
         await _result(self._memory.close())
+
+
+def _share(part: Collection[str], whole: Collection[str]) -> float | None:
+    """The share of `part` that is in `whole`; None if `part` is empty."""
+    return sum(each in whole for each in part) / len(part) if part else None
 
 
 async def _result(value: Any) -> Any:

@@ -51,7 +51,6 @@ class _OpenAnswers:
             question,
             self._turns,
             Context(answer.context),
-            paraphrased=False,
             tokens=self._source.tokens,
             contexts=self._workspace.contexts,
         )

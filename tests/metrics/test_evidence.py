@@ -86,43 +86,21 @@ def _context(text: str, *turn_ids: str) -> Context:
 
 def test_a_turn_counts_if_it_is_named_and_its_text_is_there() -> None:
     whole = _context("Ann: I adopted a brown puppy at the shelter in Lisbon\nBob: Wow!", "D1:1", "D1:2")
-    assert evidence_found(_QUESTION, _TURNS, whole, paraphrased=False) == ["D1:1", "D1:2"]
-
-
-def test_a_turn_that_is_named_but_cut_off_does_not_count() -> None:
-    cut = _context("Ann: I adopted a brown", "D1:1")
-    assert evidence_found(_QUESTION, _TURNS, cut, paraphrased=False) == []
-
-
-def test_four_fifths_of_a_turn_are_enough() -> None:
-    most = _context("Ann: I adopted a brown puppy at the shelter", "D1:1")  # 4 of 5 content words
-    assert evidence_found(_QUESTION, _TURNS, most, paraphrased=False) == ["D1:1"]
+    assert evidence_found(_QUESTION, _TURNS, whole) == ["D1:1", "D1:2"]
 
 
 def test_words_that_are_there_by_chance_do_not_count_if_turns_are_named() -> None:
     other = _context("Bob: Wow! I adopted a brown puppy at the shelter in Lisbon", "D9:9")
-    assert evidence_found(_QUESTION, _TURNS, other, paraphrased=False) == []
+    assert evidence_found(_QUESTION, _TURNS, other) == []
 
 
 def test_a_memory_that_names_no_turns_is_measured_by_its_text() -> None:
     text = Context("the shelter in Lisbon is where Ann adopted her brown puppy")
-    assert "D1:1" in evidence_found(_QUESTION, _TURNS, text, paraphrased=False)
-
-
-def test_a_paraphrase_counts_by_its_sources() -> None:
-    paraphrase = _context("Ann has a dog from Portugal", "D1:1")
-    assert evidence_found(_QUESTION, _TURNS, paraphrase, paraphrased=True) == ["D1:1"]
-
-
-def test_the_text_of_a_turn_of_function_words_must_be_there_too() -> None:
-    turns = {"D1:1": Turn("D1:1", "Bob", "Yes, we do!"), "D1:2": Turn("D1:2", "Bob", "👍")}
-    assert evidence_found(_QUESTION, turns, Context(""), paraphrased=False) == []
-    both = _context("Bob: Yes, we do!\nBob: 👍", "D1:1", "D1:2")
-    assert evidence_found(_QUESTION, turns, both, paraphrased=False) == ["D1:1", "D1:2"]
+    assert "D1:1" in evidence_found(_QUESTION, _TURNS, text)
 
 
 def test_nothing_is_found_without_evidence() -> None:
-    assert evidence_found(replace(_QUESTION, evidence=()), _TURNS, _context("x", "D1:1"), paraphrased=False) == []
+    assert evidence_found(replace(_QUESTION, evidence=()), _TURNS, _context("x", "D1:1")) == []
 
 
 def test_answer_in_context() -> None:
