@@ -19,7 +19,7 @@ from engram_eval.backends.engram.memory import EngramMemory
 from engram_eval.backends.engram.packing import merge
 from engram_eval.backends.engram.router import MemoryType, route
 from engram_eval.registry import open_backend
-from engram_eval.types import Context, Conversation, Session, Turn
+from engram_eval.types import Context, Conversation, ConversationInfo, Session, Turn
 
 E, S, P = MemoryType.EPISODIC, MemoryType.SEMANTIC, MemoryType.PROCEDURAL
 
@@ -151,6 +151,24 @@ def test_contexts_are_grouped_by_type_with_dates(conversation: Conversation, ser
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings == ["# Events", "# Facts", "# Plans and habits"]
     assert "[25 May 2023]\nAnn: I ran a charity race for the hospital last Saturday (= 20 May 2023)." in text
+
+
+@pytest.mark.parametrize("budget", [916, 4000, 12_000])
+def test_a_larger_budget_is_filled_unless_k_and_total_are_fixed(services: Services, budget: int) -> None:
+    turns = tuple(Turn(f"S:{i}", "Ann", f"I like the bakery in street {i}, it is lovely.") for i in range(1200))
+
+    async def run(**settings: bool) -> Context:
+        backend = open_backend("engram", {key: str(value) for key, value in settings.items()})
+        folder = services.folder / "-".join(settings or ["default"])
+        folder.mkdir()
+        memory = await backend.open(ConversationInfo("c", ("Ann",)), replace(services, folder=folder))
+        await memory.ingest(Session("S", datetime(2023, 5, 25), turns))
+        context: Context = await memory.retrieve("Which bakery does Ann like?", asked_at=None, budget=budget)
+        await memory.close()
+        return context
+
+    assert services.tokens.count(asyncio.run(run()).text) > 0.9 * budget
+    assert len(asyncio.run(run(fill=False)).turn_ids) <= 60
 
 
 def _records(*pairs: tuple[str, MemoryType]) -> list[MemoryRecord]:

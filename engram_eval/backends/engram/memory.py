@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from engram_eval.llm import Completion
 
 _WITH_LLM = {"router": "llm", "extractor": "llm"}
-_PAPER = {**_WITH_LLM, "ranker": "dense", "k": 20, "total": 25}  # k and total are not checked against the paper's text
+# k and total are not checked against the paper's text.
+_PAPER = {**_WITH_LLM, "ranker": "dense", "k": 20, "total": 25, "fill": False}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class EngramBackend(Weights):
     """Typed memories (arXiv 2511.12960). Router and extractor are rules by default; in the paper, a model.
 
     `k`: how many records of each type are retrieved before the types are merged; `total`: how many remain after merging.
+    `fill`: both grow where the budget has room for more records (`limits`).
     `typed=false`: one memory for all records, of which `k` are retrieved. `index`: whether embeddings are compared exactly,
     with an approximate index, or (`auto`) with an index only for many records; see `vector_search`. The other settings are
     the weights of the hybrid ranker; see `ranking`.
@@ -46,6 +48,7 @@ class EngramBackend(Weights):
     typed: bool = True
     k: int = 40
     total: int = 60
+    fill: bool = True
     index: SearchMode = "auto"
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -64,6 +67,15 @@ class EngramBackend(Weights):
             raise ValueError("weights must be finite and not negative")
         if self.index == "approximate" and not faiss_installed():
             raise ValueError(f"index=approximate needs the package faiss-cpu; install it with: {INSTALL}")
+
+    def limits(self, room: float) -> tuple[int, int]:
+        """`k` and `total` for a budget with room for so many records of average length.
+
+        With `fill`, `total` is at least half as many again, since the types share records and the best may be short.
+        """
+        if not self.fill:
+            return self.k, self.total
+        return max(self.k, math.ceil(room)), max(self.total, math.ceil(1.5 * room))
 
     @property
     def paraphrases(self) -> bool:
@@ -186,11 +198,12 @@ class EngramMemory:
         assert self._loaded is not None
         settings, loaded = self._settings, self._loaded
         scores = await loaded.ranker.scores(query)
+        k, total = settings.limits(budget / loaded.costs.mean if budget else 0.0)
         merged = merge(
             loaded.stored.records,
             scores,
-            k=settings.k,
-            total=settings.total,
+            k=k,
+            total=total,
             typed=settings.typed,
             counts=loaded.counts,
             exclude=exclude,

@@ -28,13 +28,17 @@ class Costs:
     records: list[int]
     dates: list[int]
     headings: dict[MemoryType, int]
+    mean: float
+    """Of a record."""
 
     @staticmethod
     def of(stored: Stored, tokens: TokenCounter) -> Costs:
+        records = [tokens.count(record.line + "\n") for record in stored.records]
         return Costs(
-            [tokens.count(record.line + "\n") for record in stored.records],
+            records,
             [tokens.count(date_header(when) + "\n") if when else 0 for when in stored.session_dates],
             {kind: tokens.count(heading + "\n") for kind, heading in _HEADINGS.items()},
+            sum(records) / len(records) if records else 1.0,
         )
 
 
