@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from engram_eval import registry
@@ -14,6 +14,7 @@ from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.llm.cost.metering import MeteredLLM
+from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
 from engram_eval.results.manifest import (
     RECORDED,
@@ -35,6 +36,7 @@ from engram_eval.run.questions import choose_questions, chosen_categories, open_
 from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
+from engram_eval.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,8 @@ def plan_grading(
     opener = Opener(settings, extensions)
     tokens = token_counter(settings.encoding)
     data = _open_data(settings)
-    _refuse_unknown_questions(answers, data.dataset)
+    questions = {question.id: question for sample in data.dataset.samples() for question in sample.questions}
+    _refuse_unknown_questions(answers, questions, data.dataset)
     clients = ModelClients(settings, spent_usd=spent_usd)
     judge = opener.judge(clients.services("judge", data.dataset.benchmark, tokens))
     _open_clients(clients, opener, reader=False)
@@ -259,13 +262,21 @@ def plan_grading(
             "dataset": data.in_words(),
             "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+            **_copied_golds(answers, [question for id_, question in questions.items() if id_ in data.questions]),
         },
         missing=missing,
     )
 
 
-def _refuse_unknown_questions(answers: Answers, dataset: Dataset) -> None:
-    known = {question.id for sample in dataset.samples() for question in sample.questions}
+def _copied_golds(answers: Answers, questions: Sequence[Question]) -> dict[str, str]:
+    """A warning before anything is judged, or paid for, if the answers are the golds."""
+    answered = [q for q in questions if q.id in answers.by_id and not q.unanswerable]
+    copied = sum(repeats_gold(answers.by_id[question.id].text, question.gold) for question in answered)
+    warning = copied_golds_warning(copied, len(answered))
+    return {"WARNING": warning} if warning else {}
+
+
+def _refuse_unknown_questions(answers: Answers, known: Collection[str], dataset: Dataset) -> None:
     unknown = [question_id for question_id in answers.by_id if question_id not in known]
     if unknown:
         more = f", nor {plural(len(unknown) - 1, 'other')} of the answers" if len(unknown) > 1 else ""
