@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,11 +139,19 @@ def _print_contents(contents: Contents, examples: int) -> None:
     print(f"{sum(contents.questions.values()):,} questions, {contents.evidence:,} evidence turns")
     for category, count in contents.questions.items():
         print(f"  {category:26} {count:>6,}")
-    if contents.notes.places:
-        print("Oddities, and how they are treated:")
-    for rule, places in sorted(contents.notes.places.items(), key=lambda item: -len(item[1])):
+    notes = contents.notes
+    doubtful = {rule: places for rule, places in notes.places.items() if rule in notes.doubtful}
+    _print_oddities("Oddities to look at: they cost data, or are probably mistakes of the file:", doubtful, examples)
+    others = {rule: places for rule, places in notes.places.items() if rule not in notes.doubtful}
+    _print_oddities("Oddities, and how they are treated:", others, examples)
+
+
+def _print_oddities(heading: str, oddities: Mapping[str, Sequence[str]], examples: int) -> None:
+    if oddities:
+        print(heading)
+    for rule, places in sorted(oddities.items(), key=lambda item: -len(item[1])):
         more = f" and {len(places) - examples:,} more" if len(places) > examples else ""
-        print(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]")
+        print(visible(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]"))
 
 
 # --- convert and generate ---------------------------------------------------------------------------------------

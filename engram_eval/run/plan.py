@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
-from engram_eval.datasets.dataset import Dataset
+from engram_eval.datasets.dataset import Dataset, Notes
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
@@ -87,6 +87,8 @@ class _Data:
     questions: Mapping[str, str]
     """The conversation of each chosen question, by their ids."""
     categories: tuple[str, ...]
+    notes: Notes
+    """The oddities of the whole dataset."""
 
     @property
     def conversations(self) -> int:
@@ -95,6 +97,12 @@ class _Data:
     def in_words(self) -> str:
         size = f"{plural(self.conversations, 'conversation')}, {plural(len(self.questions), 'question')}"
         return f"{self.dataset.benchmark.name}, {size}: {self.why}"
+
+    def oddities(self) -> dict[str, str]:
+        """What `datasets check` lists, in one line; nothing for data without oddities."""
+        if not self.notes.places:
+            return {}
+        return {"oddities": f"{self.notes.in_one_line()} (engram-eval datasets check lists them)"}
 
     def info(self) -> DatasetInfo:
         benchmark = self.dataset.benchmark
@@ -113,7 +121,9 @@ class _Data:
 
 def _open_data(settings: Settings) -> _Data:
     dataset, why = open_dataset(settings)
-    return _Data(dataset, why, choose_questions(dataset, settings), chosen_categories(dataset, settings))
+    notes = Notes()
+    questions = choose_questions(dataset, settings, notes)
+    return _Data(dataset, why, questions, chosen_categories(dataset, settings), notes)
 
 
 # --- memories ---------------------------------------------------------------------------------------------------
@@ -206,6 +216,7 @@ def _why_memories(
     controls = "; none and oracle are the floor and the ceiling" if given.controls else ""
     return {
         "dataset": data.in_words(),
+        **data.oddities(),
         "backends": ", ".join(setup.backends) + controls,
         "reader": reader,
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
@@ -260,6 +271,7 @@ def plan_grading(
         calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=False) else 1,
         why={
             "dataset": data.in_words(),
+            **data.oddities(),
             "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
             **_copied_golds(answers, [question for id_, question in questions.items() if id_ in data.questions]),

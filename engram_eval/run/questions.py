@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engram_eval.datasets import catalogue
 from engram_eval.datasets.benchmark import Benchmark
-from engram_eval.datasets.dataset import Dataset
+from engram_eval.datasets.dataset import Dataset, Notes
 from engram_eval.errors import UserError
 from engram_eval.run.settings import Settings
 
@@ -60,11 +60,14 @@ def _opened(benchmark: Benchmark, data: Path | None, options: dict[str, str]) ->
     return dataset, dataset.origin
 
 
-def choose_questions(dataset: Dataset, settings: Settings) -> dict[str, str]:
-    """The questions to ask, each with its conversation: of the chosen categories, all or a random sample of `limit`."""
+def choose_questions(dataset: Dataset, settings: Settings, notes: Notes | None = None) -> dict[str, str]:
+    """The questions to ask, each with its conversation: of the chosen categories, all or a random sample of `limit`.
+
+    `notes` gets the oddities of the whole dataset.
+    """
     categories = chosen_categories(dataset, settings)
     questions: dict[str, str] = {}
-    for sample in dataset.samples():
+    for sample in dataset.samples(notes):
         questions |= {q.id: sample.conversation.id for q in sample.questions if q.category in categories}
     if not questions:
         raise UserError(f"{dataset.origin}: has no question of the categories {', '.join(categories)}; name others")

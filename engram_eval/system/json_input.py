@@ -74,7 +74,10 @@ def read_json(path: Path, form: str) -> Node:
 def parse_json(content: bytes, path: Path, form: str) -> Node:
     """Parses what was read already; `path` is its name in messages."""
     try:
-        return Node(json.loads(content.decode("utf-8-sig")), path, "the file", form)
+        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_object)
+        return Node(value, path, "the file", form)
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: the file: {error}; rename one, or leave it out") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start}: not UTF-8; save it as UTF-8 or fetch it again") from None
     except json.JSONDecodeError as error:
@@ -87,7 +90,10 @@ def parse_json(content: bytes, path: Path, form: str) -> Node:
 def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
     """One line of JSON Lines. Raises UserError if it is not JSON."""
     try:
-        return Node(json.loads(line.decode("utf-8")), path, f"line {number}", form)
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_unique_object)
+        return Node(value, path, f"line {number}", form)
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: line {number}: {error}; rename one, or leave it out") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: line {number}, byte {error.start + 1}: not UTF-8; save the file as UTF-8") from None
     except json.JSONDecodeError as error:
@@ -101,14 +107,19 @@ def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
 def stream_array(path: Path, form: str) -> Iterator[Node]:
     """Yields the elements of a file that is one JSON array. Only one element is in memory at a time."""
     count = 0
+    repeated: list[str] = []
     try:
         with path.open("rb") as file:
             if not _is_array(file.read(1024)):
                 raise UserError(f"{path}: the file: expected a list; compare it with {form}")
             file.seek(0)
-            for value in ijson.items(file, "item", use_float=True):
+            for value in ijson.items(file, "item", use_float=True, map_type=_object_type(repeated)):
+                if repeated:
+                    raise _RepeatedKey(repeated[0])
                 yield Node(value, path, f"record {count}", form)
                 count += 1
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: record {count}: {error}; rename one, or leave it out") from None
     except ijson.JSONError as error:
         raise UserError(
             f"{path}: after record {count - 1}: not JSON ({_first_line(error)}); is it cut short? fetch it again"
@@ -121,6 +132,42 @@ def stream_array(path: Path, form: str) -> Iterator[Node]:
         raise UserError(f"{path}: record {count}: not usable JSON ({_first_line(error)}); fetch it again") from None
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+class _RepeatedKey(Exception):  # noqa: N818 - always caught here
+    def __init__(self, key: str) -> None:
+        super().__init__(f"an object has the key {key[:40]!r} twice, and only one value can be read")
+
+
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ: Python's parser keeps the last value and drops the others."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKey(next(key for key in keys if keys.count(key) > 1))
+    return values
+
+
+def _object_type(repeated: list[str]) -> type[dict[str, Any]]:
+    """The same for ijson, which sets one key at a time, and cannot be stopped there: adds the keys to `repeated`."""
+
+    class Object(dict[str, Any]):
+        def __setitem__(self, key: str, value: Any) -> None:
+            if key in self:
+                repeated.append(key)
+            super().__setitem__(key, value)
+
+    return Object
+
+
+def refuse_repeated_keys(line: bytes, where: str, fix: str) -> None:
+    """Raises UserError if an object in the JSON text has a key twice. What is not JSON is left to others to report."""
+    try:
+        json.loads(line, object_pairs_hook=_unique_object)
+    except _RepeatedKey as error:
+        raise UserError(f"{where}: {error}; {fix}") from None
+    except (ValueError, RecursionError):
+        return
 
 
 def unreadable(path: Path, error: OSError) -> UserError:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.locomo.evidence import parse_evidence
 from engram_eval.datasets.locomo.loader import NOT_MENTIONED
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
@@ -112,6 +113,65 @@ def test_the_first_release_is_a_folder_or_a_zip_of_conversations(tmp_path: Path)
     assert _read(tmp_path / "locomo10.zip")[0] == samples
 
 
+@pytest.mark.parametrize("key", ["blip_caption", "blip_captions", "image_caption", "Caption"])
+@pytest.mark.parametrize("value", ["a cat", ["a cat", "a cat"]])
+def test_captions_are_read_under_any_key(tmp_path: Path, key: str, value: Any) -> None:
+    turn = {"speaker": "Ann", "dia_id": "D1:1", "text": "Look!", key: value}
+    (sample,), _ = _read(_write(tmp_path, _broken(conversation__session_1=[turn])))
+    assert sample.conversation.sessions[0].turns[0].text == "Look! [image: a cat]"
+
+
+@pytest.mark.parametrize("spelling", ["session_02", "Session_2", "session 2", "SESSION-002", "session2"])
+def test_sessions_are_read_under_any_spelling(tmp_path: Path, spelling: str) -> None:
+    record = copy.deepcopy(_RECORD)
+    conversation = record["conversation"]
+    conversation[spelling] = conversation.pop("session_2")
+    conversation[f"{spelling}_date_time"] = conversation.pop("session_2_date_time")
+    assert _read(_write(tmp_path, [record]))[0] == _read(_write(tmp_path, [_RECORD]))[0]
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    record = _broken(
+        conversation__session_1__0__mood="glad", conversation__sesion_3=["x"], qa__0__note="x", event_summary={"a": 1}
+    )
+    _, notes = _read(_write(tmp_path, record))
+    assert notes.places["key 'mood' of a turn: not read"] == ["conv-7 D1:1"]
+    assert notes.places["key 'sesion_3' of a conversation: not read"] == ["conv-7"]
+    assert notes.places["key 'note' of a question: not read"] == ["conv-7:q0"]
+    assert "event_summary" not in str(notes.places)
+    assert "key 'mood' of a turn: not read (1)" in notes.in_one_line()
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("D1:1-3", ["D1:1", "D1:2", "D1:3"]),
+        ("D1:1–D1:3", ["D1:1", "D1:2", "D1:3"]),
+        ("D1:1, 3", ["D1:1", "D1:3"]),
+        ("D1:1; D1:3", ["D1:1", "D1:3"]),
+        ("D1:1,3; d2:4 to 6", ["D1:1", "D1:3", "D2:4", "D2:5", "D2:6"]),
+        ("D:1:03 and 5", ["D1:3", "D1:5"]),
+        ("turn-a, turn-b", ["turn-a", "turn-b"]),
+    ],
+)
+def test_every_id_of_malformed_evidence_is_used(text: str, ids: list[str]) -> None:
+    assert parse_evidence(text, {"turn-a", "turn-b"}) == (ids, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [("D1:1-D2:3", ["D1:1", "D2:3"]), ("D1:1 (asked 3 times)", ["D1:1"]), ("D", []), ("1-3", [])]
+)
+def test_evidence_that_cannot_be_read_whole_is_not_called_complete(text: str, ids: list[str]) -> None:
+    assert parse_evidence(text, ()) == (ids, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=6, unique=True), st.data())
+def test_a_list_of_ids_in_one_text_is_the_same_as_the_list(ids: list[tuple[int, int]], data: st.DataObject) -> None:
+    separator = data.draw(st.sampled_from([", ", ";", " ", " and ", "/", " & "]))
+    names = [f"D{session}:{turn}" for session, turn in ids]
+    assert parse_evidence(separator.join(names), ()) == (names, True)
+
+
 def test_half_a_surrogate_pair_becomes_text_that_can_be_encoded(tmp_path: Path) -> None:
     record = copy.deepcopy(_RECORD)
     record["qa"][0]["question"] = "\ud83d?"
@@ -155,6 +215,10 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         (_broken(conversation__session_1={}), "session_1: expected a list, found an object"),
         (_broken(conversation={}), "there is no session with turns"),
         ([_RECORD, _RECORD], "sample_id 'conv-7' occurs twice"),
+        (_broken(qa__0__answer=" "), r"\[0\].qa\[0\]: 'answer' is empty"),
+        (_broken(qa__2__question=""), r"\[0\].qa\[2\]: 'question' is empty"),
+        (_broken(conversation__session_02=[]), "'session_2' and 'session_02' are two spellings of session 2; rename one"),
+        (json.dumps([_RECORD]).replace('"session_2":', '"session_1":'), "an object has the key 'session_1' twice"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:

@@ -128,6 +128,9 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         (_broken(haystack_sessions=[[], []]), "haystack_sessions holds no turn"),
         (_broken(haystack_sessions=[], haystack_dates=[], haystack_session_ids=[]), "haystack_sessions is empty"),
         ([_RECORD, _RECORD], "record 1: question_id 'q1_abs' occurs twice"),
+        (_broken(question=" "), "record 0: 'question' is empty"),
+        (_broken(question_id="q1", answer=""), "record 0: 'answer' is empty"),
+        (json.dumps([_RECORD]).replace('"answer":', '"question":'), "record 0: an object has the key 'question' twice"),
     ],
 )
 def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
@@ -138,6 +141,37 @@ def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content
     assert message.startswith(str(path))
     assert "\n" not in message
     assert ";" in message
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_evidence"), [("true", True), (1, True), ("True", True), ("false", False), (0, False)]
+)
+def test_has_answer_as_text_or_number(tmp_path: Path, mark: Any, is_evidence: bool) -> None:
+    histories = [[{"role": "user", "content": "I adopted a dog.", "has_answer": mark}], []]
+    (sample,), notes = _read(_write(tmp_path, _broken(haystack_sessions=histories)))
+    assert sample.questions[0].evidence == (("S2:1",) if is_evidence else ())
+    assert "has_answer that is text or a number: read as true or false" in notes.places
+
+
+def test_has_answer_that_is_neither_is_a_fault(tmp_path: Path) -> None:
+    histories = [[{"role": "user", "content": "I adopted a dog.", "has_answer": "perhaps"}], []]
+    with pytest.raises(UserError, match="has_answer is 'perhaps', not true or false"):
+        _read(_write(tmp_path, _broken(haystack_sessions=histories)))
+
+
+def test_what_is_doubtful_is_noted(tmp_path: Path) -> None:
+    turn = {"role": "user", "content": "", "has_answer": True, "mood": "glad"}
+    record = _broken(
+        question_date="2023/05/21 (Sun) 23:40", haystack_sessions=[[turn], [turn]],
+        haystack_session_ids=["answer_1", "answer_1"], source="a chat",
+    )  # fmt: skip
+    (sample,), notes = _read(_write(tmp_path, record))
+    assert sample.questions[0].evidence_sessions == ("S1", "S2")
+    assert notes.places["evidence sessions later than the question's date: kept"] == ["q1_abs S2"]
+    assert notes.places["session ids that occur more than once in a history: kept apart"] == ["q1_abs answer_1"]
+    assert notes.places["key 'source' of a record: not read"] == ["q1_abs"]
+    assert len(notes.places["key 'mood' of a turn: not read"]) == 2
+    assert len(notes.places["turns without text: kept"]) == 2
 
 
 def test_a_folder_and_other_encodings(tmp_path: Path) -> None:

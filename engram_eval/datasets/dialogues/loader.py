@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Notes, in_time_order
+from engram_eval.datasets.dataset import Notes, in_time_order, note_evidence_after
 from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, SessionRecord, parse_date
 from engram_eval.errors import UserError
 from engram_eval.system.files import read_lines
+from engram_eval.system.json_input import refuse_repeated_keys
 from engram_eval.system.validation import validate_json
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
@@ -74,6 +75,7 @@ def _record(line: bytes, where: str) -> ConversationRecord:
     if b"\\ud" in line.lower():  # JSON can spell half of a surrogate pair, which UTF-8 cannot
         with suppress(ValueError, RecursionError):
             line = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
+    refuse_repeated_keys(line, where, _FIX)
     return validate_json(ConversationRecord, line, where=where, fix=_FIX)
 
 
@@ -103,7 +105,11 @@ def _sample(record: ConversationRecord, notes: Notes, where: str) -> Sample:
     for session in ordered:
         if session.started_at is None:
             notes.add("sessions without a date: kept, undated", f"{record.id} {session.id}")
+        for turn in session.turns:
+            if not turn.text.strip():
+                notes.doubt("turns without text: kept", f"{record.id} {turn.id}")
     for question in questions:
+        note_evidence_after(question, ordered, notes)
         if question.unanswerable:
             notes.add("unanswerable questions: scored as abstention", question.id)
         if not question.evidence:
@@ -147,7 +153,9 @@ def _question(
 ) -> Question:
     path = f"questions[{number}]"
     unanswerable = bool(record.unanswerable)
-    if record.answer in (None, "") and not unanswerable:
+    if not record.question.strip():
+        raise UserError(f"{where}: '{path}.question' is empty; give the question")
+    if not str(record.answer if record.answer is not None else "").strip() and not unanswerable:
         fault = "missing" if record.answer is None else "empty"
         raise UserError(f"{where}: '{path}.answer' is {fault}; give the gold answer, or \"unanswerable\": true")
     evidence = record.evidence or ()
