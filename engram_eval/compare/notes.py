@@ -18,6 +18,7 @@ class NoteKind(StrEnum):
 
     MISMATCH = "mismatch"
     COPIED_GOLDS = "copied_golds"
+    SKIPPED_RECORDS = "skipped_records"
     PAIRS = "pairs"
     ROUGH_INTERVALS = "rough_intervals"
     ERROR_BOUNDS = "error_bounds"
@@ -45,7 +46,12 @@ EXPLANATORY = frozenset((NoteKind.PAIRS, NoteKind.VARIANTS, NoteKind.BUDGET, Not
 
 def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
     """The notes on one run."""
-    notes = [*_copied_golds_notes(manifest, summary), *_judge_notes(summary), _budget_note(manifest)]
+    notes = [
+        *_copied_golds_notes(manifest, summary),
+        *_skipped_notes(manifest),
+        *_judge_notes(summary),
+        _budget_note(manifest),
+    ]
     for label, backend in summary.backends.items():
         notes += _backend_notes(label, backend)
     if has_session_table(summary):
@@ -97,6 +103,15 @@ def _copied_golds_notes(manifest: Manifest, summary: Summary) -> Iterator[Note]:
         warning = copied_golds_warning(backend.answers_that_repeat_gold, backend.answerable_answers)
         if warning:
             yield Note(NoteKind.COPIED_GOLDS, f"{label}: {warning}")
+
+
+def _skipped_notes(manifest: Manifest) -> Iterator[Note]:
+    if skipped := manifest.dataset.skipped_records:
+        yield Note(
+            NoteKind.SKIPPED_RECORDS,
+            f"{plural(skipped, 'record')} of the dataset could not be read and no figure covers them (--skip-bad-records): "
+            "'engram-eval datasets check' names each.",
+        )
 
 
 def _judge_notes(summary: Summary) -> Iterator[Note]:

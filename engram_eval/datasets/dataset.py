@@ -19,11 +19,14 @@ from engram_eval.types import Question, Sample, Session
 class Notes:
     """The oddities that a loader met: rule -> the places where it was applied.
 
-    `doubtful`: the rules that lose something, or keep something that is probably a mistake of the data.
+    `doubtful`: the rules that lose something, or keep something that is probably a mistake of the data. `faults`: of the
+    records that were left out, which happens only if `skip_bad_records`.
     """
 
     places: dict[str, list[str]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
+    skip_bad_records: bool = False
+    faults: list[UserError] = field(default_factory=list)
 
     def add(self, rule: str, place: str) -> None:
         """An oddity that the rule repairs or keeps without a loss."""
@@ -33,6 +36,12 @@ class Notes:
         """An oddity that costs data, or that a person should look at."""
         self.doubtful.add(rule)
         self.add(rule, place)
+
+    def bad_record(self, fault: UserError) -> None:
+        """A record, such as a conversation or a question, that cannot be read. Raises the fault, unless such are skipped."""
+        if not self.skip_bad_records:
+            raise fault
+        self.faults.append(fault)
 
     def in_one_line(self) -> str:
         """The doubtful oddities by rule, the most frequent first, and how many kinds of others there are."""
@@ -67,8 +76,13 @@ class Dataset:
     differences: Callable[[Mapping[str, int], frozenset[str]], list[str]] = _no_differences
     """Differences from the published facts, given the number of questions of each category and the conversations' ids."""
 
+    skip_bad_records: bool = False
+    """Whether a record that cannot be read costs that record alone, and not the run."""
+
     def samples(self, notes: Notes | None = None) -> Iterator[Sample]:
-        return self.read(notes if notes is not None else Notes())
+        notes = notes if notes is not None else Notes()
+        notes.skip_bad_records = self.skip_bad_records
+        return self.read(notes)
 
 
 def refuse_options(name: str, options: Mapping[str, str]) -> None:

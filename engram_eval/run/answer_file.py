@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engram_eval.errors import UserError
-from engram_eval.system.files import read_lines
-from engram_eval.system.json_input import Node, parse_line
+from engram_eval.system.json_input import Node, parse_line, read_json_lines
 from engram_eval.tables.text import plural
 
 ANSWER_KEYS = (
@@ -77,7 +76,7 @@ def read_answers(path: Path) -> Answers:
     answer_alone: list[Node] = []
     gold_beside: int | None = None
     unusable: dict[str, list[int]] = {}
-    for number, line in read_lines(path, fix="name a file of answers"):
+    for number, line in read_json_lines(path, fix="name a file of answers"):
         digest.update(line)
         if not line.strip():
             continue

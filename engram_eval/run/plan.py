@@ -99,10 +99,13 @@ class _Data:
         return f"{self.dataset.benchmark.name}, {size}: {self.why}"
 
     def oddities(self) -> dict[str, str]:
-        """What `datasets check` lists, in one line; nothing for data without oddities."""
-        if not self.notes.places:
-            return {}
-        return {"oddities": f"{self.notes.in_one_line()} (engram-eval datasets check lists them)"}
+        """What `datasets check` lists, in one line, and what was skipped; nothing for data without oddities."""
+        lines = {}
+        if self.notes.places:
+            lines["oddities"] = f"{self.notes.in_one_line()} (engram-eval datasets check lists them)"
+        if faults := self.notes.faults:
+            lines["SKIPPED"] = f"{plural(len(faults), 'record')} that cannot be read, the first: {faults[0]}"
+        return lines
 
     def info(self) -> DatasetInfo:
         benchmark = self.dataset.benchmark
@@ -115,6 +118,7 @@ class _Data:
             headline=headline or self.categories,
             questions=len(self.questions),
             conversations=self.conversations,
+            skipped_records=len(self.notes.faults),
             tables=tuple(sorted(benchmark.tables)),
         )
 

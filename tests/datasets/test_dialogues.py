@@ -223,11 +223,13 @@ def test_check_reports_every_faulty_line(file: Path, capsys: pytest.CaptureFixtu
     assert main(["datasets", "check", str(file)]) == 2
     error = capsys.readouterr().err.splitlines()
     assert [line.partition(": line ")[2][0] for line in error[:3]] == ["2", "4", "5"]
-    assert error[3:] == [f"engram-eval: {file}: 3 lines are faulty; correct them and check again"]
+    assert error[3:] == [
+        "engram-eval: 3 records are faulty; correct them and check again, or run without them with --skip-bad-records"
+    ]
     _write(file, *[{"id": "c", "sessions": 5}] * 80)
     assert main(["datasets", "check", str(file)]) == 2
     error = capsys.readouterr().err.splitlines()
-    assert len(error) == 51 and error[-1].endswith("more than 50 lines are faulty; correct them and check again")
+    assert len(error) == 51 and "80 records are faulty, of which the first 50 are above; correct" in error[-1]
 
 
 def test_a_run_sums_up_the_oddities_in_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import zipfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engram_eval.cli.main import main
 from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.locomo.evidence import parse_evidence
@@ -239,7 +241,7 @@ def test_faults_of_the_file_itself(tmp_path: Path) -> None:
         _read(latin)
     with pytest.raises(UserError, match=r"there is no such file\); check the path"):
         _read(tmp_path / "absent.json")
-    with pytest.raises(UserError, match=r"the folder holds no \.json file"):
+    with pytest.raises(UserError, match=r"holds no \.json file of LoCoMo"):
         _read(empty)
     (tmp_path / "bad.zip").write_bytes(b"PK no")
     with pytest.raises(UserError, match="not a readable zip file"):
@@ -258,9 +260,64 @@ def test_files_of_the_first_release_in_folders_of_a_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "release.zip", "w") as archive:
         for name in ("a/1.json", "b/1.json"):
             archive.writestr(name, json.dumps({**_RECORD, "sample_id": name}))
-        archive.writestr("c/2.json", "{}")
-    with pytest.raises(UserError, match=r"release\.zip/c/2\.json: the file: 'qa' is missing|there is no session"):
+    assert [sample.conversation.id for sample in _read(tmp_path / "release.zip")[0]] == ["a/1.json", "b/1.json"]
+    with zipfile.ZipFile(tmp_path / "release.zip", "a") as archive:
+        archive.writestr("c/2.json", '{"session_1": []}')
+    with pytest.raises(UserError, match=r"release\.zip/c/2\.json: the file: there is no session"):
         _read(tmp_path / "release.zip")
+
+
+def test_other_files_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "locomo.json").write_text(json.dumps([_RECORD]))
+    for name, content in {"verdicts.json": '[{"question_id": "x"}]', "broken.json": "{", "empty.json": ""}.items():
+        (tmp_path / name).write_text(content)
+    samples, notes = _read(tmp_path)
+    assert [sample.conversation.id for sample in samples] == ["conv-7"]
+    assert sorted(notes.places["files that hold no LoCoMo conversation: passed over"]) == [
+        "broken.json", "empty.json", "verdicts.json",
+    ]  # fmt: skip
+
+
+def test_the_data_folder_may_hold_other_files_of_such_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locomo1_notes.json").write_text("[]")
+    (tmp_path / "locomo5.json").write_text(json.dumps([_RECORD]))
+    monkeypatch.setenv("ENGRAM_EVAL_DATA", str(tmp_path))
+    assert len(list(LOCOMO.open(None, {}).samples())) == 1
+
+
+def test_a_bad_record_costs_itself_alone_if_it_may_be_skipped(tmp_path: Path) -> None:
+    other = {**copy.deepcopy(_RECORD), "sample_id": "conv-8"}
+    other["qa"][1]["category"] = 9
+    path = _write(tmp_path, [{"sample_id": "conv-6"}, other, _RECORD])
+    with pytest.raises(UserError, match=r"\[0\]: there is no session with turns \(.*\) \(in 'conv-6'\); compare"):
+        _read(path)
+    notes = Notes()
+    samples = list(replace(LOCOMO.open(path, {}), skip_bad_records=True).samples(notes))
+    assert [sample.conversation.id for sample in samples] == ["conv-8", "conv-7"]
+    assert [question.id for question in samples[0].questions] == ["conv-8:q0", "conv-8:q2", "conv-8:q3"]
+    assert [str(fault).split(": ")[1] for fault in notes.faults] == ["the file[0]", "the file[1].qa[1]"]
+
+
+def test_a_run_without_bad_records_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = copy.deepcopy(_RECORD)
+    record["qa"][3]["question"] = None
+    run = [
+        "run",
+        "--data",
+        str(_write(tmp_path, [record])),
+        "--reader",
+        "offline",
+        "--judge",
+        "offline",
+        "--backend",
+        "bm25",
+    ]
+    assert main([*run, "--out", str(tmp_path / "a")]) == 2
+    assert "[0].qa[3]: 'question' is missing (in 'conv-7')" in capsys.readouterr().err
+    assert main([*run, "--out", str(tmp_path / "b"), "--skip-bad-records"]) == 0
+    out, err = capsys.readouterr()
+    assert "SKIPPED   1 record that cannot be read, the first:" in err
+    assert "1 record of the dataset could not be read and no figure covers them" in " ".join(out.split())
 
 
 def test_a_dataset_that_is_read_from_a_file_has_no_settings(tmp_path: Path) -> None:

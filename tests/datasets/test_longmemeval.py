@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
     [
         ("[]", "the list is empty"),
         ("{}", "expected a list"),
-        ("", "expected a list"),
+        ("", "the file is empty; fetch"),
         (json.dumps([_RECORD])[:-30], "not JSON"),
         (json.dumps([_RECORD, {**_RECORD, "question_id": "q2"}])[:-30], "after record 0: not JSON"),
         (_broken(question=...), "record 0: 'question' is missing"),
@@ -179,8 +180,24 @@ def test_a_folder_and_other_encodings(tmp_path: Path) -> None:
         _read(tmp_path)
     path = tmp_path / "latin.json"
     path.write_bytes(json.dumps([_RECORD], ensure_ascii=False).replace("dog", "d\xf6g").encode("latin-1"))
-    with pytest.raises(UserError, match="record 0: not"):
+    with pytest.raises(UserError, match="record 0: not UTF-8 but probably Windows-1252"):
         _read(path)
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "longmemeval_s.json"
+    path.write_text(json.dumps([_RECORD]), encoding="utf-8-sig")
+    assert _read(path)[0] == _read(_write(tmp_path, [_RECORD]))[0]
+
+
+def test_a_bad_record_costs_itself_alone_if_it_may_be_skipped(tmp_path: Path) -> None:
+    path = _write(tmp_path, [{**_RECORD, "question_type": "trivia", "question_id": "q2"}, _RECORD, 7])
+    with pytest.raises(UserError, match=r"record 0: question_type 'trivia' .* \(in 'q2'\); compare"):
+        _read(path)
+    notes = Notes()
+    samples = list(replace(LONGMEMEVAL_S.open(path, {}), skip_bad_records=True).samples(notes))
+    assert [sample.questions[0].id for sample in samples] == ["q1_abs"]
+    assert len(notes.faults) == 2
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

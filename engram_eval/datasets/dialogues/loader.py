@@ -18,8 +18,7 @@ from pathlib import Path
 from engram_eval.datasets.dataset import Notes, in_time_order, note_evidence_after
 from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, SessionRecord, parse_date
 from engram_eval.errors import UserError
-from engram_eval.system.files import read_lines
-from engram_eval.system.json_input import refuse_repeated_keys
+from engram_eval.system.json_input import read_json_lines, refuse_repeated_keys
 from engram_eval.system.validation import validate_json
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
@@ -29,23 +28,19 @@ _FIX = "see the format in 'engram-eval datasets check --help'"
 
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
-    """The conversations in the order of their lines. Raises UserError at the first fault."""
+    """The conversations in the order of their lines. Raises UserError at the first fault, unless `notes` skips such lines."""
     for sample, fault in _read(path, notes):
         if fault:
-            raise fault
+            notes.bad_record(fault)
         if sample:
             yield sample
 
 
-def faults(path: Path) -> Iterator[UserError]:
-    """The first fault of each faulty line."""
-    return (fault for _, fault in _read(path, Notes()) if fault)
-
-
-def records(path: Path) -> Iterator[ConversationRecord]:
-    """The lines, each checked by itself. Raises UserError at the first fault."""
+def sound_records(path: Path) -> Iterator[ConversationRecord]:
+    """The lines that are sound by themselves. The fault of another is reported where the samples are read."""
     for number, line in _lines(path):
-        yield _record(line, f"{path}: line {number}")
+        with suppress(UserError):
+            yield _record(line, f"{path}: line {number}")
 
 
 def _read(path: Path, notes: Notes) -> Iterator[tuple[Sample | None, UserError | None]]:
@@ -67,7 +62,7 @@ def _read(path: Path, notes: Notes) -> Iterator[tuple[Sample | None, UserError |
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    lines = read_lines(path, fix="name a file of dialogues, one JSON object a line, with --data")
+    lines = read_json_lines(path, fix="name a file of dialogues, one JSON object a line, with --data")
     return ((number, line) for number, line in lines if line.strip())
 
 

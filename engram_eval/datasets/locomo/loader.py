@@ -16,8 +16,8 @@ Its oddities, and the rule for each (`engram-eval datasets check` counts them):
 - Some question texts occur twice in a conversation: a question's id is its position in `qa`, never its text.
 - Questions have no date: `asked_at` is None.
 
-The first release had one file per conversation: a folder or a zip of such files is read too. In some of these files the
-sessions are next to `qa`, not under `conversation`.
+The first release had one file per conversation: a folder or a zip of such files is read too; other files in it are passed
+over. In some of these files the sessions are next to `qa`, not under `conversation`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from engram_eval.datasets.dataset import Notes, in_time_order, note_unread_keys
 from engram_eval.datasets.locomo.evidence import parse_evidence, plain_id
 from engram_eval.datasets.source import Remote
 from engram_eval.errors import UserError
+from engram_eval.system.file_format import HEAD, refuse_other_formats
+from engram_eval.system.files import read_bytes
 from engram_eval.system.json_input import Node, parse_json, read_json, unreadable
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
@@ -51,6 +53,10 @@ _OFFICIAL_IDS = {f"conv-{n}" for n in (26, 30, 41, 42, 43, 44, 47, 48, 49, 50)}
 _OFFICIAL_COUNTS = {"multi-hop": 282, "temporal": 321, "open-domain": 96, "single-hop": 841, "adversarial": 446}
 _FORM = "the official locomo10.json"
 
+KEYS = re.compile(rb'"(?:sample_id|qa|dia_id)"\s*:')
+"""What a file of LoCoMo is recognised by."""
+_CONVERSATION = re.compile(rb'"(?:dia_id|session_\d+)"\s*:', re.IGNORECASE)
+
 _SESSION = re.compile(r"session[ _-]?(\d{1,9})", re.IGNORECASE)
 _SESSION_DATE = re.compile(r"session[ _-]?(\d{1,9})[ _-]?(?:date[ _-]?time|date|time|timestamp)", re.IGNORECASE)
 _CAPTION = re.compile("caption", re.IGNORECASE)
@@ -65,37 +71,64 @@ _QUESTION_KEYS = {"question", "answer", "adversarial_answer", "evidence", "categ
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids = set()
-    for record, fallback_id in _records(path):
-        sample = sample_from_record(record, notes, fallback_id)
-        if sample.conversation.id in ids:
-            raise record.fault(f"sample_id {sample.conversation.id!r} occurs twice")
-        ids.add(sample.conversation.id)
-        yield sample
-
-
-def _records(path: Path) -> Iterator[tuple[Node, str]]:
-    """The conversations' records, each with the id to use if it has none."""
-    if path.is_dir():
-        files = sorted(path.glob("*.json"), key=lambda file: (_number(file.stem), file.name))
-        if not files:
-            raise UserError(f"{path}: the folder holds no .json file; name a folder of LoCoMo files or locomo10.json")
-        for file in files:
-            yield from _records_of(read_json(file, _FORM), file)
-    elif path.suffix == ".zip":
+    for node, fallback_id in _records(path, notes):
+        record = node.as_record("sample_id")
         try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".json") and "__MACOSX" not in name]
-                for name in sorted(names, key=lambda name: (_number(Path(name).stem), name)):
-                    member = path / name
-                    yield from _records_of(parse_json(archive.read(name), member, _FORM), member)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-            raise UserError(f"{path}: not a readable zip file ({error}); fetch it again") from None
-        except OSError as error:
-            raise unreadable(path, error) from None
-        if not names:
-            raise UserError(f"{path}: the zip file holds no .json file; fetch it again")
+            sample = sample_from_record(record, notes, fallback_id)
+            if sample.conversation.id in ids:
+                raise record.fault(f"sample_id {sample.conversation.id!r} occurs twice")
+        except UserError as fault:
+            notes.bad_record(fault)
+        else:
+            ids.add(sample.conversation.id)
+            yield sample
+
+
+def _records(path: Path, notes: Notes) -> Iterator[tuple[Node, str]]:
+    """The conversations' records, each with the id to use if it has none."""
+    if path.is_dir() or path.suffix == ".zip":
+        yield from _records_of_members(path, notes)
     else:
         yield from _records_of(read_json(path, _FORM), path)
+
+
+def _records_of_members(path: Path, notes: Notes) -> Iterator[tuple[Node, str]]:
+    """The records of all LoCoMo files in a folder or a zip. Other files are passed over."""
+    empty = True
+    for member, content in _members(path):
+        if not _CONVERSATION.search(content):
+            notes.doubt("files that hold no LoCoMo conversation: passed over", member.name)
+            continue
+        empty = False
+        try:
+            root = parse_json(content, member, _FORM)
+        except UserError as fault:
+            notes.bad_record(fault)
+        else:
+            yield from _records_of(root, member)
+    if empty:
+        raise UserError(
+            f"{path}: holds no .json file of LoCoMo; name a folder or a zip of LoCoMo files, or locomo10.json"
+        )
+
+
+def _members(path: Path) -> Iterator[tuple[Path, bytes]]:
+    """The .json files of a folder or a zip, in the order of their numbers, with their content."""
+    if path.is_dir():
+        for file in sorted(path.glob("*.json"), key=lambda file: (_number(file.stem), file.name)):
+            if file.is_file():
+                yield file, read_bytes(file, fix="check the folder given with --data")
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".json") and "__MACOSX" not in name]
+            for name in sorted(names, key=lambda name: (_number(Path(name).stem), name)):
+                yield path / name, archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        refuse_other_formats(path, read_bytes(path, fix="fetch it again")[:HEAD], allow_zip=True)
+        raise UserError(f"{path}: not a readable zip file ({error}); fetch it again") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _records_of(root: Node, path: Path) -> Iterator[tuple[Node, str]]:
@@ -125,14 +158,16 @@ def sample_from_record(record: Node, notes: Notes, fallback_id: str = "conv-0") 
     speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
     conversation = Conversation(ConversationInfo(conversation_id, speakers), sessions)
     session_of = {turn.id: session.id for session in sessions for turn in session.turns}
-    questions = tuple(
-        _question(node, f"{conversation_id}:q{i}", conversation_id, session_of, notes)
-        for i, node in enumerate(record.get("qa").items())
-    )
+    questions = []
+    for i, node in enumerate(record.get("qa").items()):
+        try:
+            questions.append(_question(node, f"{conversation_id}:q{i}", conversation_id, session_of, notes))
+        except UserError as fault:  # the others keep their places, and so their ids
+            notes.bad_record(fault)
     for text, count in Counter(question.text for question in questions).items():
         if count > 1:
             notes.add("question texts that occur more than once: kept apart by id", f"{conversation_id}: {text}")
-    return Sample(conversation, questions)
+    return Sample(conversation, tuple(questions))
 
 
 def _is_session_key(key: str) -> bool:

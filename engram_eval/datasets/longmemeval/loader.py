@@ -50,14 +50,19 @@ _DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids: set[str] = set()
-    for record in stream_array(path, _FORM):
-        sample = sample_from_record(record, notes)
-        question_id = sample.questions[0].id
-        if question_id in ids:
-            raise record.fault(f"question_id {question_id!r} occurs twice")
-        ids.add(question_id)
-        yield sample
-    if not ids:
+    for node in stream_array(path, _FORM):
+        record = node.as_record("question_id")
+        try:
+            sample = sample_from_record(record, notes)
+            question_id = sample.questions[0].id
+            if question_id in ids:
+                raise record.fault(f"question_id {question_id!r} occurs twice")
+        except UserError as fault:
+            notes.bad_record(fault)
+        else:
+            ids.add(question_id)
+            yield sample
+    if not ids and not notes.faults:
         raise UserError(f"{path}: the list is empty; compare it with {_FORM}")
 
 
