@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,16 +105,12 @@ def _list(_options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     """Reads every record and prints what the dataset holds and how its oddities are treated."""
     from engram_eval.datasets.contents import read_contents
-    from engram_eval.run.questions import named_benchmark, open_dataset
+    from engram_eval.run.questions import open_dataset
 
-    settings = _settings(options)
-    benchmark, data = named_benchmark(settings)
-    if benchmark and data and benchmark.faults:
-        faults = list(islice(benchmark.faults(data), _MOST_FAULTS + 1))
-        if faults:
-            return _report_faults(data, faults)
-    dataset, why = open_dataset(settings)
-    contents = read_contents(dataset)
+    dataset, why = open_dataset(_settings(options))
+    contents = read_contents(replace(dataset, skip_bad_records=True))  # so that each faulty record is reported
+    if contents.notes.faults:
+        return _report_faults(contents.notes.faults)
     print(f"{dataset.benchmark.name}: {why}\nsha256 {dataset.sha256}")
     _print_contents(contents, options.examples)
     for difference in contents.differences:
@@ -124,12 +121,16 @@ def _check(options: argparse.Namespace) -> int:
     return GATE_FAILED if contents.differences else DONE
 
 
-def _report_faults(path: Path, faults: list[UserError]) -> int:
+def _report_faults(faults: Sequence[UserError]) -> int:
     for fault in faults[:_MOST_FAULTS]:
         print(f"engram-eval: {visible(str(fault))}", file=sys.stderr)
     if len(faults) > 1:
-        count = f"more than {_MOST_FAULTS}" if len(faults) > _MOST_FAULTS else str(len(faults))
-        print(f"engram-eval: {path}: {count} lines are faulty; correct them and check again", file=sys.stderr)
+        more = f", of which the first {_MOST_FAULTS} are above" if len(faults) > _MOST_FAULTS else ""
+        print(
+            f"engram-eval: {len(faults):,} records are faulty{more}; correct them and check again, or run without them with "
+            "--skip-bad-records",
+            file=sys.stderr,
+        )
     return BAD_INPUT
 
 
@@ -138,11 +139,19 @@ def _print_contents(contents: Contents, examples: int) -> None:
     print(f"{sum(contents.questions.values()):,} questions, {contents.evidence:,} evidence turns")
     for category, count in contents.questions.items():
         print(f"  {category:26} {count:>6,}")
-    if contents.notes.places:
-        print("Oddities, and how they are treated:")
-    for rule, places in sorted(contents.notes.places.items(), key=lambda item: -len(item[1])):
+    notes = contents.notes
+    doubtful = {rule: places for rule, places in notes.places.items() if rule in notes.doubtful}
+    _print_oddities("Oddities to look at: they cost data, or are probably mistakes of the file:", doubtful, examples)
+    others = {rule: places for rule, places in notes.places.items() if rule not in notes.doubtful}
+    _print_oddities("Oddities, and how they are treated:", others, examples)
+
+
+def _print_oddities(heading: str, oddities: Mapping[str, Sequence[str]], examples: int) -> None:
+    if oddities:
+        print(heading)
+    for rule, places in sorted(oddities.items(), key=lambda item: -len(item[1])):
         more = f" and {len(places) - examples:,} more" if len(places) > examples else ""
-        print(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]")
+        print(visible(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]"))
 
 
 # --- convert and generate ---------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from engram_eval.tables.text import plural
 if TYPE_CHECKING:
     from engram_eval.run.finished import Run
 
-_LINE = """Each line of ANSWERS.jsonl is a JSON object with question_id and hypothesis (LongMemEval's official form) or answer.
+_LINE = """Each line of ANSWERS.jsonl is a JSON object with question_id and hypothesis (LongMemEval's official form) or answer;
+response, prediction and generated_answer are read as hypothesis is. Where answer is beside one of these, it is the gold copied
+from the dataset, and is not graded. A null answer is an error: leave out the line of a question without an answer.
 The ids of LoCoMo questions are conversation and index in its qa list, such as conv-26:q0. Optional fields: context
 (the text that the answer was made from), prompt_tokens, completion_tokens, cost_usd, retrieval_s and answer_s."""
 

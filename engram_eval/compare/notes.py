@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
+from engram_eval.metrics.copied_golds import copied_golds_warning
 from engram_eval.metrics.evidence import EVIDENCE_CLAIMED, EVIDENCE_RECALL
 from engram_eval.results.manifest import Manifest
 from engram_eval.results.summary import BackendSummary, Summary, VoteSummary
@@ -18,6 +19,8 @@ class NoteKind(StrEnum):
     """Stable keys: the report folds, badges and sorts notes by kind."""
 
     MISMATCH = "mismatch"
+    COPIED_GOLDS = "copied_golds"
+    SKIPPED_RECORDS = "skipped_records"
     PAIRS = "pairs"
     ROUGH_INTERVALS = "rough_intervals"
     ERROR_BOUNDS = "error_bounds"
@@ -45,7 +48,12 @@ EXPLANATORY = frozenset((NoteKind.PAIRS, NoteKind.VARIANTS, NoteKind.BUDGET, Not
 
 def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
     """The notes on one run."""
-    notes = [*_judge_notes(summary), _budget_note(manifest)]
+    notes = [
+        *_copied_golds_notes(manifest, summary),
+        *_skipped_notes(manifest),
+        *_judge_notes(summary),
+        _budget_note(manifest),
+    ]
     for label, backend in summary.backends.items():
         notes += _backend_notes(label, backend)
     if has_session_table(summary):
@@ -87,6 +95,25 @@ def has_session_table(summary: Summary) -> bool:
     return "sessions" in summary.dataset.tables and any(
         backend.mean("session_recall@5") is not None for backend in summary.backends.values()
     )
+
+
+def _copied_golds_notes(manifest: Manifest, summary: Summary) -> Iterator[Note]:
+    """For answers made elsewhere: no memory or reader of a run sees a gold answer."""
+    if not manifest.has_recorded_answers:
+        return
+    for label, backend in summary.backends.items():
+        warning = copied_golds_warning(backend.answers_that_repeat_gold, backend.answerable_answers)
+        if warning:
+            yield Note(NoteKind.COPIED_GOLDS, f"{label}: {warning}")
+
+
+def _skipped_notes(manifest: Manifest) -> Iterator[Note]:
+    if skipped := manifest.dataset.skipped_records:
+        yield Note(
+            NoteKind.SKIPPED_RECORDS,
+            f"{plural(skipped, 'record')} of the dataset could not be read and no figure covers them (--skip-bad-records): "
+            "'engram-eval datasets check' names each.",
+        )
 
 
 def _judge_notes(summary: Summary) -> Iterator[Note]:

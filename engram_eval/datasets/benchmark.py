@@ -6,12 +6,11 @@ To add a benchmark, declare a `Benchmark` in a module and name it in the registr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engram_eval.errors import UserError
 from engram_eval.language.prompt import Prompt
 from engram_eval.types import Question
 
@@ -72,8 +71,6 @@ class Benchmark:
 
     The head is empty for a folder. `catalogue.recognise` says in which order benchmarks are tried.
     """
-    faults: Callable[[Path], Iterator[UserError]] | None = None
-    """All faults of a file, for a format in which each line can be checked by itself; None: reading stops at the first."""
 
     categories: tuple[str, ...]
     """In the order of a table's columns; `--categories` also takes their numbers, from 1."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from engram_eval import registry
 from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.errors import UserError
+from engram_eval.system.file_format import HEAD, refuse_other_formats
 from engram_eval.system.json_input import unreadable
 
 _HEAD = 1 << 20
@@ -58,6 +59,8 @@ def recognise(path: Path) -> Benchmark:
             continue  # an installed package that cannot be imported must not keep others from being recognised
         if candidate.recognises(head, path):
             return candidate
+    if not path.is_dir():
+        refuse_other_formats(path, head[:HEAD])
     raise UserError(
         f"{path}: its format is not recognised; name the format with --dataset ({', '.join(registry.names('datasets'))})"
     )

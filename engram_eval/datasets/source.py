@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,15 @@ class Remote:
     sha256: str | None
 
 
-def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -> tuple[Path, str]:
+_ANYTHING = re.compile(b"")
+
+
+def find_data(
+    data: Path | None, *, patterns: tuple[str, ...], remote: Remote, holds: re.Pattern[bytes] = _ANYTHING
+) -> tuple[Path, str]:
     """The file (or folder) to read, and where it came from, in words.
 
+    `holds`: what the first megabyte of the benchmark's files matches, by which other files in the data folder are passed over.
     Tries, in this order: `data`; `$ENGRAM_EVAL_DATA`, a file, or a folder that is searched for `patterns`; the cache; the
     remote. Raises UserError if none of them has it, and without delay if there is no network.
     """
@@ -35,7 +42,7 @@ def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -
         except OSError as error:
             raise unreadable(data, error) from None
         return data, f"{data} (named with --data)"
-    if (named := os.environ.get("ENGRAM_EVAL_DATA")) and (file := _in_data_folder(Path(named), patterns)):
+    if (named := os.environ.get("ENGRAM_EVAL_DATA")) and (file := _in_data_folder(Path(named), patterns, holds)):
         return file, f"{file} (found through ENGRAM_EVAL_DATA)"
     cached = cache_folder() / "data" / remote.file
     if cached.is_file():
@@ -46,14 +53,25 @@ def find_data(data: Path | None, *, patterns: tuple[str, ...], remote: Remote) -
     return fetched, f"{remote.url} (fetched to {fetched})"
 
 
-def _in_data_folder(folder: Path, patterns: tuple[str, ...]) -> Path | None:
+def _in_data_folder(folder: Path, patterns: tuple[str, ...], holds: re.Pattern[bytes]) -> Path | None:
     if not folder.exists():
         raise UserError(f"{folder}: ENGRAM_EVAL_DATA names it and it does not exist; correct or unset the variable")
     if folder.is_file():
         return folder if any(folder.match(pattern) for pattern in patterns) else None
-    return next((file for pattern in patterns for file in sorted(folder.glob(pattern))), None)
+    candidates = [file for pattern in patterns for file in sorted(folder.glob(pattern))]
+    # If none is the benchmark's, the first is read, so that its own fault is reported.
+    return next((file for file in candidates if holds.search(_head(file))), candidates[0] if candidates else None)
 
 
+def _head(file: Path) -> bytes:
+    try:
+        with file.open("rb") as content:
+            return content.read(_HEAD)
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
+_HEAD = 1 << 20
 _HUB = "hf://datasets/"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from engram_eval.datasets import catalogue
 from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.errors import UserError
+from engram_eval.system.file_format import HEAD, refuse_other_formats
 from engram_eval.system.files import check_writable, read_bytes, write_file, writing
 from engram_eval.system.validation import validate_json
 from engram_eval.types import Question, Verdict
@@ -78,6 +79,8 @@ def read_verdicts(path: Path) -> tuple[list[RecordedVerdict], str]:
     Raises UserError with the file and the line if the file cannot be read or a line is not valid.
     """
     content = read_bytes(path, fix="name a file of recorded verdicts")
+    if content:
+        refuse_other_formats(f"{path}: line 1", content[:HEAD])
     lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)
     benchmarks: dict[str, Benchmark] = {}  # a look-up reads the metadata of every installed package
     recorded = [_read_line(line, f"{path}: line {number}", benchmarks) for number, line in lines if line.strip()]

@@ -17,6 +17,7 @@ from typing import Any
 from engram_eval.errors import UserError
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
+from engram_eval.system.file_format import HEAD, refuse_other_formats
 from engram_eval.system.files import read_bytes
 from engram_eval.system.validation import validate_json
 
@@ -112,6 +113,7 @@ def read_label_errors(path: Path) -> LabelErrors:
     """
     content = read_bytes(path, fix="name a file of label errors")
     fix = "give it a JSON list of objects with question_id and reason"
+    refuse_other_formats(path, content[:HEAD])
     entries = validate_json(list[dict[str, Any]], content, where=str(path), fix=fix)
     reasons = {}
     for number, entry in enumerate(entries, start=1):

@@ -13,7 +13,10 @@ RECORDED = "recorded"
 
 
 class DatasetInfo(Stored):
-    """`questions` and `conversations` count those that the run asks. `tables`: extra result tables that the benchmark has."""
+    """`questions` and `conversations` count those that the run asks, `skipped_records` what could not be read of the data.
+
+    `tables`: extra result tables that the benchmark has.
+    """
 
     name: Text
     sha256: str
@@ -22,6 +25,7 @@ class DatasetInfo(Stored):
     headline: tuple[Text, ...]
     questions: int
     conversations: int
+    skipped_records: int = 0
     tables: tuple[str, ...] = ()
 
 

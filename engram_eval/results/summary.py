@@ -78,6 +78,8 @@ class BackendSummary(Scores):
 
     - `errors` counts those of all categories; `expected`: the questions that the run asks.
     - `names_turns`: whether any context names the turns it holds. `truncated`, `cut`: in how many contexts (see `Record`).
+    - `answers_that_repeat_gold`: how many answers to answerable questions equal their golds word for word, of
+      `answerable_answers`, over all categories.
     - US dollars, as if nothing had been cached, None if a price is unknown: `cost_usd` = ingestion + answers; judging is
       separate. `cost_per_correct_usd` divides by the right answers.
     - `failure_stages`: wrong answers by the stage at which they were lost.
@@ -93,6 +95,8 @@ class BackendSummary(Scores):
     names_turns: bool
     truncated: int
     cut: int
+    answers_that_repeat_gold: int = 0
+    answerable_answers: int = 0
     ingest_s: Total
     ingest_warnings: int
     cost_usd: float | None

@@ -1,9 +1,10 @@
 """Answers made elsewhere, from a file or from a mapping.
 
 A line of the file is a JSON object: LongMemEval's official {"question_id", "hypothesis"}, or {"question_id", "answer"} with
-the ids of this project's questions ("conv-26:q0"). If a line has both, `hypothesis` is the answer, and `answer` is the gold,
-copied from the dataset. A line may also have `context` (the text that the answer was made from), `prompt_tokens`,
-`completion_tokens`, `cost_usd`, `retrieval_s` and `answer_s`.
+the ids of this project's questions ("conv-26:q0"). Other tools name the answer `response`, `prediction` or `generated_answer`.
+Where `answer` is beside one of these names, it is the gold, copied from the dataset, and is not read. A line may also have
+`context` (the text that the answer was made from), `prompt_tokens`, `completion_tokens`, `cost_usd`, `retrieval_s` and
+`answer_s`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from engram_eval.errors import UserError
-from engram_eval.system.files import read_lines
-from engram_eval.system.json_input import Node, parse_line
+from engram_eval.system.json_input import Node, parse_line, read_json_lines
 from engram_eval.tables.text import plural
 
+ANSWER_KEYS = (
+    "hypothesis", "response", "prediction", "generated_answer", "predicted_answer", "model_answer", "model_response",
+)  # fmt: skip
+"""What a system said. A line names it by one of these, or by `answer` alone."""
 _FORM = "what 'engram-eval judge --help' says of a line"
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _AMOUNTS = ("cost_usd", "retrieval_s", "answer_s")
@@ -69,12 +73,20 @@ def read_answers(path: Path) -> Answers:
     """Raises UserError with file and line for a line that is no answer, and for a question that is answered twice."""
     digest = hashlib.sha256()
     by_id: dict[str, RecordedAnswer] = {}
+    answer_alone: list[Node] = []
+    gold_beside: int | None = None
     unusable: dict[str, list[int]] = {}
-    for number, line in read_lines(path, fix="name a file of answers"):
+    for number, line in read_json_lines(path, fix="name a file of answers"):
         digest.update(line)
         if not line.strip():
             continue
-        question_id, answer = _answer(parse_line(line.rstrip(), path, number, _FORM), number, unusable)
+        node = parse_line(line.rstrip(), path, number, _FORM)
+        key = _answer_key(node)
+        if key == "answer":
+            answer_alone.append(node)
+        elif node.has("answer"):
+            gold_beside = gold_beside or number
+        question_id, answer = _answer(node, key, number, unusable)
         if question_id in by_id:
             raise UserError(
                 f"{path}: line {number}: {question_id!r} is answered a second time, first in line "
@@ -83,6 +95,11 @@ def read_answers(path: Path) -> Answers:
         by_id[question_id] = answer
     if not by_id:
         raise UserError(f"{path}: line 1: holds no answer; give it one JSON object per line")
+    if gold_beside and answer_alone:
+        raise answer_alone[0].fault(
+            f"has only 'answer', which is the gold on other lines (line {gold_beside}); leave the line out if the system gave "
+            "no answer"
+        )
     ignored = tuple(
         f"{name} of {plural(len(lines), 'line')} (the first: line {lines[0]}) is not {_expected(name)} and is ignored"
         for name, lines in unusable.items()
@@ -90,12 +107,22 @@ def read_answers(path: Path) -> Answers:
     return Answers(path, digest.hexdigest(), by_id, ignored)
 
 
-def _answer(line: Node, number: int, unusable: dict[str, list[int]]) -> tuple[str, RecordedAnswer]:
+def _answer_key(line: Node) -> str:
+    """The key of what the system said. Raises UserError if there is none, if it is null, or if there are two that differ."""
+    keys = [key for key in ANSWER_KEYS if key in line.names()] or [key for key in ("answer",) if key in line.names()]
+    if not keys:
+        raise line.fault("has no 'hypothesis' and no 'answer'; leave out the line of a question without an answer")
+    for key in keys:
+        if not line.has(key):
+            raise line.fault(f"{key!r} is null; leave out the line of a question without an answer")
+    if len({line.get(key).scalar() for key in keys}) > 1:
+        raise line.fault(f"{' and '.join(map(repr, keys))} differ; leave in the one that is the system's answer")
+    return keys[0]
+
+
+def _answer(line: Node, key: str, number: int, unusable: dict[str, list[int]]) -> tuple[str, RecordedAnswer]:
     """Question id and answer. Adds to `unusable` the line's number for each optional field of a wrong type."""
     question_id = line.get("question_id").scalar()
-    key = "hypothesis" if line.has("hypothesis") else "answer"
-    if not line.has(key):
-        raise line.fault("has no 'hypothesis' and no 'answer'; leave out the line of a question without an answer")
     context, figures = None, {}
     for name in ("context", *_COUNTS, *_AMOUNTS):
         if not line.has(name):

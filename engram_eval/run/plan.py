@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
-from engram_eval.datasets.dataset import Dataset
+from engram_eval.datasets.dataset import Dataset, Notes
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, token_counter
 from engram_eval.llm.cost.metering import MeteredLLM
+from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
 from engram_eval.results.manifest import (
     RECORDED,
@@ -35,6 +36,7 @@ from engram_eval.run.questions import choose_questions, chosen_categories, open_
 from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
+from engram_eval.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class _Data:
     questions: Mapping[str, str]
     """The conversation of each chosen question, by their ids."""
     categories: tuple[str, ...]
+    notes: Notes
+    """The oddities of the whole dataset."""
 
     @property
     def conversations(self) -> int:
@@ -93,6 +97,15 @@ class _Data:
     def in_words(self) -> str:
         size = f"{plural(self.conversations, 'conversation')}, {plural(len(self.questions), 'question')}"
         return f"{self.dataset.benchmark.name}, {size}: {self.why}"
+
+    def oddities(self) -> dict[str, str]:
+        """What `datasets check` lists, in one line, and what was skipped; nothing for data without oddities."""
+        lines = {}
+        if self.notes.places:
+            lines["oddities"] = f"{self.notes.in_one_line()} (engram-eval datasets check lists them)"
+        if faults := self.notes.faults:
+            lines["SKIPPED"] = f"{plural(len(faults), 'record')} that cannot be read, the first: {faults[0]}"
+        return lines
 
     def info(self) -> DatasetInfo:
         benchmark = self.dataset.benchmark
@@ -105,13 +118,16 @@ class _Data:
             headline=headline or self.categories,
             questions=len(self.questions),
             conversations=self.conversations,
+            skipped_records=len(self.notes.faults),
             tables=tuple(sorted(benchmark.tables)),
         )
 
 
 def _open_data(settings: Settings) -> _Data:
     dataset, why = open_dataset(settings)
-    return _Data(dataset, why, choose_questions(dataset, settings), chosen_categories(dataset, settings))
+    notes = Notes()
+    questions = choose_questions(dataset, settings, notes)
+    return _Data(dataset, why, questions, chosen_categories(dataset, settings), notes)
 
 
 # --- memories ---------------------------------------------------------------------------------------------------
@@ -204,6 +220,7 @@ def _why_memories(
     controls = "; none and oracle are the floor and the ceiling" if given.controls else ""
     return {
         "dataset": data.in_words(),
+        **data.oddities(),
         "backends": ", ".join(setup.backends) + controls,
         "reader": reader,
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
@@ -226,7 +243,8 @@ def plan_grading(
     opener = Opener(settings, extensions)
     tokens = token_counter(settings.encoding)
     data = _open_data(settings)
-    _refuse_unknown_questions(answers, data.dataset)
+    questions = {question.id: question for sample in data.dataset.samples() for question in sample.questions}
+    _refuse_unknown_questions(answers, questions, data.dataset)
     clients = ModelClients(settings, spent_usd=spent_usd)
     judge = opener.judge(clients.services("judge", data.dataset.benchmark, tokens))
     _open_clients(clients, opener, reader=False)
@@ -257,15 +275,24 @@ def plan_grading(
         calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=False) else 1,
         why={
             "dataset": data.in_words(),
+            **data.oddities(),
             "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+            **_copied_golds(answers, [question for id_, question in questions.items() if id_ in data.questions]),
         },
         missing=missing,
     )
 
 
-def _refuse_unknown_questions(answers: Answers, dataset: Dataset) -> None:
-    known = {question.id for sample in dataset.samples() for question in sample.questions}
+def _copied_golds(answers: Answers, questions: Sequence[Question]) -> dict[str, str]:
+    """A warning before anything is judged, or paid for, if the answers are the golds."""
+    answered = [q for q in questions if q.id in answers.by_id and not q.unanswerable]
+    copied = sum(repeats_gold(answers.by_id[question.id].text, question.gold) for question in answered)
+    warning = copied_golds_warning(copied, len(answered))
+    return {"WARNING": warning} if warning else {}
+
+
+def _refuse_unknown_questions(answers: Answers, known: Collection[str], dataset: Dataset) -> None:
     unknown = [question_id for question_id in answers.by_id if question_id not in known]
     if unknown:
         more = f", nor {plural(len(unknown) - 1, 'other')} of the answers" if len(unknown) > 1 else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from engram_eval.datasets import catalogue
 from engram_eval.datasets.benchmark import Benchmark
-from engram_eval.datasets.dataset import Dataset
+from engram_eval.datasets.dataset import Dataset, Notes
 from engram_eval.errors import UserError
 from engram_eval.run.settings import Settings
 
@@ -36,12 +37,12 @@ def open_dataset(settings: Settings) -> tuple[Dataset, str]:
     options = settings.options_of("dataset")
     benchmark, data = named_benchmark(settings)
     if benchmark:
-        return _opened(benchmark, data, options)
+        return _opened(benchmark, data, options, skip_bad_records=settings.skip_bad_records)
     if options:
         dataset, why = _opened(catalogue.benchmark("synthetic"), None, options)
         return dataset, f"{why}, because --set dataset.… needs a generated dataset"
     try:
-        return _opened(catalogue.benchmark("locomo"), None, options)
+        return _opened(catalogue.benchmark("locomo"), None, options, skip_bad_records=settings.skip_bad_records)
     except UserError as missing:
         if os.environ.get("ENGRAM_EVAL_DATA"):
             raise
@@ -49,9 +50,11 @@ def open_dataset(settings: Settings) -> tuple[Dataset, str]:
         return dataset, f"{why}, because LoCoMo itself is not available: {missing}"
 
 
-def _opened(benchmark: Benchmark, data: Path | None, options: dict[str, str]) -> tuple[Dataset, str]:
+def _opened(
+    benchmark: Benchmark, data: Path | None, options: dict[str, str], *, skip_bad_records: bool = False
+) -> tuple[Dataset, str]:
     try:
-        dataset = benchmark.open(data, options)
+        dataset = replace(benchmark.open(data, options), skip_bad_records=skip_bad_records)
     except UserError:
         raise
     except Exception as error:  # whatever somebody else's benchmark raises
@@ -60,12 +63,18 @@ def _opened(benchmark: Benchmark, data: Path | None, options: dict[str, str]) ->
     return dataset, dataset.origin
 
 
-def choose_questions(dataset: Dataset, settings: Settings) -> dict[str, str]:
-    """The questions to ask, each with its conversation: of the chosen categories, all or a random sample of `limit`."""
+def choose_questions(dataset: Dataset, settings: Settings, notes: Notes | None = None) -> dict[str, str]:
+    """The questions to ask, each with its conversation: of the chosen categories, all or a random sample of `limit`.
+
+    `notes` gets the oddities of the whole dataset. Raises UserError if there is none, and for the first record that cannot be
+    read, unless such records are skipped.
+    """
+    notes = notes if notes is not None else Notes()
+    asked = [(q, sample.conversation.id) for sample in dataset.samples(notes) for q in sample.questions]
+    if not asked and notes.faults:
+        raise notes.faults[0]
     categories = chosen_categories(dataset, settings)
-    questions: dict[str, str] = {}
-    for sample in dataset.samples():
-        questions |= {q.id: sample.conversation.id for q in sample.questions if q.category in categories}
+    questions = {question.id: conversation for question, conversation in asked if question.category in categories}
     if not questions:
         raise UserError(f"{dataset.origin}: has no question of the categories {', '.join(categories)}; name others")
     if settings.limit is None:

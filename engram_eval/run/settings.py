@@ -86,6 +86,12 @@ class Settings(BaseModel):
         Texts | None,
         Setting("data", "only these categories, by name or number (default: all)", "A,B", form="commas"),
     ] = None
+    skip_bad_records: Annotated[
+        bool,
+        Setting(
+            "data", "leave out records of the dataset that cannot be read, and count them", flag="--skip-bad-records"
+        ),
+    ] = False
     backends: Annotated[
         Texts,
         Setting(

@@ -5,6 +5,7 @@ A `Node` is a value and its place in the file: a loader asks for what it expects
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import ijson
 
 from engram_eval.errors import UserError
-from engram_eval.system.files import file_error, read_bytes
+from engram_eval.system.file_format import HEAD, not_utf8, refuse_other_formats, refuse_other_formats_than_lines
+from engram_eval.system.files import file_error, read_bytes, read_lines
 
 _FIX = "check the path given with --data"
 
@@ -21,12 +23,19 @@ _FIX = "check the path given with --data"
 class Node:
     """One JSON value and its place. A method raises UserError if the value is not of the type that it returns."""
 
-    def __init__(self, value: Any, file: Path, place: str, form: str) -> None:
+    def __init__(self, value: Any, file: Path, place: str, form: str, record: str = "") -> None:
         self.value = value
-        self._file, self._place, self._form = file, place, form
+        self._file, self._place, self._form, self._record = file, place, form, record
 
     def fault(self, description: str) -> UserError:
-        return UserError(f"{self._file}: {self._place}: {description}; compare it with {self._form}")
+        record = f" (in {self._record})" if self._record else ""
+        return UserError(f"{self._file}: {self._place}: {description}{record}; compare it with {self._form}")
+
+    def as_record(self, id_key: str) -> Node:
+        """The same object, whose faults also name the id that it has under that key."""
+        record_id = self.value.get(id_key) if isinstance(self.value, dict) else None
+        name = repr(record_id)[:60] if isinstance(record_id, str | int) else ""
+        return Node(self.value, self._file, self._place, self._form, name)
 
     def items(self) -> list[Node]:
         if not isinstance(self.value, list):
@@ -63,7 +72,7 @@ class Node:
         return self.text() if isinstance(self.value, str) else str(self.value)
 
     def _child(self, value: Any, step: str) -> Node:
-        return Node(value, self._file, (self._place + step).removeprefix("the file."), self._form)
+        return Node(value, self._file, (self._place + step).removeprefix("the file."), self._form, self._record)
 
 
 def read_json(path: Path, form: str) -> Node:
@@ -73,23 +82,41 @@ def read_json(path: Path, form: str) -> Node:
 
 def parse_json(content: bytes, path: Path, form: str) -> Node:
     """Parses what was read already; `path` is its name in messages."""
+    refuse_other_formats(path, content[:HEAD])
     try:
-        return Node(json.loads(content.decode("utf-8-sig")), path, "the file", form)
+        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique_object)
+        return Node(value, path, "the file", form)
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: the file: {error}; rename one, or leave it out") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: byte {error.start}: not UTF-8; save it as UTF-8 or fetch it again") from None
+        raise UserError(f"{path}: byte {error.start}: {not_utf8(error)}; save it as UTF-8 or fetch it again") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
+        if error.msg == "Extra data":
+            raise UserError(
+                f"{path}: {where}: more follows after the JSON value (is it JSON Lines?); compare it with {form}"
+            ) from None
         raise UserError(f"{path}: {where}: not JSON ({error.msg}); is it cut short? fetch it again") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or endless brackets
         raise UserError(f"{path}: not usable JSON ({_first_line(error)}); compare it with {form}") from None
 
 
+def read_json_lines(path: Path, *, fix: str) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSON Lines file as `read_lines` gives them. Raises UserError if the file is of another format."""
+    refuse_other_formats_than_lines(path)
+    yield from read_lines(path, fix=fix)
+
+
 def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
     """One line of JSON Lines. Raises UserError if it is not JSON."""
     try:
-        return Node(json.loads(line.decode("utf-8")), path, f"line {number}", form)
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_unique_object)
+        return Node(value, path, f"line {number}", form)
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: line {number}: {error}; rename one, or leave it out") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: line {number}, byte {error.start + 1}: not UTF-8; save the file as UTF-8") from None
+        where = f"line {number}, byte {error.start + 1}"
+        raise UserError(f"{path}: {where}: {not_utf8(error)}; save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); give it one JSON object a line"
@@ -101,26 +128,71 @@ def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
 def stream_array(path: Path, form: str) -> Iterator[Node]:
     """Yields the elements of a file that is one JSON array. Only one element is in memory at a time."""
     count = 0
+    repeated: list[str] = []
     try:
         with path.open("rb") as file:
-            if not _is_array(file.read(1024)):
+            head = file.read(HEAD)
+            refuse_other_formats(path, head)
+            if not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
                 raise UserError(f"{path}: the file: expected a list; compare it with {form}")
-            file.seek(0)
-            for value in ijson.items(file, "item", use_float=True):
+            file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
+            for value in ijson.items(file, "item", use_float=True, map_type=_object_type(repeated)):
+                if repeated:
+                    raise _RepeatedKey(repeated[0])
                 yield Node(value, path, f"record {count}", form)
                 count += 1
+    except _RepeatedKey as error:
+        raise UserError(f"{path}: record {count}: {error}; rename one, or leave it out") from None
     except ijson.JSONError as error:
+        if fault := _utf8_fault(path):
+            raise UserError(f"{path}: record {count}: {fault}; save it as UTF-8 or fetch it again") from None
         raise UserError(
             f"{path}: after record {count - 1}: not JSON ({_first_line(error)}); is it cut short? fetch it again"
             if count
             else f"{path}: record 0: not JSON ({_first_line(error)}); is it cut short? fetch it again"
         ) from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: record {count}: not UTF-8; save it as UTF-8 or fetch it again") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: record {count}: {not_utf8(error)}; save it as UTF-8 or fetch it again") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: record {count}: not usable JSON ({_first_line(error)}); fetch it again") from None
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+class _RepeatedKey(Exception):  # noqa: N818 - always caught here
+    def __init__(self, key: str) -> None:
+        super().__init__(f"an object has the key {key[:40]!r} twice, and only one value can be read")
+
+
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ: Python's parser keeps the last value and drops the others."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKey(next(key for key in keys if keys.count(key) > 1))
+    return values
+
+
+def _object_type(repeated: list[str]) -> type[dict[str, Any]]:
+    """The same for ijson, which sets one key at a time, and cannot be stopped there: adds the keys to `repeated`."""
+
+    class Object(dict[str, Any]):
+        def __setitem__(self, key: str, value: Any) -> None:
+            if key in self:
+                repeated.append(key)
+            super().__setitem__(key, value)
+
+    return Object
+
+
+def refuse_repeated_keys(line: bytes, where: str, fix: str) -> None:
+    """Raises UserError if an object in the JSON text has a key twice. What is not JSON is left to others to report."""
+    try:
+        json.loads(line, object_pairs_hook=_unique_object)
+    except _RepeatedKey as error:
+        raise UserError(f"{where}: {error}; {fix}") from None
+    except (ValueError, RecursionError):
+        return
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
@@ -128,8 +200,16 @@ def unreadable(path: Path, error: OSError) -> UserError:
     return file_error(path, error, fix=_FIX)
 
 
-def _is_array(head: bytes) -> bool:
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+def _utf8_fault(path: Path) -> str | None:
+    """What is wrong with the file's first byte that is not UTF-8; None if there is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                decoder.decode(chunk)
+    except UnicodeDecodeError as error:
+        return not_utf8(error)
+    return None
 
 
 def _kind(value: Any) -> str:

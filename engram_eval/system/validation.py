@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engram_eval.errors import UserError
+from engram_eval.system.file_format import not_utf8
 
 if TYPE_CHECKING:  # pydantic takes 0.08 s to import: functions import it when they are called
     from pydantic import TypeAdapter, ValidationError
@@ -108,7 +109,7 @@ def _parse_json(content: bytes, where: str, fix: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise UserError(f"{where}: byte {error.start + 1} is not UTF-8; {fix}") from None
+        raise UserError(f"{where}: byte {error.start + 1} is {not_utf8(error)}; {fix}") from None
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if b"\n" in content.rstrip(b"\n") else ""
         raise UserError(f"{where}: {line}column {error.colno}: not JSON ({error.msg}); {fix}") from None

@@ -139,6 +139,12 @@ def test_blank_lines_a_byte_order_mark_and_windows_line_ends_do_not_matter(file:
     assert _read(file)[0] == expected
 
 
+def test_evidence_after_the_question_and_empty_turns_are_noted(file: Path) -> None:
+    _, notes = _read(_write(file, _changed(questions__1__date="2023-05-09", sessions__0__turns__1__text=" ")))
+    assert notes.places["evidence sessions later than the question's date: kept"] == ["q June"]
+    assert notes.places["turns without text: kept"] == ["c S1:2"]
+
+
 def test_half_a_surrogate_pair_becomes_text_that_can_be_encoded(file: Path) -> None:
     (sample,), _ = _read(_write(file, _changed(questions__0__question="\ud83d?", sessions__0__turns__0__text="\ud83d")))
     assert sample.questions[0].text.encode() and sample.conversation.sessions[0].turns[0].text.encode()
@@ -167,6 +173,9 @@ _MISTAKES: list[tuple[Any, str]] = [
     (_changed(questions__0__answer=...), r"'questions\[0\].answer' is missing; give the gold answer, or \"unanswerable\""),
     (_changed(questions__0__answer=None), r"'questions\[0\].answer' is missing"),
     (_changed(questions__0__answer=""), r"'questions\[0\].answer' is empty; give the gold answer, or"),
+    (_changed(questions__0__answer=" "), r"'questions\[0\].answer' is empty; give the gold answer, or"),
+    (_changed(questions__0__question=""), r"'questions\[0\].question' is empty; give the question"),
+    (json.dumps(_RECORD).replace('"questions":', '"sessions":'), "an object has the key 'sessions' twice"),
     (_changed(questions__0__answer=True), r"'questions\[0\].answer' is true, not text"),
     (_changed(questions__0__unanswerable="no"), r"'questions\[0\].unanswerable' is 'no', not true or false"),
     (_changed(questions__0__evidence="S1:1"), r"'questions\[0\].evidence' is 'S1:1', not a list"),
@@ -214,11 +223,24 @@ def test_check_reports_every_faulty_line(file: Path, capsys: pytest.CaptureFixtu
     assert main(["datasets", "check", str(file)]) == 2
     error = capsys.readouterr().err.splitlines()
     assert [line.partition(": line ")[2][0] for line in error[:3]] == ["2", "4", "5"]
-    assert error[3:] == [f"engram-eval: {file}: 3 lines are faulty; correct them and check again"]
+    assert error[3:] == [
+        "engram-eval: 3 records are faulty; correct them and check again, or run without them with --skip-bad-records"
+    ]
     _write(file, *[{"id": "c", "sessions": 5}] * 80)
     assert main(["datasets", "check", str(file)]) == 2
     error = capsys.readouterr().err.splitlines()
-    assert len(error) == 51 and error[-1].endswith("more than 50 lines are faulty; correct them and check again")
+    assert len(error) == 51 and "80 records are faulty, of which the first 50 are above; correct" in error[-1]
+
+
+def test_a_run_sums_up_the_oddities_in_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(file, _changed(questions__1__date="2023-05-09"))
+    arguments = ["--data", str(file), "--reader", "offline", "--judge", "offline", "--backend", "bm25", "--dry-run"]
+    assert main(["run", *arguments]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("oddities ")]
+    assert line == (
+        "oddities  evidence sessions later than the question's date: kept (1); turns without text: kept (1); 2 kinds of "
+        "oddities repaired or kept by rule (engram-eval datasets check lists them)"
+    )
 
 
 def test_a_sound_file_is_checked_and_run_without_naming_its_format(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import zipfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engram_eval.cli.main import main
 from engram_eval.datasets.dataset import Notes
 from engram_eval.datasets.locomo import LOCOMO
+from engram_eval.datasets.locomo.evidence import parse_evidence
 from engram_eval.datasets.locomo.loader import NOT_MENTIONED
 from engram_eval.errors import UserError
 from engram_eval.types import Sample
@@ -112,6 +115,65 @@ def test_the_first_release_is_a_folder_or_a_zip_of_conversations(tmp_path: Path)
     assert _read(tmp_path / "locomo10.zip")[0] == samples
 
 
+@pytest.mark.parametrize("key", ["blip_caption", "blip_captions", "image_caption", "Caption"])
+@pytest.mark.parametrize("value", ["a cat", ["a cat", "a cat"]])
+def test_captions_are_read_under_any_key(tmp_path: Path, key: str, value: Any) -> None:
+    turn = {"speaker": "Ann", "dia_id": "D1:1", "text": "Look!", key: value}
+    (sample,), _ = _read(_write(tmp_path, _broken(conversation__session_1=[turn])))
+    assert sample.conversation.sessions[0].turns[0].text == "Look! [image: a cat]"
+
+
+@pytest.mark.parametrize("spelling", ["session_02", "Session_2", "session 2", "SESSION-002", "session2"])
+def test_sessions_are_read_under_any_spelling(tmp_path: Path, spelling: str) -> None:
+    record = copy.deepcopy(_RECORD)
+    conversation = record["conversation"]
+    conversation[spelling] = conversation.pop("session_2")
+    conversation[f"{spelling}_date_time"] = conversation.pop("session_2_date_time")
+    assert _read(_write(tmp_path, [record]))[0] == _read(_write(tmp_path, [_RECORD]))[0]
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    record = _broken(
+        conversation__session_1__0__mood="glad", conversation__sesion_3=["x"], qa__0__note="x", event_summary={"a": 1}
+    )
+    _, notes = _read(_write(tmp_path, record))
+    assert notes.places["key 'mood' of a turn: not read"] == ["conv-7 D1:1"]
+    assert notes.places["key 'sesion_3' of a conversation: not read"] == ["conv-7"]
+    assert notes.places["key 'note' of a question: not read"] == ["conv-7:q0"]
+    assert "event_summary" not in str(notes.places)
+    assert "key 'mood' of a turn: not read (1)" in notes.in_one_line()
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("D1:1-3", ["D1:1", "D1:2", "D1:3"]),
+        ("D1:1–D1:3", ["D1:1", "D1:2", "D1:3"]),
+        ("D1:1, 3", ["D1:1", "D1:3"]),
+        ("D1:1; D1:3", ["D1:1", "D1:3"]),
+        ("D1:1,3; d2:4 to 6", ["D1:1", "D1:3", "D2:4", "D2:5", "D2:6"]),
+        ("D:1:03 and 5", ["D1:3", "D1:5"]),
+        ("turn-a, turn-b", ["turn-a", "turn-b"]),
+    ],
+)
+def test_every_id_of_malformed_evidence_is_used(text: str, ids: list[str]) -> None:
+    assert parse_evidence(text, {"turn-a", "turn-b"}) == (ids, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [("D1:1-D2:3", ["D1:1", "D2:3"]), ("D1:1 (asked 3 times)", ["D1:1"]), ("D", []), ("1-3", [])]
+)
+def test_evidence_that_cannot_be_read_whole_is_not_called_complete(text: str, ids: list[str]) -> None:
+    assert parse_evidence(text, ()) == (ids, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=6, unique=True), st.data())
+def test_a_list_of_ids_in_one_text_is_the_same_as_the_list(ids: list[tuple[int, int]], data: st.DataObject) -> None:
+    separator = data.draw(st.sampled_from([", ", ";", " ", " and ", "/", " & "]))
+    names = [f"D{session}:{turn}" for session, turn in ids]
+    assert parse_evidence(separator.join(names), ()) == (names, True)
+
+
 def test_half_a_surrogate_pair_becomes_text_that_can_be_encoded(tmp_path: Path) -> None:
     record = copy.deepcopy(_RECORD)
     record["qa"][0]["question"] = "\ud83d?"
@@ -155,6 +217,10 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         (_broken(conversation__session_1={}), "session_1: expected a list, found an object"),
         (_broken(conversation={}), "there is no session with turns"),
         ([_RECORD, _RECORD], "sample_id 'conv-7' occurs twice"),
+        (_broken(qa__0__answer=" "), r"\[0\].qa\[0\]: 'answer' is empty"),
+        (_broken(qa__2__question=""), r"\[0\].qa\[2\]: 'question' is empty"),
+        (_broken(conversation__session_02=[]), "'session_2' and 'session_02' are two spellings of session 2; rename one"),
+        (json.dumps([_RECORD]).replace('"session_2":', '"session_1":'), "an object has the key 'session_1' twice"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
@@ -175,7 +241,7 @@ def test_faults_of_the_file_itself(tmp_path: Path) -> None:
         _read(latin)
     with pytest.raises(UserError, match=r"there is no such file\); check the path"):
         _read(tmp_path / "absent.json")
-    with pytest.raises(UserError, match=r"the folder holds no \.json file"):
+    with pytest.raises(UserError, match=r"holds no \.json file of LoCoMo"):
         _read(empty)
     (tmp_path / "bad.zip").write_bytes(b"PK no")
     with pytest.raises(UserError, match="not a readable zip file"):
@@ -194,9 +260,64 @@ def test_files_of_the_first_release_in_folders_of_a_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "release.zip", "w") as archive:
         for name in ("a/1.json", "b/1.json"):
             archive.writestr(name, json.dumps({**_RECORD, "sample_id": name}))
-        archive.writestr("c/2.json", "{}")
-    with pytest.raises(UserError, match=r"release\.zip/c/2\.json: the file: 'qa' is missing|there is no session"):
+    assert [sample.conversation.id for sample in _read(tmp_path / "release.zip")[0]] == ["a/1.json", "b/1.json"]
+    with zipfile.ZipFile(tmp_path / "release.zip", "a") as archive:
+        archive.writestr("c/2.json", '{"session_1": []}')
+    with pytest.raises(UserError, match=r"release\.zip/c/2\.json: the file: there is no session"):
         _read(tmp_path / "release.zip")
+
+
+def test_other_files_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "locomo.json").write_text(json.dumps([_RECORD]))
+    for name, content in {"verdicts.json": '[{"question_id": "x"}]', "broken.json": "{", "empty.json": ""}.items():
+        (tmp_path / name).write_text(content)
+    samples, notes = _read(tmp_path)
+    assert [sample.conversation.id for sample in samples] == ["conv-7"]
+    assert sorted(notes.places["files that hold no LoCoMo conversation: passed over"]) == [
+        "broken.json", "empty.json", "verdicts.json",
+    ]  # fmt: skip
+
+
+def test_the_data_folder_may_hold_other_files_of_such_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locomo1_notes.json").write_text("[]")
+    (tmp_path / "locomo5.json").write_text(json.dumps([_RECORD]))
+    monkeypatch.setenv("ENGRAM_EVAL_DATA", str(tmp_path))
+    assert len(list(LOCOMO.open(None, {}).samples())) == 1
+
+
+def test_a_bad_record_costs_itself_alone_if_it_may_be_skipped(tmp_path: Path) -> None:
+    other = {**copy.deepcopy(_RECORD), "sample_id": "conv-8"}
+    other["qa"][1]["category"] = 9
+    path = _write(tmp_path, [{"sample_id": "conv-6"}, other, _RECORD])
+    with pytest.raises(UserError, match=r"\[0\]: there is no session with turns \(.*\) \(in 'conv-6'\); compare"):
+        _read(path)
+    notes = Notes()
+    samples = list(replace(LOCOMO.open(path, {}), skip_bad_records=True).samples(notes))
+    assert [sample.conversation.id for sample in samples] == ["conv-8", "conv-7"]
+    assert [question.id for question in samples[0].questions] == ["conv-8:q0", "conv-8:q2", "conv-8:q3"]
+    assert [str(fault).split(": ")[1] for fault in notes.faults] == ["the file[0]", "the file[1].qa[1]"]
+
+
+def test_a_run_without_bad_records_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = copy.deepcopy(_RECORD)
+    record["qa"][3]["question"] = None
+    run = [
+        "run",
+        "--data",
+        str(_write(tmp_path, [record])),
+        "--reader",
+        "offline",
+        "--judge",
+        "offline",
+        "--backend",
+        "bm25",
+    ]
+    assert main([*run, "--out", str(tmp_path / "a")]) == 2
+    assert "[0].qa[3]: 'question' is missing (in 'conv-7')" in capsys.readouterr().err
+    assert main([*run, "--out", str(tmp_path / "b"), "--skip-bad-records"]) == 0
+    out, err = capsys.readouterr()
+    assert "SKIPPED   1 record that cannot be read, the first:" in err
+    assert "1 record of the dataset could not be read and no figure covers them" in " ".join(out.split())
 
 
 def test_a_dataset_that_is_read_from_a_file_has_no_settings(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
     [
         ("[]", "the list is empty"),
         ("{}", "expected a list"),
-        ("", "expected a list"),
+        ("", "the file is empty; fetch"),
         (json.dumps([_RECORD])[:-30], "not JSON"),
         (json.dumps([_RECORD, {**_RECORD, "question_id": "q2"}])[:-30], "after record 0: not JSON"),
         (_broken(question=...), "record 0: 'question' is missing"),
@@ -128,6 +129,9 @@ def _broken(**changes: Any) -> list[dict[str, Any]]:
         (_broken(haystack_sessions=[[], []]), "haystack_sessions holds no turn"),
         (_broken(haystack_sessions=[], haystack_dates=[], haystack_session_ids=[]), "haystack_sessions is empty"),
         ([_RECORD, _RECORD], "record 1: question_id 'q1_abs' occurs twice"),
+        (_broken(question=" "), "record 0: 'question' is empty"),
+        (_broken(question_id="q1", answer=""), "record 0: 'answer' is empty"),
+        (json.dumps([_RECORD]).replace('"answer":', '"question":'), "record 0: an object has the key 'question' twice"),
     ],
 )
 def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content: Any, sentence: str) -> None:
@@ -140,13 +144,60 @@ def test_a_fault_is_one_sentence_with_file_place_and_fix(tmp_path: Path, content
     assert ";" in message
 
 
+@pytest.mark.parametrize(
+    ("mark", "is_evidence"), [("true", True), (1, True), ("True", True), ("false", False), (0, False)]
+)
+def test_has_answer_as_text_or_number(tmp_path: Path, mark: Any, is_evidence: bool) -> None:
+    histories = [[{"role": "user", "content": "I adopted a dog.", "has_answer": mark}], []]
+    (sample,), notes = _read(_write(tmp_path, _broken(haystack_sessions=histories)))
+    assert sample.questions[0].evidence == (("S2:1",) if is_evidence else ())
+    assert "has_answer that is text or a number: read as true or false" in notes.places
+
+
+def test_has_answer_that_is_neither_is_a_fault(tmp_path: Path) -> None:
+    histories = [[{"role": "user", "content": "I adopted a dog.", "has_answer": "perhaps"}], []]
+    with pytest.raises(UserError, match="has_answer is 'perhaps', not true or false"):
+        _read(_write(tmp_path, _broken(haystack_sessions=histories)))
+
+
+def test_what_is_doubtful_is_noted(tmp_path: Path) -> None:
+    turn = {"role": "user", "content": "", "has_answer": True, "mood": "glad"}
+    record = _broken(
+        question_date="2023/05/21 (Sun) 23:40", haystack_sessions=[[turn], [turn]],
+        haystack_session_ids=["answer_1", "answer_1"], source="a chat",
+    )  # fmt: skip
+    (sample,), notes = _read(_write(tmp_path, record))
+    assert sample.questions[0].evidence_sessions == ("S1", "S2")
+    assert notes.places["evidence sessions later than the question's date: kept"] == ["q1_abs S2"]
+    assert notes.places["session ids that occur more than once in a history: kept apart"] == ["q1_abs answer_1"]
+    assert notes.places["key 'source' of a record: not read"] == ["q1_abs"]
+    assert len(notes.places["key 'mood' of a turn: not read"]) == 2
+    assert len(notes.places["turns without text: kept"]) == 2
+
+
 def test_a_folder_and_other_encodings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="this is a folder; name the data file"):
         _read(tmp_path)
     path = tmp_path / "latin.json"
     path.write_bytes(json.dumps([_RECORD], ensure_ascii=False).replace("dog", "d\xf6g").encode("latin-1"))
-    with pytest.raises(UserError, match="record 0: not"):
+    with pytest.raises(UserError, match="record 0: not UTF-8 but probably Windows-1252"):
         _read(path)
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "longmemeval_s.json"
+    path.write_text(json.dumps([_RECORD]), encoding="utf-8-sig")
+    assert _read(path)[0] == _read(_write(tmp_path, [_RECORD]))[0]
+
+
+def test_a_bad_record_costs_itself_alone_if_it_may_be_skipped(tmp_path: Path) -> None:
+    path = _write(tmp_path, [{**_RECORD, "question_type": "trivia", "question_id": "q2"}, _RECORD, 7])
+    with pytest.raises(UserError, match=r"record 0: question_type 'trivia' .* \(in 'q2'\); compare"):
+        _read(path)
+    notes = Notes()
+    samples = list(replace(LONGMEMEVAL_S.open(path, {}), skip_bad_records=True).samples(notes))
+    assert [sample.questions[0].id for sample in samples] == ["q1_abs"]
+    assert len(notes.faults) == 2
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

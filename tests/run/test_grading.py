@@ -131,6 +131,17 @@ def test_an_empty_answer_is_an_answer(data: Path, tmp_path: Path) -> None:
         (["[1]"], "line 1: expected an object, found a list"),
         (["{"], "line 1, column 2: not JSON"),
         ([{"question_id": "conv-0:q0"}], "line 1: has no 'hypothesis' and no 'answer'; leave out the line"),
+        ([{"question_id": "conv-0:q0", "answer": None}], "line 1: 'answer' is null; leave out the line"),
+        ([{"question_id": "conv-0:q0", "hypothesis": None, "answer": "a dog"}], "line 1: 'hypothesis' is null; leave"),
+        ([{"question_id": "conv-0:q0", "prediction": None, "response": "x"}], "line 1: 'prediction' is null; leave"),
+        (
+            [{"question_id": "conv-0:q0", "prediction": "x", "response": "y"}],
+            "line 1: 'response' and 'prediction' differ; leave in the one",
+        ),
+        (
+            [{"question_id": "conv-0:q0", "response": "x", "answer": "a dog"}, {"question_id": "conv-0:q1", "answer": 1990}],
+            "line 2: has only 'answer', which is the gold on other lines (line 1); leave the line out",
+        ),
         ([{"answer": "x"}], "line 1: 'question_id' is missing"),
         ([{"question_id": "conv-0:q0", "answer": ["x"]}], "line 1.answer: expected text or a number, found a list"),
         (
@@ -223,6 +234,27 @@ def test_longmemevals_official_lines(tmp_path: Path) -> None:
         "q1_abs": ("That was never mentioned.", True),
         "q2": ("7", True),
     }
+
+
+@pytest.mark.parametrize("key", ["hypothesis", "response", "prediction", "generated_answer", "model_answer"])
+def test_answer_is_the_gold_where_it_is_beside_what_the_system_said(data: Path, tmp_path: Path, key: str) -> None:
+    run = tmp_path / "run"
+    assert _judge(_answers(tmp_path, *_all(**{key: "a cat in the tree"})), data, run) == 0
+    assert {record["answer"] for record in _records(run).values()} == {"a cat in the tree"}
+
+
+def test_golds_that_are_handed_in_as_answers_are_reported_before_and_after_grading(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golds = [{**line, "answer": f"{line['answer']}.".capitalize()} for line in _all()]
+    assert _judge(_answers(tmp_path, *golds), data, tmp_path / "golds") == 0
+    out, err = capsys.readouterr()
+    warning = "ALL 9 ANSWERS TO ANSWERABLE QUESTIONS EQUAL THEIR GOLDS WORD FOR WORD"
+    assert f"WARNING   {warning}" in err
+    assert f"answers: {warning}" in " ".join(out.split())
+    honest = [{**line, "answer": f"It is {line['answer']}"} for line in _all()]
+    assert _judge(_answers(tmp_path, *honest), data, tmp_path / "honest") == 0
+    assert "WORD FOR WORD" not in "".join(capsys.readouterr())
 
 
 def test_resume_judges_what_is_missing_and_refuses_what_is_another_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _KEYS = re.compile(rb'\s*\{.*?"(?:sessions|turns)"\s*:', re.DOTALL)
 
 
 def _open(data: Path | None, options: Mapping[str, str]) -> Dataset:
-    """Reads the whole file once, for its categories. Raises UserError at the first fault."""
+    """Reads the whole file once, for its categories."""
     from engram_eval.datasets.dialogues import loader
 
     refuse_options(DIALOGUES.name, options)
@@ -46,7 +46,7 @@ def _declare(data: Path) -> Benchmark:
 
     answerable: dict[str, bool] = {}
     names_sessions = False
-    for record in loader.records(data):
+    for record in loader.sound_records(data):
         for question in record.questions:
             category = loader.category_of(question)
             answerable[category] = answerable.get(category, False) or not question.unanswerable
@@ -65,18 +65,11 @@ def _recognises(head: bytes, _path: Path) -> bool:
     return _KEYS.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
-def _faults(path: Path) -> Iterator[UserError]:
-    from engram_eval.datasets.dialogues import loader
-
-    return loader.faults(path)
-
-
 DIALOGUES = Benchmark(
     name="dialogues",
     summary="your own conversations and questions, from a JSON Lines file (--data FILE.jsonl)",
     open=_open,
     recognises=_recognises,
-    faults=_faults,
     categories=(),  # the file's own
     headline=(),
     budget=916,

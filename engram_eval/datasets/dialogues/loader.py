@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Notes, in_time_order
+from engram_eval.datasets.dataset import Notes, in_time_order, note_evidence_after
 from engram_eval.datasets.dialogues.record import ConversationRecord, QuestionRecord, SessionRecord, parse_date
 from engram_eval.errors import UserError
-from engram_eval.system.files import read_lines
+from engram_eval.system.json_input import read_json_lines, refuse_repeated_keys
 from engram_eval.system.validation import validate_json
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
 
@@ -28,23 +28,19 @@ _FIX = "see the format in 'engram-eval datasets check --help'"
 
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
-    """The conversations in the order of their lines. Raises UserError at the first fault."""
+    """The conversations in the order of their lines. Raises UserError at the first fault, unless `notes` skips such lines."""
     for sample, fault in _read(path, notes):
         if fault:
-            raise fault
+            notes.bad_record(fault)
         if sample:
             yield sample
 
 
-def faults(path: Path) -> Iterator[UserError]:
-    """The first fault of each faulty line."""
-    return (fault for _, fault in _read(path, Notes()) if fault)
-
-
-def records(path: Path) -> Iterator[ConversationRecord]:
-    """The lines, each checked by itself. Raises UserError at the first fault."""
+def sound_records(path: Path) -> Iterator[ConversationRecord]:
+    """The lines that are sound by themselves. The fault of another is reported where the samples are read."""
     for number, line in _lines(path):
-        yield _record(line, f"{path}: line {number}")
+        with suppress(UserError):
+            yield _record(line, f"{path}: line {number}")
 
 
 def _read(path: Path, notes: Notes) -> Iterator[tuple[Sample | None, UserError | None]]:
@@ -66,7 +62,7 @@ def _read(path: Path, notes: Notes) -> Iterator[tuple[Sample | None, UserError |
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    lines = read_lines(path, fix="name a file of dialogues, one JSON object a line, with --data")
+    lines = read_json_lines(path, fix="name a file of dialogues, one JSON object a line, with --data")
     return ((number, line) for number, line in lines if line.strip())
 
 
@@ -74,6 +70,7 @@ def _record(line: bytes, where: str) -> ConversationRecord:
     if b"\\ud" in line.lower():  # JSON can spell half of a surrogate pair, which UTF-8 cannot
         with suppress(ValueError, RecursionError):
             line = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
+    refuse_repeated_keys(line, where, _FIX)
     return validate_json(ConversationRecord, line, where=where, fix=_FIX)
 
 
@@ -103,7 +100,11 @@ def _sample(record: ConversationRecord, notes: Notes, where: str) -> Sample:
     for session in ordered:
         if session.started_at is None:
             notes.add("sessions without a date: kept, undated", f"{record.id} {session.id}")
+        for turn in session.turns:
+            if not turn.text.strip():
+                notes.doubt("turns without text: kept", f"{record.id} {turn.id}")
     for question in questions:
+        note_evidence_after(question, ordered, notes)
         if question.unanswerable:
             notes.add("unanswerable questions: scored as abstention", question.id)
         if not question.evidence:
@@ -147,7 +148,9 @@ def _question(
 ) -> Question:
     path = f"questions[{number}]"
     unanswerable = bool(record.unanswerable)
-    if record.answer in (None, "") and not unanswerable:
+    if not record.question.strip():
+        raise UserError(f"{where}: '{path}.question' is empty; give the question")
+    if not str(record.answer if record.answer is not None else "").strip() and not unanswerable:
         fault = "missing" if record.answer is None else "empty"
         raise UserError(f"{where}: '{path}.answer' is {fault}; give the gold answer, or \"unanswerable\": true")
     evidence = record.evidence or ()

@@ -31,6 +31,7 @@ def _check_date(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S"})]  # the loader checks that it is not empty
 Date = Annotated[str, AfterValidator(_check_date), WithJsonSchema({"type": "string", "pattern": _DATE})]
 
 
@@ -60,7 +61,7 @@ class SessionRecord(_Part):
 
 def _require_answer(schema: dict[str, Any]) -> None:
     """Adds to the schema that a question has an answer or is unanswerable; the loader checks the same."""
-    answered = {"required": ["answer"], "properties": {"answer": {"not": {"type": "null"}, "minLength": 1}}}
+    answered = {"required": ["answer"], "properties": {"answer": {"not": {"type": "null"}, "pattern": r"\S"}}}
     unanswerable = {"required": ["unanswerable"], "properties": {"unanswerable": {"const": True}}}
     schema["anyOf"] = [answered, unanswerable]
 
@@ -71,7 +72,7 @@ class QuestionRecord(_Part):
     model_config = ConfigDict(json_schema_extra=_require_answer)
 
     id: Name | None = Field(None, description="unique in the file; default: CONVERSATION:qNUMBER, from q0")
-    question: Name
+    question: Text
     answer: str | int | float | None = Field(
         None, description="the gold answer; required unless the question is unanswerable, where it may say why"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from engram_eval.language.prompt import read_prompt
 
 _FOLDER = Path(__file__).parent
 _PROMPTS = _FOLDER / "prompts"
-_KEYS = re.compile(rb'"(?:sample_id|qa|dia_id)"\s*:')
 
 
 def _open(data: Path | None, options: Mapping[str, str]) -> Dataset:
     refuse_options(LOCOMO.name, options)
-    path, origin = find_data(data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=loader.OFFICIAL)
+    path, origin = find_data(
+        data, patterns=("locomo10.json", "locomo[0-9]*.json"), remote=loader.OFFICIAL, holds=loader.KEYS
+    )
     return Dataset(
         benchmark=LOCOMO,
         origin=origin,
@@ -33,7 +33,7 @@ def _open(data: Path | None, options: Mapping[str, str]) -> Dataset:
 
 def _recognises(head: bytes, path: Path) -> bool:
     """A file with LoCoMo's keys, or the first release's folder or zip of such files."""
-    return path.is_dir() or path.suffix == ".zip" or _KEYS.search(head) is not None
+    return path.is_dir() or path.suffix == ".zip" or loader.KEYS.search(head) is not None
 
 
 LOCOMO = Benchmark(

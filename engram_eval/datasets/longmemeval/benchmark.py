@@ -38,7 +38,7 @@ def _open(benchmark: Benchmark, file: str, data: Path | None, options: Mapping[s
     """The dataset in `data`, or in the published file of that name."""
     refuse_options(benchmark.name, options)
     remote = Remote(f"{_HUB}/{file}", file, sha256=None)
-    path, origin = find_data(data, patterns=(file, f"{benchmark.name}*.json"), remote=remote)
+    path, origin = find_data(data, patterns=(file, f"{benchmark.name}*.json"), remote=remote, holds=_KEYS)
     if path.is_dir():
         raise UserError(f"{path}: this is a folder; name the data file in it, such as {file}")
     return Dataset(

@@ -8,6 +8,9 @@ Its oddities, and the rule for each:
   conversation by a hash, so that no label reaches a memory.
 - In the oracle file sessions are not in time order: they are sorted (same minute: file order).
 - Some gold answers are numbers: read as text.
+- In edited files `has_answer` may be text or a number: "true" and 1 are read as true.
+- Some session ids occur twice in a history: the sessions are kept apart; if the id is one of the evidence, both are evidence.
+- Sessions later than the question's date are kept.
 - Some evidence sessions have no turn marked `has_answer`: the question then has no evidence turns, and is left out of
   turn-level retrieval metrics.
 - The files are large (S: 280 MB, M: 2.7 GB): one history is in memory at a time.
@@ -17,11 +20,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from engram_eval.datasets.dataset import Notes
+from engram_eval.datasets.dataset import Notes, note_evidence_after, note_unread_keys
 from engram_eval.errors import UserError
 from engram_eval.system.json_input import Node, stream_array
 from engram_eval.types import Conversation, ConversationInfo, Question, Sample, Session, Turn
@@ -34,6 +38,11 @@ CATEGORIES = (
     "knowledge-update",
     "temporal-reasoning",
 )
+_KEYS = {
+    "question_id", "question_type", "question", "answer", "question_date", "haystack_dates", "haystack_session_ids",
+    "haystack_sessions", "answer_session_ids",
+}  # fmt: skip
+_TURN_KEYS = {"role", "content", "has_answer"}
 _OFFICIAL_QUESTIONS = 500
 _FORM = "the official longmemeval_s_cleaned.json"
 _DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1,2}):(\d{2}))?")
@@ -41,14 +50,19 @@ _DATE = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:\s*\(\w+\))?(?:\s+(\d{1
 
 def read_samples(path: Path, notes: Notes) -> Iterator[Sample]:
     ids: set[str] = set()
-    for record in stream_array(path, _FORM):
-        sample = sample_from_record(record, notes)
-        question_id = sample.questions[0].id
-        if question_id in ids:
-            raise record.fault(f"question_id {question_id!r} occurs twice")
-        ids.add(question_id)
-        yield sample
-    if not ids:
+    for node in stream_array(path, _FORM):
+        record = node.as_record("question_id")
+        try:
+            sample = sample_from_record(record, notes)
+            question_id = sample.questions[0].id
+            if question_id in ids:
+                raise record.fault(f"question_id {question_id!r} occurs twice")
+        except UserError as fault:
+            notes.bad_record(fault)
+        else:
+            ids.add(question_id)
+            yield sample
+    if not ids and not notes.faults:
         raise UserError(f"{path}: the list is empty; compare it with {_FORM}")
 
 
@@ -57,6 +71,11 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
     question_id = record.get("question_id").text()
     sessions, evidence, official_ids = _history(record, question_id, notes)
     evidence_sessions = _evidence_sessions(record, question_id, official_ids, notes)
+    unanswerable = question_id.endswith("_abs")
+    for key in ("question", "answer"):
+        if not record.get(key).scalar().strip() and not (key == "answer" and unanswerable):
+            raise record.fault(f"{key!r} is empty")
+    note_unread_keys(record.value, _KEYS, notes, "a record", question_id)
     conversation_id = "h" + hashlib.blake2b(question_id.encode(), digest_size=6).hexdigest()
     speakers = tuple(dict.fromkeys(turn.speaker for session in sessions for turn in session.turns))
     question = Question(
@@ -68,8 +87,9 @@ def sample_from_record(record: Node, notes: Notes) -> Sample:
         asked_at=_datetime(record.get("question_date")),
         evidence=evidence,
         evidence_sessions=evidence_sessions,
-        unanswerable=question_id.endswith("_abs"),
+        unanswerable=unanswerable,
     )
+    note_evidence_after(question, sessions, notes)
     if not evidence:
         notes.add("questions without evidence turns: kept, left out of turn-level retrieval metrics", question_id)
     if not isinstance(record.get("answer").value, str):
@@ -98,6 +118,9 @@ def _history(
         raise record.fault(f"haystack_session_ids, haystack_dates and haystack_sessions differ in length ({counts})")
     if not histories:
         raise record.fault("haystack_sessions is empty")
+    for official, count in Counter(official_ids).items():
+        if count > 1:
+            notes.doubt("session ids that occur more than once in a history: kept apart", f"{question_id} {official}")
     order = sorted(range(len(dates)), key=dates.__getitem__)
     if order != list(range(len(dates))):
         notes.add("sessions out of time order: put in time order", question_id)
@@ -107,8 +130,12 @@ def _history(
         for number, node in enumerate(histories[index].items(), start=1):
             turn = Turn(f"S{place}:{number}", node.get("role").text(), node.get("content").text())
             turns.append(turn)
-            if node.has("has_answer") and node.get("has_answer").value is True:
+            where = f"{question_id} {official_ids[index]} turn {number}"
+            if not turn.text.strip():
+                notes.doubt("turns without text: kept", where)
+            if _has_answer(node, notes, where):
                 evidence.append(turn.id)
+            note_unread_keys(node.value, _TURN_KEYS, notes, "a turn", where)
         if turns:
             sessions.append(Session(f"S{place}", dates[index], tuple(turns)))
             official_id[f"S{place}"] = official_ids[index]
@@ -119,6 +146,32 @@ def _history(
     return tuple(sessions), tuple(evidence), official_id
 
 
+_TRUTHS = {
+    True: True,
+    False: False,
+    "true": True,
+    "false": False,
+    "yes": True,
+    "no": False,
+    "1": True,
+    "0": False,
+    "": False,
+}
+
+
+def _has_answer(node: Node, notes: Notes, where: str) -> bool:
+    """Whether the turn is marked as evidence. 1 and 0 equal true and false."""
+    if not node.has("has_answer"):
+        return False
+    value = node.get("has_answer").value
+    plain = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(plain, str | bool | int | float) or plain not in _TRUTHS:
+        raise node.fault(f"has_answer is {str(value)[:40]!r}, not true or false")
+    if not isinstance(value, bool):
+        notes.add("has_answer that is text or a number: read as true or false", where)
+    return _TRUTHS[plain]
+
+
 def _evidence_sessions(
     record: Node, question_id: str, official_ids: Mapping[str, str], notes: Notes
 ) -> tuple[str, ...]:
@@ -126,7 +179,7 @@ def _evidence_sessions(
     labelled = {node.scalar() for node in record.get("answer_session_ids").items()}
     in_history = {node.scalar() for node in record.get("haystack_session_ids").items()}
     if unknown := sorted(labelled - in_history):
-        notes.add("evidence sessions that are not in the history: dropped", f"{question_id}: {', '.join(unknown)}")
+        notes.doubt("evidence sessions that are not in the history: dropped", f"{question_id}: {', '.join(unknown)}")
     return tuple(session_id for session_id, official_id in official_ids.items() if official_id in labelled)
 
 
