@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.readers.offline.passages import read_passages
 from engram_eval.readers.offline.reader import NOT_MENTIONED, OfflineReader, read
 from engram_eval.types import Context
 
@@ -180,20 +179,19 @@ def test_it_never_raises_and_always_gives_the_same_answer(question: str, context
 
 
 def test_each_question_is_charged_the_time_to_parse_its_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a fake clock: parsing takes 7 s the first time, and every later question on the same text is charged 7 s too."""
-    text = TALK + "\nTom: A line that is in no other test."
+    """With a fake clock: parsing takes 7 s the first time, and every later question on the passage is charged 7 s too."""
     clock = [0.0]
+    monkeypatch.setattr("engram_eval.readers.offline.passages.perf_counter", lambda: clock[0])
     monkeypatch.setattr("engram_eval.readers.offline.reader.perf_counter", lambda: clock[0])
 
-    def slow(context: str) -> object:
-        if context == text:
-            clock[0] += 7.0
-        return read_passages(context)
+    def slow(_text: str) -> list[str]:
+        clock[0] += 7.0
+        return ["A line."]
 
-    monkeypatch.setattr("engram_eval.readers.offline.reader.read_passages", slow)
+    monkeypatch.setattr("engram_eval.readers.offline.passages.split_sentences", slow)
     reader = OfflineReader(len)
-    monkeypatch.setattr("engram_eval.readers.offline.reader.read", lambda *_arguments: NOT_MENTIONED)
-    first, second = (
-        asyncio.run(reader.answer("Who?", asked_at=None, context=Context(text))).latency_s for _ in range(2)
-    )
-    assert (first, second) == (7.0, 7.0)
+    seconds = [
+        asyncio.run(reader.answer("Who?", asked_at=None, context=Context(context))).latency_s
+        for context in ("Tom: This is new to it.", "Tom: This is new to it.", "[8 May 2023]\nTom: This is new to it.")
+    ]
+    assert seconds == [7.0, 7.0, 7.0]  # the same context again, then a known passage in another context

@@ -133,7 +133,7 @@ class _Extraction:
         return "No" if negative else "Yes"
 
     def _support(self, option: str) -> float:
-        places = [self._context.sentences_with.get(stem) for stem in base_stems(option)]
+        places = [self._context.sentences_with(stem) for stem in base_stems(option)]
         return float(sum(self._match.about[place].sum() for place in places if place is not None))
 
     def _list(self) -> str:

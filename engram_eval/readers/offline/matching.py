@@ -73,7 +73,7 @@ def match_sentences(question: QuestionAnalysis, context: Passages, weights: Weig
     for stem in question.stems:
         weight = context.rarity(stem) * (weights.scaffold if stem in SCAFFOLD else 1.0)
         total += weight
-        places, credit = context.sentences_with.get(stem), 1.0
+        places, credit = context.sentences_with(stem), 1.0
         if places is None:
             places, credit = context.sentences_like(stem), weights.alike
             if places is None:
@@ -114,7 +114,7 @@ def _about(question: QuestionAnalysis, context: Passages, weights: Weights) -> F
         return np.ones(len(context.sentences))
     subject = question.subjects[0]
     about = np.where(context.addresses_listener, weights.addresses_listener, weights.other_speaker)
-    named = context.sentences_with.get(base_stem(words(subject)[0]))
+    named = context.sentences_with(base_stem(words(subject)[0]))
     if named is not None:
         about[named] = weights.addresses_listener
     by_subject = np.array([speaker is None or speaker == subject for speaker in context.speaker_of])

@@ -18,21 +18,25 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from itertools import pairwise
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
 from engram_eval.language.dates import find_dates
-from engram_eval.language.words import STOPWORDS, sentences, words
+from engram_eval.language.words import STOPWORDS, words
+from engram_eval.language.words import sentences as split_sentences
 from engram_eval.readers.offline import json_context
 from engram_eval.readers.offline.base_stems import base_stem
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 CACHED_CONTEXTS = (
     8  # all questions of a conversation read the same full history, and a few conversations can run at once
 )
+CACHED_PASSAGES = 4_096  # several conversations of LoCoMo or LongMemEval-S
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,29 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage, or the caption of an image.
+
+    `dated` is the sentence including dates that a memory has resolved, `yesterday (= 7 May 2023)`. `stems` are those of its
+    content words. `addresses_listener`: it has "you".
+    """
+
+    text: str
+    dated: str
+    stems: frozenset[str]
+    addresses_listener: bool
+    is_question: bool
+    is_caption: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Passages:
     """Passages in the order of the text, their sentences, and the sentences of each stem. Cached: do not change it.
 
-    `dated` are the sentences including dates that a memory has resolved, `yesterday (= 7 May 2023)`. `passage_of` maps a
-    sentence to its passage, `sentences_with` a stem to its sentences and `sentences_with_prefix` the first five letters of a
-    stem. `before` and `after` map a passage to its neighbours in the same conversation, or to itself. `addresses_listener`
-    marks sentences with "you", `questions` questions and `captions` captions of images.
+    `sentences` are texts, and `dated`, `addresses_listener`, `questions` and `captions` what `Sentence` says of each.
+    `passage_of` maps a sentence to its passage. `before` and `after` map a passage to its neighbours in the same
+    conversation, or to itself. `places` are the indices of the sentences with a stem. `read_s`: the seconds that it takes to
+    read the text if none of its passages has been read before.
     """
 
     passages: tuple[Passage, ...]
@@ -62,47 +82,48 @@ class Passages:
     after: Ints
     speaker_of: tuple[str | None, ...]
     speakers: tuple[str, ...]
-    addresses_listener: npt.NDArray[np.bool_]
-    questions: npt.NDArray[np.bool_]
-    captions: npt.NDArray[np.bool_]
-    sentences_with: dict[str, Ints]
-    sentences_with_prefix: dict[str, Ints]
+    addresses_listener: Flags
+    questions: Flags
+    captions: Flags
+    places: dict[str, list[int]]
+    read_s: float
 
-    def sentences_like(self, known_stem: str) -> Ints | None:
+    def sentences_with(self, stem: str) -> Ints | None:
+        """The sentences with a stem, in order; None if there are none."""
+        places = self.places.get(stem)
+        return None if places is None else np.array(places, dtype=np.int32)
+
+    def sentences_like(self, stem: str) -> Ints | None:
         """The sentences with a stem that begins with the same five letters: `counselor` for `counsel`."""
-        return self.sentences_with_prefix.get(known_stem[:5])
+        if len(stem) < 5:
+            return None
+        places = {i for known in self.places if known.startswith(stem[:5]) for i in self.places[known]}
+        return np.array(sorted(places), dtype=np.int32) if places else None
 
-    def rarity(self, known_stem: str) -> float:
+    def rarity(self, stem: str) -> float:
         """Inverse document frequency over sentences; a stem in no sentence counts as if it were in half a sentence."""
-        places = self.sentences_with.get(known_stem)
-        return float(np.log1p(len(self.sentences) / (len(places) if places is not None else 0.5)))
+        return float(np.log1p(len(self.sentences) / (len(self.places[stem]) if stem in self.places else 0.5)))
 
 
 @lru_cache(maxsize=CACHED_CONTEXTS)
 def read_passages(text: str) -> Passages:
     """Splits a context's text. Never raises; an empty text has no passages."""
+    started = perf_counter()
     passages = tuple(_passages(text))
-    sentence_texts: list[str] = []
-    dated: list[str] = []
-    captions: list[bool] = []
+    sentences: list[Sentence] = []
     passage_of: list[int] = []
+    first_read_s = looked_up_s = 0.0
     for i, passage in enumerate(passages):
-        for sentence, is_caption in _sentences(passage.text):
-            dated.append(sentence)
-            sentence_texts.append(_RESOLVED.sub("", sentence) or sentence)
-            captions.append(is_caption)
-            passage_of.append(i)
+        lookup_started = perf_counter()
+        of_passage, seconds = _read_sentences(passage.text)
+        looked_up_s += perf_counter() - lookup_started
+        first_read_s += seconds
+        sentences += of_passage
+        passage_of += [i] * len(of_passage)
     places: dict[str, list[int]] = {}
-    addresses_listener = np.zeros(len(sentence_texts), dtype=np.bool_)
-    for i, sentence in enumerate(sentence_texts):
-        sentence_words = set(words(sentence))
-        addresses_listener[i] = not sentence_words.isdisjoint(_YOU)
-        for known in {base_stem(word) for word in sentence_words if word not in STOPWORDS}:
-            places.setdefault(known, []).append(i)
-    prefixes: dict[str, list[int]] = {}
-    for known, where in places.items():
-        if len(known) >= 5:
-            prefixes.setdefault(known[:5], []).extend(where)
+    for i, sentence in enumerate(sentences):
+        for stem in sentence.stems:
+            places.setdefault(stem, []).append(i)
     numbers = np.arange(len(passages), dtype=np.int32)
     linked = np.array(
         [a.said_on == b.said_on and bool(a.speaker) and bool(b.speaker) for a, b in pairwise(passages)],
@@ -114,18 +135,18 @@ def read_passages(text: str) -> Passages:
         after[:-1] = np.where(linked, numbers[1:], numbers[:-1])
     return Passages(
         passages=passages,
-        sentences=tuple(sentence_texts),
-        dated=tuple(dated),
+        sentences=tuple(sentence.text for sentence in sentences),
+        dated=tuple(sentence.dated for sentence in sentences),
         passage_of=np.array(passage_of, dtype=np.int32),
         before=before,
         after=after,
         speaker_of=tuple(passage.speaker for passage in passages),
         speakers=tuple(dict.fromkeys(passage.speaker for passage in passages if passage.speaker)),
-        addresses_listener=addresses_listener,
-        questions=np.array([sentence.rstrip("\"'”’)").endswith("?") for sentence in sentence_texts], dtype=np.bool_),
-        captions=np.array(captions, dtype=np.bool_),
-        sentences_with={known: np.array(where, dtype=np.int32) for known, where in places.items()},
-        sentences_with_prefix={known: np.unique(np.array(where, dtype=np.int32)) for known, where in prefixes.items()},
+        addresses_listener=np.array([sentence.addresses_listener for sentence in sentences], dtype=np.bool_),
+        questions=np.array([sentence.is_question for sentence in sentences], dtype=np.bool_),
+        captions=np.array([sentence.is_caption for sentence in sentences], dtype=np.bool_),
+        places=places,
+        read_s=perf_counter() - started - looked_up_s + first_read_s,
     )
 
 
@@ -134,13 +155,37 @@ _RESOLVED = re.compile(r"\s*\(=[^)]*\)")
 _CAPTION = re.compile(r"\s*\[image:\s*([^\]]*)\]?")
 
 
-def _sentences(text: str) -> Iterator[tuple[str, bool]]:
+@lru_cache(maxsize=CACHED_PASSAGES)
+def _read_sentences(text: str) -> tuple[tuple[Sentence, ...], float]:
+    """The sentences of a passage, and the seconds that it took to read them.
+
+    Cached, because most questions of a conversation are asked of a few hundred turns in ever different order.
+    """
+    started = perf_counter()
+    sentences = tuple(_sentence(part, is_caption) for part, is_caption in _split(text))
+    return sentences, perf_counter() - started
+
+
+def _sentence(dated: str, is_caption: bool) -> Sentence:
+    text = _RESOLVED.sub("", dated) or dated
+    sentence_words = set(words(text))
+    return Sentence(
+        text,
+        dated,
+        stems=frozenset(base_stem(word) for word in sentence_words if word not in STOPWORDS),
+        addresses_listener=not sentence_words.isdisjoint(_YOU),
+        is_question=text.rstrip("\"'”’)").endswith("?"),
+        is_caption=is_caption,
+    )
+
+
+def _split(text: str) -> Iterator[tuple[str, bool]]:
     """The sentences, and whether each is the caption of an image."""
     for i, part in enumerate(_CAPTION.split(text)):
         if i % 2:
             yield part.strip() or "image", True
         else:
-            yield from ((sentence, False) for sentence in sentences(part))
+            yield from ((sentence, False) for sentence in split_sentences(part))
 
 
 # --- lines ------------------------------------------------------------------------------------------------------
@@ -202,6 +247,7 @@ def _passages(text: str) -> Iterator[Passage]:
         yield Passage(speaker, line_date or said_on, "\n".join(lines))
 
 
+@lru_cache(maxsize=CACHED_PASSAGES)
 def _header(line: str) -> date | None:
     """The date of a line that is only a date: `[8 May 2023, 13:56]`, `Session 3 (2023/05/20 (Sat) 02:21)`."""
     if len(line) > 60 or not any(c.isdigit() for c in line):
