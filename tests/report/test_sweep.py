@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from engram_eval.metrics.summary import summarise
 from engram_eval.report.sweep import Sweep, sweep_chart, sweeps
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.manifest import BackendEntry
+from engram_eval.results.summary import BackendSummary
 from tests.records import backend, manifest, manifest_json, record
 from tests.report.pages import HOSTILE, folder, page
 
@@ -44,9 +46,13 @@ def _swept(path: Path, entries: dict[str, Entry], *, recall: float = 0.5, **chan
 
 def _row(name: str, *, settings: dict[str, Any] | None = None, **measures: Any) -> BackendRow:
     """A row with these settings and figures."""
-    summary = next(iter(summarise([], manifest(backends={"x": backend()})).backends.values()))
     entry = BackendEntry(backend="x", settings=settings or {})
-    return BackendRow(name, name, "r", None, entry, summary.model_copy(update=measures))
+    return BackendRow(name, name, "r", None, entry, _nothing_measured().model_copy(update=measures))
+
+
+@cache
+def _nothing_measured() -> BackendSummary:
+    return summarise([], manifest(backends={"x": backend()})).backends["x"]
 
 
 def _numbers(text: str, title: str) -> list[list[str]]:
