@@ -134,7 +134,7 @@ _ANY = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(_ANY)
 def test_means_equal_those_computed_by_hand(records: list[Record]) -> None:
     engram = summarise(records, manifest(backends={"engram": backend()})).to_json()["backends"]["engram"]
@@ -157,7 +157,7 @@ def test_cost_is_each_conversations_ingestion_once_and_every_answer() -> None:
     assert engram["judge_cost_usd"] == pytest.approx(0.04)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, 1000), st.integers(0, 1000))
 def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int, each: int, whole: int) -> None:
     """In whole dollars, which are exact: before question n it is not cheaper, with it it is."""
