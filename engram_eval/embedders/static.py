@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,8 @@ class StaticEmbedder:
     name = "static"
 
     def __init__(self) -> None:
-        folder = model_folder()
-        with safe_open(folder / "model.safetensors", framework="np") as tensors:
-            matrix: Vectors = tensors.get_tensor(_MATRIX).astype(np.float32)
-        self._rows = matrix * _sif_weights(len(matrix))[:, None]
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self.dimensions = matrix.shape[1]
+        self._rows, self._tokenizer = _load(model_folder())
+        self.dimensions = self._rows.shape[1]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         out = np.zeros((len(texts), self.dimensions), np.float32)
@@ -59,6 +54,17 @@ class StaticEmbedder:
         norms = np.linalg.norm(out, axis=1, keepdims=True)
         np.divide(out, norms, out=out, where=norms > 0)
         return out
+
+
+@lru_cache(maxsize=1)  # for those who evaluate several times in one process, such as a notebook
+def _load(folder: Path) -> tuple[Vectors, Tokenizer]:
+    """The weighted row of each word, and the tokenizer."""
+    with safe_open(folder / "model.safetensors", framework="np") as tensors:
+        matrix: Vectors = tensors.get_tensor(_MATRIX).astype(np.float32)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return matrix * _sif_weights(len(matrix))[:, None], tokenizer
 
 
 def _sif_weights(size: int) -> Vectors:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from engram_eval.metrics.summary import summarise
 from engram_eval.report.sweep import Sweep, sweep_chart, sweeps
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.manifest import BackendEntry
+from engram_eval.results.summary import BackendSummary
 from tests.records import backend, manifest, manifest_json, record
 from tests.report.pages import HOSTILE, folder, page
 
@@ -42,11 +45,14 @@ def _swept(path: Path, entries: dict[str, Entry], *, recall: float = 0.5, **chan
     return folder(path, records, backends=entries, dataset=dataset, **changes)
 
 
-def _row(name: str, *, settings: dict[str, Any] | None = None, **measures: Any) -> BackendRow:
+def _row(name: str, entry: BackendEntry, **measures: Any) -> BackendRow:
     """A row with these settings and figures."""
-    summary = next(iter(summarise([], manifest(backends={"x": backend()})).backends.values()))
-    entry = BackendEntry(backend="x", settings=settings or {})
-    return BackendRow(name, name, "r", None, entry, summary.model_copy(update=measures))
+    return BackendRow(name, name, "r", None, entry, _nothing_measured().model_copy(update=measures))
+
+
+@cache
+def _nothing_measured() -> BackendSummary:
+    return summarise([], manifest(backends={"x": backend()})).backends["x"]
 
 
 def _numbers(text: str, title: str) -> list[list[str]]:
@@ -73,19 +79,20 @@ def test_a_run_of_one_backend_at_three_values_has_a_chart_and_its_numbers(tmp_pa
     assert text.count("<svg") % 2 == 0  # each chart for a wide page and for a narrow one
 
 
-def test_too_few_values_other_backends_and_words_are_not_a_sweep(tmp_path: Path) -> None:
-    for number, entries in enumerate(
-        (
-            {"a": _entry(value=1), "b": _entry(value=2)},
-            {"a": _entry(value=1), "b": _entry(value=2), "c": _entry(value=2)},
-            {"a": _entry(value=1), "b": _entry(value=2), "c": _entry("yours", value=3)},
-            {"a": _entry(value=1, x=1), "b": _entry(value=2, x=1), "c": _entry(value=3, x=2)},
-            {"a": _entry(on=True), "b": _entry(on=False), "c": _entry(on="no")},
-            {"a": _entry(value="1"), "b": _entry(value="2"), "c": _entry(value="3")},
-            {"a": backend(), "b": backend(), "c": backend()},  # a manifest that does not name the backends
-        )
-    ):
-        assert "Sweep of" not in page(_swept(tmp_path / str(number), entries)), entries
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [_entry(value=1), _entry(value=2)],
+        [_entry(value=1), _entry(value=2), _entry(value=2)],
+        [_entry(value=1), _entry(value=2), _entry("yours", value=3)],
+        [_entry(value=1, x=1), _entry(value=2, x=1), _entry(value=3, x=2)],
+        [_entry(on=True), _entry(on=False), _entry(on="no")],
+        [_entry(value="1"), _entry(value="2"), _entry(value="3")],
+        [backend(), backend(), backend()],  # a manifest that does not name the backends
+    ],
+)
+def test_too_few_values_other_backends_and_words_are_not_a_sweep(entries: list[Entry]) -> None:
+    assert not sweeps([_row(str(n), BackendEntry.model_validate(entry)) for n, entry in enumerate(entries)])
 
 
 def test_two_sweeps_of_one_setting_have_distinct_titles_and_a_large_range_has_a_log_axis(tmp_path: Path) -> None:
@@ -140,7 +147,7 @@ _SETTINGS = st.fixed_dictionaries(
 @given(st.lists(_SETTINGS, max_size=12))
 def test_sweeps_are_the_largest_sets_that_differ_in_one_number(all_settings: list[dict[str, Any]]) -> None:
     """Compared with a search over all pairs: rows belong to one sweep if only its setting differs."""
-    rows = [_row(str(n), settings=own) for n, own in enumerate(all_settings)]
+    rows = [_row(str(n), BackendEntry(backend="x", settings=own)) for n, own in enumerate(all_settings)]
     actual = {(sweep.setting, sweep.values, tuple(int(row.name) for row in sweep.rows)) for sweep in sweeps(rows)}
     expected = set()
     for setting, start in itertools.product(("a", "b"), range(len(all_settings))):
@@ -158,6 +165,7 @@ def test_the_chart_names_no_particular_backend() -> None:
     rows = tuple(
         _row(
             f"b{x}",
+            BackendEntry(backend="x"),
             evidence_recall=0.1 * x,
             evidence_recall_ci=(0.0, 0.1 * x + 0.1),
             accuracy=0.5,
