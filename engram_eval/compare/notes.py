@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from engram_eval.language.tokens import tokens_in_words
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
 from engram_eval.metrics.copied_golds import copied_golds_warning
 from engram_eval.metrics.evidence import EVIDENCE_CLAIMED, EVIDENCE_RECALL
@@ -136,7 +137,9 @@ def _budget_note(manifest: Manifest) -> Note:
         "window": f"only by the reader's window of {window:,} tokens" if window else "only by the reader's window",
         "none": "by nothing (it sees the evidence: the ceiling of reader, judge and answer key)",
     }
-    parts = [f"Contexts are limited to {manifest.budget:,} {manifest.token_encoding} tokens"]
+    model = manifest.models["reader"].model if "reader" in manifest.models else None
+    counted = tokens_in_words(manifest.token_encoding, model, chosen=manifest.settings.get("encoding") is not None)
+    parts = [f"Contexts are limited to {manifest.budget:,} {counted}"]
     parts += [
         f"{label} is limited {limits[entry.context_limit]}"
         for label, entry in manifest.backends.items()

@@ -10,10 +10,10 @@ from engram_eval.judges import agreement
 from engram_eval.judges.grade import grade
 from engram_eval.judges.judge import Judge
 from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
-from engram_eval.language.tokens import token_counter
 from engram_eval.run.defaults import resolve_defaults
 from engram_eval.run.extensions import Extensions, Opener
 from engram_eval.run.models import ModelClients
+from engram_eval.run.plan import reader_tokens
 from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.system.event_loop import run_to_end
 
@@ -54,7 +54,7 @@ def prepare_agreement(recorded: Sequence[RecordedVerdict], given: Mapping[str, A
     asks_model = opener.asks_model("judges")
     settings = resolve_defaults(settings, roles_ask=asks_model)
     opener = Opener(settings, Extensions())
-    clients, tokens = ModelClients(settings), token_counter(settings.encoding)
+    clients, tokens = ModelClients(settings), reader_tokens(settings)
     benchmarks = {answer.benchmark.name: answer.benchmark for answer in recorded}
     judges = {name: opener.judge(clients.services("judge", b, tokens)) for name, b in benchmarks.items()}
     calls_model = asks_model or settings.judge_is_llm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from engram_eval import registry
@@ -12,7 +13,7 @@ from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
-from engram_eval.language.tokens import TokenCounter, token_counter
+from engram_eval.language.tokens import TokenCounter, encoding_of, token_counter, tokens_in_words
 from engram_eval.llm.cost.metering import MeteredLLM
 from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
@@ -130,6 +131,17 @@ def _open_data(settings: Settings) -> _Data:
     return _Data(dataset, why, questions, chosen_categories(dataset, settings), notes)
 
 
+def reader_tokens(settings: Settings) -> TokenCounter:
+    """Counts tokens as `--encoding` says, else as the reader's model does; as the default model does where that is unknown."""
+    if settings.encoding:
+        return token_counter(settings.encoding)
+    model = settings.reader_model or settings.model
+    if settings.reader != "offline" and model and (encoding := encoding_of(model)):
+        with suppress(UserError):  # an old encoding that would have to be downloaded
+            return token_counter(encoding)
+    return token_counter()
+
+
 # --- memories ---------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +159,7 @@ def plan_run(
     memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
     opener = Opener(settings, extensions)
-    tokens = token_counter(settings.encoding)
+    tokens = reader_tokens(settings)
     data = _open_data(settings)
     benchmark = data.dataset.benchmark
     clients = ModelClients(settings, spent_usd=spent_usd)
@@ -211,6 +223,8 @@ def _why_memories(
     benchmark, embedder = data.dataset.benchmark, setup.embedder
     reader = _role_in_words(setup.reader, "extracts its answers from the context", clients, "reader", given.reader)
     place = f"at {clients.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
+    reader_model = clients.model("reader") if "reader" in clients.in_use() else None
+    counted = tokens_in_words(tokens.encoding, reader_model, chosen=given.encoding is not None)
     why_budget = "set by --budget" if given.budget else benchmark.budget_reason
     unbound = [
         f"{label} is limited {_UNBOUND[limit].format(setup.reader.window)}"
@@ -226,7 +240,7 @@ def _why_memories(
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
         **({"router": f"llm: {clients.name_of('router')}"} if setup.llm else {}),
         "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}",
-        "budget": "; ".join([f"{setup.budget:,} tokens of {tokens.encoding}, {why_budget}", *unbound]),
+        "budget": "; ".join([f"{setup.budget:,} {counted}, {why_budget}", *unbound]),
     }
 
 
@@ -241,7 +255,7 @@ def plan_grading(
     given, opener = settings, Opener(settings, extensions)
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=False))
     opener = Opener(settings, extensions)
-    tokens = token_counter(settings.encoding)
+    tokens = reader_tokens(settings)
     data = _open_data(settings)
     questions = {question.id: question for sample in data.dataset.samples() for question in sample.questions}
     _refuse_unknown_questions(answers, questions, data.dataset)

@@ -108,8 +108,13 @@ class Settings(BaseModel):
         bool, Setting("run", "leave out the floor (none) and the ceiling (oracle)", flag="--no-controls")
     ] = True
     encoding: Annotated[
-        str, Setting("run", "the tokenizer that counts context tokens (default: o200k_base)", "NAME")
-    ] = "o200k_base"
+        str | None,
+        Setting(
+            "run",
+            "the tokenizer that counts context tokens (default: the reader's model's; o200k_base if unknown)",
+            "NAME",
+        ),
+    ] = None
     budget: Annotated[
         Positive | None,
         Setting("run", "context tokens a memory may use (default: the benchmark's; LoCoMo 916, LongMemEval 1200)", "N"),

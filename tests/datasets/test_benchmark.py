@@ -145,7 +145,7 @@ def test_a_third_benchmark_is_run_judged_and_compared(
         )
         systems = {asked.body["messages"][0]["content"].partition("\n")[0] for asked in server.asked}
     assert systems == {"You answer questions in riddles.", "You grade riddles wisely.", "You grade hard riddles."}
-    assert "77 tokens of o200k_base, riddles are short" in capsys.readouterr().err
+    assert "77 o200k_base tokens (an estimate for m), riddles are short" in capsys.readouterr().err
     manifest = _manifest(run)
     assert {"reader_riddles_v1", "judge_riddles_wise_v1", "judge_riddles_hard_v1", "judge_data_v1"} <= {
         *manifest["prompts"]

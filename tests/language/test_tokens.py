@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.errors import UserError
-from engram_eval.language.tokens import token_counter
+from engram_eval.language.tokens import encoding_of, token_counter, tokens_in_words
 
 _RANKS = {"o200k_base": 199_998, "cl100k_base": 100_256}
 
@@ -85,3 +85,38 @@ def test_an_encoding_that_must_be_fetched_fails_at_once_without_a_network(monkey
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="cannot be reached"):
         token_counter("p50k_base")
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("gpt-4o-mini-2024-07-18", "o200k_base"),
+        ("openai/gpt-4-turbo", "cl100k_base"),
+        ("openai/gpt-oss-20b", "o200k_harmony"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama3"),
+        ("llama3.2:3b", "llama3"),
+        ("qwen3:8b", "qwen3"),
+        ("Qwen2.5-7B-Instruct-Q4_K_M.gguf", "qwen2"),
+        ("deepseek-r1-distill-llama-70b", "llama3"),
+        ("DeepSeek-R1-Distill-Qwen-7B", "qwen2"),
+        ("gemma-3-12b-it", "gemma3"),
+        ("mistral-7b-instruct", None),
+        ("smollm2", None),
+        ("my-model", None),
+        ("", None),
+    ],
+)
+def test_a_models_encoding_is_known_by_its_name(model: str, encoding: str | None) -> None:
+    assert encoding_of(model) == encoding
+    if encoding:
+        assert token_counter(encoding).count("Ann adopted a puppy.") > 4
+
+
+def test_counts_in_another_encoding_than_the_models_are_an_estimate() -> None:
+    assert tokens_in_words("o200k_base", None, chosen=False) == "o200k_base tokens"
+    assert tokens_in_words("o200k_base", "gpt-4o-mini", chosen=False) == "o200k_base tokens"
+    assert tokens_in_words("llama3", "llama3.2:3b", chosen=False) == "llama3 tokens"
+    assert tokens_in_words("llama3", "mine", chosen=True) == "llama3 tokens"
+    for chosen in (False, True):
+        assert tokens_in_words("o200k_base", "llama3.2:3b", chosen=chosen).endswith("(an estimate for llama3.2:3b)")
+    assert tokens_in_words("o200k_base", "mine", chosen=False).endswith("(an estimate for mine)")

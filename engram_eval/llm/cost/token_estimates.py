@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-import tiktoken.model
-
 from engram_eval.errors import UserError
-from engram_eval.language.tokens import TokenCounter, token_counter
+from engram_eval.language.tokens import TokenCounter, encoding_of, token_counter
 
 _PER_MESSAGE = 8  # OpenAI's chat format takes 3 to 4, Llama's up to 7
 _PER_REQUEST = 32
@@ -20,10 +19,10 @@ _OTHER_VOCABULARY = 1.5  # a vocabulary of half the size needs up to 1.5 times t
 @cache
 def _counter(model: str) -> tuple[TokenCounter, float]:
     """The model's own vocabulary, or the default one and by what factor the model's counts may exceed it."""
-    try:
-        return token_counter(tiktoken.model.encoding_name_for_model(model.rsplit("/", 1)[-1])), 1.0
-    except (KeyError, UserError):  # not an OpenAI model, or an old encoding that would have to be downloaded
-        return token_counter(), _OTHER_VOCABULARY
+    if encoding := encoding_of(model):
+        with suppress(UserError):  # an old encoding that would have to be downloaded
+            return token_counter(encoding), 1.0
+    return token_counter(), _OTHER_VOCABULARY
 
 
 class Estimates:
