@@ -67,8 +67,8 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         )
     if votes := {label: backend.votes for label, backend in summary.backends.items() if backend.votes}:
         notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
-    if manifest.probe and manifest.probe.get("note"):
-        notes.append(Note(NoteKind.JUDGE_PROBE, str(manifest.probe["note"])))
+    if manifest.probe:
+        notes.append(Note(NoteKind.JUDGE_PROBE, manifest.probe.note))
     elif manifest.judge.name.partition(":")[0] == "llm":
         notes.append(
             Note(

@@ -22,7 +22,8 @@ from engram_eval.metrics.accuracy import ACCURACY
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
 from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.results.manifest import Manifest, RoleUsage
-from engram_eval.results.summary import BackendSummary, Interval, Summary
+from engram_eval.results.stored import Interval
+from engram_eval.results.summary import BackendSummary, Summary
 from engram_eval.tables.note import Note
 from engram_eval.tables.numbers import interval, percent
 from engram_eval.tables.table import Column, Table

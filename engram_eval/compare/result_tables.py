@@ -15,7 +15,8 @@ from engram_eval.metrics.evidence import EVIDENCE_RECALL
 from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.metrics.measure import Measure
 from engram_eval.metrics.measures import table_measures
-from engram_eval.results.summary import Interval, Spread
+from engram_eval.results.stored import Interval
+from engram_eval.results.summary import Spread
 from engram_eval.tables.numbers import dollars, interval, percent, points, share, signed, signed_interval, whole
 from engram_eval.tables.table import Column, Table
 

@@ -21,11 +21,10 @@ from engram_eval.metrics.intervals import bootstrap_proportion
 from engram_eval.metrics.measures import summarised_measures
 from engram_eval.results.manifest import BackendEntry, Manifest
 from engram_eval.results.record import Record
-from engram_eval.results.stored import FORMAT
+from engram_eval.results.stored import FORMAT, Interval
 from engram_eval.results.summary import (
     BackendSummary,
     BreakEven,
-    Interval,
     Scores,
     Spread,
     Summary,

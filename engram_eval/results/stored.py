@@ -22,6 +22,9 @@ def encodable(text: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(encodable)]
 
+Interval = tuple[float, float]
+"""The two ends of a 95 % interval."""
+
 
 class Stored(BaseModel):
     """A value that is written to disk as JSON. Equal values are written as equal bytes."""

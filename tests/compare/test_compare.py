@@ -20,7 +20,7 @@ from engram_eval.results.folder import RunFolder
 from engram_eval.tables.markdown import to_markdown
 from engram_eval.tables.note import Note
 from engram_eval.tables.terminal import print_rich
-from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, record, run, write_run
+from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, probe, record, run, write_run
 
 _GOLDEN = Path(__file__).parents[1] / "golden"
 _OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest_json()["backends"].items()}
@@ -56,8 +56,8 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
 
 
 def test_money_has_a_table_if_anything_cost_money(tmp_path: Path) -> None:
-    judge, probe = {"name": "llm", "agreement": ""}, {"note": "Judge probe: so."}
-    folder = write_run(tmp_path / "priced", priced_run(), backends=PRICED, judge=judge, probe=probe)
+    judge, judge_probe = {"name": "llm", "agreement": ""}, probe(note="Judge probe: so.")
+    folder = write_run(tmp_path / "priced", priced_run(), backends=PRICED, judge=judge, probe=judge_probe)
     result = compare([folder])
     assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
     rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(note.text for note in result.notes) + "\n"
