@@ -63,13 +63,13 @@ def _require_same_experiment(now: Scores, before: Scores) -> None:
     }
     if different := mismatches(identities):
         raise UserError(
-            f"{now.where} and {before.where} do not compare: {'; '.join(map(str, different))}; check a run of the same "
+            f"{now.where} and {before.where} are not comparable: {'; '.join(map(str, different))}; check a run of the same "
             "experiment, or write the baseline again"
         )
     if now.questions != before.questions:
         common = len(now.questions.items() & before.questions.items())
         raise UserError(
-            f"{now.where} and {before.where} do not compare: {common:,} of {plural(len(before.questions), 'question')} of "
+            f"{now.where} and {before.where} are not comparable: {common:,} of {plural(len(before.questions), 'question')} of "
             f"the baseline are among the run's {len(now.questions):,}; check a run of the same questions"
         )
 

@@ -98,7 +98,7 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         repeats_gold(record.answer, record.gold),
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
-        bool(label_errors and label_errors.of(record.question_id)),
+        bool(label_errors and label_errors.reason(record.question_id)),
     )
 
 

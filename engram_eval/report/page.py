@@ -128,7 +128,7 @@ def _badges(comparison: Comparison) -> list[Badge]:
     summaries = comparison.summaries.values()
     badges = []
     if comparison.mismatches:
-        badges.append(Badge("bad", "these runs do not compare"))
+        badges.append(Badge("bad", "these runs are not comparable"))
     offline = [summary.judge.name == "offline" for summary in summaries]
     if any(offline):
         some = "" if all(offline) else "some "

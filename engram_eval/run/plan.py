@@ -202,7 +202,7 @@ def _memory_experiment(
     )
 
 
-_UNBOUND = {"window": "only by the reader's window of {:,} tokens", "none": "by nothing"}
+_UNBOUND = {"window": "is limited only by the reader's window of {:,} tokens", "none": "has no limit"}
 
 
 def _why_memories(
@@ -213,7 +213,7 @@ def _why_memories(
     place = f"at {clients.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
     why_budget = "set by --budget" if given.budget else benchmark.budget_reason
     unbound = [
-        f"{label} is limited {_UNBOUND[limit].format(setup.reader.window)}"
+        f"{label} {_UNBOUND[limit].format(setup.reader.window)}"
         for label, backend in setup.backends.items()
         if (limit := backend_info(backend).context_limit) in _UNBOUND
     ]

@@ -127,12 +127,12 @@ def test_runs_of_different_experiments_are_refused_with_a_list_of_differences(tm
     assert "router" not in refusal  # a memory's own prompts are among its settings
 
 
-def test_runs_of_different_experiments_that_are_compared_on_purpose_say_so_everywhere(tmp_path: Path) -> None:
+def test_a_comparison_of_different_experiments_is_marked_everywhere(tmp_path: Path) -> None:
     first, second = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
     result = compare([first, second], allow_different=True)
-    expected = "These runs do not compare: the budget differs (one: 916, two: 500)."
+    expected = "These runs are not comparable: the budget differs (one: 916, two: 500)."
     assert Note(NoteKind.MISMATCH, expected) in result.notes
-    assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
+    assert all(table.title.startswith("NOT COMPARABLE (budget): ") for table in result.tables)
     assert not any(best for table in result.tables for line in table.cells() for _, best in line)
     assert result.to_json()["mismatches"] == ["the budget differs (one: 916, two: 500)"]
     rows = list(csv.DictReader(io.StringIO(result.to_csv())))
