@@ -59,7 +59,7 @@ class RunFolder:
     def create(self, manifest: Manifest) -> None:
         """Makes the folder. Raises UserError if it holds a run, or part of one, or cannot be made."""
         fix = "name another folder with --out"
-        with writing(self.path, fix=fix):  # a folder that may not be entered does not even say what exists
+        with writing(self.path, fix=fix):  # without permission for the folder, even `exists` fails
             if self.manifest_path.exists():
                 raise UserError(
                     f"{self.path}: holds a run already; finish it with --resume {self.path}, or name another folder"

@@ -25,10 +25,10 @@ ANSWER_KEYS = (
     "hypothesis", "response", "prediction", "generated_answer", "predicted_answer", "model_answer", "model_response",
 )  # fmt: skip
 """What a system said. A line names it by one of these, or by `answer` alone."""
-_FORM = "what 'engram-eval judge --help' says of a line"
+_FORM = "the line format in 'engram-eval judge --help'"
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _AMOUNTS = ("cost_usd", "retrieval_s", "answer_s")
-_TOO_LARGE = 2**53  # a float does not tell such a count from the next one; no real figure comes near
+_TOO_LARGE = 2**53  # above this, a float cannot represent every whole number; no real figure is as large
 
 
 @dataclass(frozen=True, slots=True)

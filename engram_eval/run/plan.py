@@ -138,7 +138,7 @@ def plan_run(
 ) -> Plan:
     """Opens and checks everything that the settings name. Raises UserError before any question is asked.
 
-    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only looked at, not executed.
+    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only shown, not executed.
     """
     extensions = extensions or Extensions()
     given, opener = settings, Opener(settings, extensions)
@@ -346,7 +346,7 @@ def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
 
 def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients, role: Role, given: str) -> str:
     if part.name == "offline":
-        return f"offline: {description}; no key, no network, the same each time"
+        return f"offline: {description}; no key, no network, deterministic"
     if part.name.partition(":")[0] == "llm" or getattr(part, "asks_model", False):
         reason = f", because {models_in_environment()}" if given == "auto" and models_in_environment() else ""
         return f"{part.name}: {clients.name_of(role)}{reason}"

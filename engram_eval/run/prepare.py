@@ -75,7 +75,9 @@ def prepare_grading(
     if resume is not None:
         return _resume_grading(answers, given, name, out, resume, extensions)
     if not answers:
-        raise UserError("judge: names no file of answers; as in: engram-eval judge answers.jsonl --dataset locomo")
+        raise UserError(
+            "judge: no file of answers is given; for example: engram-eval judge answers.jsonl --dataset locomo"
+        )
     if not given.get("dataset") and not given.get("data"):
         raise UserError("judge: name what was answered with --dataset, such as locomo, or its file with --data")
     label = name or (answers.stem if isinstance(answers, Path) else "answers")

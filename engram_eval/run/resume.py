@@ -28,7 +28,7 @@ def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given settings over the values, without what these say of backends that are not chosen."""
+    """The given settings over the values, without settings of backends that are not chosen."""
     merged = {**values, **given}
     if "backends" in given:
         variants = values.get("variants")

@@ -179,7 +179,7 @@ def test_notes_say_what_is_special_about_a_backend(tmp_path: Path) -> None:
     assert "peek sees the evidence" in notes
 
 
-def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_path: Path) -> None:
+def test_runs_that_asked_other_questions_are_not_comparable_and_have_no_best(tmp_path: Path) -> None:
     other = write_run(tmp_path / "two", [changed(item, question_id=f"other {item.question_id}") for item in run()])
     folders = [_folder(tmp_path / "one"), other]
     with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):

@@ -2,7 +2,7 @@
 
 One call takes a batch of a session's turns, so that a conversation costs tens of calls instead of hundreds. If the answer
 is not what the schema asks for, the model is asked once to correct it. If that fails too, or the model refuses, the batch's
-turns are kept verbatim, as the rules would keep them, and a warning says so: no turn is lost. A call that fails for another
+turns are kept verbatim, as the rules would keep them, and a warning reports it: no turn is lost. A call that fails for another
 reason (such as a server that does not respond) raises.
 """
 
@@ -48,7 +48,7 @@ class Extraction:
 
     records: list[MemoryRecord]
     warnings: list[str]
-    """What the model could not do, one sentence each. The turns concerned are in `records` verbatim."""
+    """Where the model gave no usable answer, one sentence each. The turns concerned are in `records` verbatim."""
 
 
 async def extract_with_llm(llm: ChatModel, session: Session, *, router: Mode, extractor: Mode) -> Extraction:
@@ -141,7 +141,7 @@ class _Batch:
             records += extracted.value or []
             warnings += extracted.warnings
         recorded = {turn_id for record in records for turn_id in record.turn_ids}
-        for turn in selected:  # turns that the model was not asked about, skipped, or could not do are kept verbatim
+        for turn in selected:  # turns without a usable answer of the model are kept verbatim
             if turn.id not in recorded:
                 records += extract_turn(turn, self.session, masks[turn.id])
         order = {turn.id: i for i, turn in enumerate(self.turns)}
