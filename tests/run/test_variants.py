@@ -164,7 +164,7 @@ def test_a_faulty_variant_is_one_sentence_with_file_variant_and_key(
         ('backends = [""]\n[variants.""]\nbackend = "engram"', "variants.'': has no name"),
         ('backends = ["x"]\n[variants]\nx = 1', "variants.'x': is not a table with a backend"),
         ("variants = 1", "'variants' is 1, not an object"),
-        ('reference = "x"', "reference = 'x' is none of the backends; name one of none, engram"),
+        ('reference = "x"', "reference = 'x' is not one of the backends; name one of none, engram"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram:nope"', "variant 'x': backend 'engram:nope': there is no preset"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram"\nk = 0', "variant 'x': backend 'engram' cannot be made (k and"),
     ],
@@ -271,11 +271,12 @@ def test_each_ablation_changes_only_the_part_in_its_name() -> None:
     variants = new_settings(_BENCHMARKS / "ablations.toml", {}).variants
     assert {variant["backend"] for variant in variants.values()} == {"engram", "conditional"}
     for label, variant in variants.items():
-        whole = settings_of(open_backend(variant["backend"], {}))
+        base = str(variant["backend"])
+        whole = settings_of(open_backend(base, {}))
         own = {key: value for key, value in variant.items() if key != "backend"}
-        altered = settings_of(open_backend(variant["backend"], {}, own))
+        altered = settings_of(open_backend(base, {}, own))
         assert {key for key in whole if whole[key] != altered[key]} == set(own), label
-        assert label.startswith(f"{variant['backend']} ")
+        assert label.startswith(f"{base} ")
 
 
 def test_the_shares_go_from_0_to_1() -> None:
