@@ -147,10 +147,10 @@ def _budget_note(manifest: Manifest) -> Note:
 
 def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
     if backend.paraphrases:
-        claimed, borne_out = (share(backend.mean(m.name) or 0.0) for m in (EVIDENCE_CLAIMED, EVIDENCE_RECALL))
+        claimed, contained = (share(backend.mean(m.name) or 0.0) for m in (EVIDENCE_CLAIMED, EVIDENCE_RECALL))
         yield Note(
             NoteKind.PARAPHRASES,
-            f"{label} paraphrases: it names {claimed} of the evidence, and its text bears out {borne_out}, which is its "
+            f"{label} paraphrases: it names {claimed} of the evidence, and its text contains {contained}, which is its "
             "evidence recall.",
         )
     if backend.sees_evidence and label != "oracle":
