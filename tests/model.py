@@ -1,4 +1,4 @@
-"""A model that plays every role, behind a real HTTP server: says what it was told to, and reports tokens as they are."""
+"""A model that plays every role, behind a real HTTP server. It answers as a test sets it, and reports true token counts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def role_of(body: dict[str, Any]) -> str:
 
 def material(body: dict[str, Any]) -> dict[str, Any]:
     """What router, extractor and judge are shown."""
-    found: dict[str, Any] = json.loads(body["messages"][1]["content"])
-    return found
+    request: dict[str, Any] = json.loads(body["messages"][1]["content"])
+    return request
 
 
 def plays(**roles: Play) -> Callable[[dict[str, Any]], Step]:
@@ -53,20 +53,22 @@ def routes(body: dict[str, Any]) -> str:
 
 
 def extracts(body: dict[str, Any]) -> str:
-    """Each turn's own words, told of its speaker."""
+    """Each turn's own words, with the speaker as the subject."""
     turns = [turn for turn in material(body)["turns"] if turn.get("memories")]
-    told = {turn["turn"]: f"{turn['speaker']} told: {turn['text']}" for turn in turns}
+    texts = {turn["turn"]: f"{turn['speaker']} told: {turn['text']}" for turn in turns}
 
-    def of(kind: str) -> list[int]:
+    def turns_of(kind: str) -> list[int]:
         return [turn["turn"] for turn in turns if kind in turn["memories"]]
 
     return json.dumps(
         {
             "episodic": [
-                {"turns": [n], "title": "News", "summary": told[n], "when": "2023-05"} for n in of("episodic")
+                {"turns": [n], "title": "News", "summary": texts[n], "when": "2023-05"} for n in turns_of("episodic")
             ],
-            "semantic": [{"turns": [n], "fact": told[n], "when": ""} for n in of("semantic")],
-            "procedural": [{"turns": [n], "title": "How", "content": told[n], "when": ""} for n in of("procedural")],
+            "semantic": [{"turns": [n], "fact": texts[n], "when": ""} for n in turns_of("semantic")],
+            "procedural": [
+                {"turns": [n], "title": "How", "content": texts[n], "when": ""} for n in turns_of("procedural")
+            ],
         }
     )
 

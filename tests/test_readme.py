@@ -1,4 +1,4 @@
-"""What README and `--help` tell a user to type is understood, and what can be run here is run."""
+"""The commands of README and `--help` are understood, and those that can run here are run."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def cell(value: str | float) -> str:
 
 
 def crossings(rows: Sequence[Row]) -> list[str]:
-    """For each two backends, a sentence that says from which size on the first is faster.
+    """For each two backends, a sentence with the size from which one is faster.
 
     Medians are interpolated between measured sizes as straight lines of the logarithms. The last of several crossings counts.
     """
@@ -58,7 +58,7 @@ def crossings(rows: Sequence[Row]) -> list[str]:
 
 
 def growth(rows: Sequence[Row]) -> list[str]:
-    """For each backend, a sentence that says how much its look-up median grows over the sizes."""
+    """For each backend, a sentence on how much its look-up median grows over the sizes."""
     sentences = []
     for name in dict.fromkeys(row["backend"] for row in rows):
         measured = sorted((row for row in rows if row["backend"] == name), key=lambda row: row["turns"])

@@ -2,7 +2,8 @@
 
 `none` remembers nothing: the reader can only guess what it gets right. `oracle` is shown the evidence turns and returns only
 these: a wrong answer is due to the reader, the judge or the answer key. A third control, `degraded`, is `engram` with half of
-its retrieved records removed (`engram/memory.py`): a measurement that cannot tell these two apart measures nothing.
+its retrieved records removed (`engram/memory.py`): a measurement that shows no difference between
+the two is not sensitive enough.
 """
 
 from __future__ import annotations

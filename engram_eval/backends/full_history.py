@@ -27,7 +27,7 @@ class _RenderedSession:
     text: str
     turn_ids: tuple[str, ...]
     tokens: int
-    """Of the text with a line break."""
+    """The tokens of the text with a line break."""
 
 
 class FullHistoryMemory:

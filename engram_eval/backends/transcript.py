@@ -27,7 +27,7 @@ class Line:
     session: int
     """The session's position in the transcript, from 0."""
     tokens: int
-    """Of the text with its line break."""
+    """The tokens of the text with its line break."""
 
 
 class Transcript:

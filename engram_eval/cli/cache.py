@@ -101,7 +101,7 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
 
 
 def _printable(name: str) -> str:
-    """Names may come from other people's bundles: no control character of theirs may reach a terminal."""
+    """Names may come from other people's bundles, so their control characters must not reach a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_FAULTS = 50
 
-_FORMAT = """the dialogues format, for your own data, has one conversation a line (JSON Lines); keys with "?" may be absent:
+_FORMAT = """the dialogues format, for your own data, has one conversation per line (JSON Lines); keys with "?" may be absent:
   {"id", "sessions": [{"id"?, "date"?, "turns": [{"id"?, "speaker", "text"}]}],
    "questions": [{"id"?, "question", "answer", "category"?, "evidence"?: [turn ids], "evidence_sessions"?: [session ids],
                   "date"?, "unanswerable"?}]}
@@ -39,7 +39,7 @@ datasets generate --style longmemeval --conversations 500 --seed 7 --out histori
     add_action(actions, "list", _list, "list the datasets", "datasets list")
 
     check = add_action(
-        actions, "check", _check, "say what a file holds and what is wrong with it",
+        actions, "check", _check, "report what a file holds and what is wrong with it",
         """datasets check locomo10.json
 datasets check my.jsonl
 datasets check --dataset synthetic --set dataset.conversations=3""",
@@ -66,8 +66,8 @@ datasets convert longmemeval_s_cleaned.json --out histories.jsonl""",
 datasets generate --style longmemeval --conversations 500 --seed 7 --out histories.json""",
     )  # fmt: skip
     add = generate.add_argument
-    add("--style", default="locomo", metavar="NAME", help="whose format: locomo or longmemeval (locomo)")
-    add("--conversations", type=positive, metavar="N", help="how many (10; longmemeval 60)")
+    add("--style", default="locomo", metavar="NAME", help="the format: locomo or longmemeval (locomo)")
+    add("--conversations", type=positive, metavar="N", help="number of conversations (10; longmemeval 60)")
     add("--seed", type=int, default=0, metavar="S", help="the random seed (0)")
     add("-o", "--out", type=Path, metavar="FILE", help="the file to write")
 
@@ -162,7 +162,7 @@ def _convert(options: argparse.Namespace) -> int:
     from engram_eval.run.questions import named_benchmark, open_dataset
 
     if options.out is None:
-        raise UserError("datasets convert: names no file to write; name one with --out FILE.jsonl")
+        raise UserError("datasets convert: no output file is given; name one with --out FILE.jsonl")
     settings = _settings(options)
     _, data = named_benchmark(settings)
     dataset, _ = open_dataset(settings)
@@ -177,7 +177,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     out: Path | None = options.out
     if out is None:
-        raise UserError("datasets generate: names no file to write; name one with --out FILE")
+        raise UserError("datasets generate: no output file is given; name one with --out FILE")
     generator = _generator(options.style)
     try:
         write_json_array(generator.records(options.conversations or generator.conversations, options.seed), out)

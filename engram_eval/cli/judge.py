@@ -61,8 +61,8 @@ def _report_errors(run: Run, missing: Sequence[str]) -> int:
     """Prints which questions have no score, and how to get one; returns the exit code."""
     if missing:
         print(
-            f"engram-eval: no answer to {plural(len(missing), 'question')} in the answers, the first {missing[0]}: errors, not "
-            "wrong answers; grade the answers again when they are complete",
+            f"engram-eval: no answer to {plural(len(missing), 'question')}, the first {missing[0]}: they count as errors, not "
+            "as wrong answers; grade the answers again when they are complete",
             file=sys.stderr,
         )
     if failed := [record for record in run.errors if record.answer is not None]:

@@ -75,7 +75,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence, as for every other fault of a user's."""
+        """One sentence, as for all other user errors."""
         self.exit(BAD_INPUT, f"engram-eval: {message}; see '{self.prog} --help'\n")
 
 

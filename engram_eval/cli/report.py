@@ -21,7 +21,7 @@ report results/a results/b -o report.html""",
     )  # fmt: skip
     parser.add_argument("--known-errors", type=Path, metavar="FILE.json", help="known errors of the answer key")
     parser.add_argument(
-        "--allow-different", action="store_true", help="show runs that do not compare, and say so on every table"
+        "--allow-different", action="store_true", help="show runs that are not comparable, and mark every table"
     )
 
 

@@ -48,7 +48,7 @@ def _print_question(record: Record, known: LabelErrors, console: Any) -> None:
     _print(console, f"question  {record.question}")
     _print(console, f"gold      {record.gold or '(none: it is unanswerable)'}")
     _print(console, f"evidence  {', '.join(record.evidence) or '(none labelled)'}")
-    if reason := known.of(record.question_id):
+    if reason := known.reason(record.question_id):
         _print(console, f"the answer key is known to be wrong here: {reason}")
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class _CallableModule(ModuleType):
-    """`engram_eval.compare` is this package and a function: `ee.compare(run)` must work when the package is imported, too."""
+    """Makes the package callable: `engram_eval.compare` is a function, and must stay one after this package is imported."""
 
     def __call__(self, *runs: Any, **options: Any) -> "Comparison":
         from engram_eval.compare.runs import compare

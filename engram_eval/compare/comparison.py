@@ -41,7 +41,7 @@ from engram_eval.tables.text import plural, visible
 class Comparison:
     """`data_lines`: what each run was measured on. `summaries`, `manifests`: by the run's path.
 
-    `mismatches`: why the runs do not compare; empty, unless different runs were compared on purpose.
+    `mismatches`: why the runs are not comparable; empty unless `allow_different` was set.
     """
 
     data_lines: list[str]
@@ -67,7 +67,7 @@ class Comparison:
         return sum(backend.errors for summary in self.summaries.values() for backend in summary.backends.values())
 
     def to_csv(self) -> str:
-        """One line per backend with all of its figures; different runs that were compared on purpose say so in each line."""
+        """One line per backend with all of its figures, and with the mismatches if the runs are not comparable."""
         why = "; ".join(map(str, self.mismatches))
         return to_csv([{**row.to_json(), **({"mismatches": why} if why else {})} for row in self.rows])
 
@@ -100,7 +100,7 @@ def compare(
     Each memory is paired with a reference (`pairing.reference_pairs`; `against` names another), or with `all_pairs` with every
     other memory. `label_errors` adds a second accuracy that leaves out the questions whose answer key is known to be wrong.
     Raises UserError for a folder that holds no run, and for runs of different experiments; `allow_different` compares these
-    and says so on every table.
+    and marks every table.
     """
     manifests = {str(folder.path): folder.manifest() for folder in folders}
     headline = _in_order(manifest.dataset.headline for manifest in manifests.values())
@@ -114,12 +114,12 @@ def compare(
     different = _mismatches(manifests, summaries, {path: outcomes[path].question_ids for path in outcomes})
     if different and not allow_different:
         raise UserError(
-            f"{' and '.join(summaries)} do not compare: {'; '.join(map(str, different))}; compare runs of one experiment, or "
-            "add --allow-different"
+            f"{' and '.join(summaries)} are not comparable: {'; '.join(map(str, different))}; compare runs of one experiment, "
+            "or add --allow-different"
         )
     pairs = _pairs(rows, manifests, outcomes_of, all_pairs=all_pairs, against=against)
     tables = _tables(rows, summaries, headline, pairs)
-    notes = [Note(NoteKind.MISMATCH, f"These runs do not compare: {mismatch}.") for mismatch in different]
+    notes = [Note(NoteKind.MISMATCH, f"These runs are not comparable: {mismatch}.") for mismatch in different]
     notes += pair_notes(pairs)
     if pairs and not all_pairs and against is None:
         notes += variants_note(manifests)
@@ -163,20 +163,20 @@ def _tables(
 def _mismatches(
     manifests: Mapping[str, Manifest], summaries: Mapping[str, Summary], answered: Mapping[str, set[str]]
 ) -> list[Mismatch]:
-    """Why the runs are not one experiment."""
+    """Why the runs are not comparable."""
     names = run_names(list(manifests))
-    found = mismatches({names[path]: identity(manifest) for path, manifest in manifests.items()})
+    reasons = mismatches({names[path]: identity(manifest) for path, manifest in manifests.items()})
     common, every = set.intersection(*answered.values()), set.union(*answered.values())
     if len(common) != len(every):
         phrase = "set of questions"
         text = f"the {phrase} differs ({len(common):,} of {len(every):,} in common)"
-        found.append(Mismatch("answered", phrase, text))
-        found += [
+        reasons.append(Mismatch("answered", phrase, text))
+        reasons += [
             Mismatch("unfinished", "unfinished run", f"{names[path]} is unfinished")
             for path, summary in summaries.items()
             if not summary.complete
         ]
-    return found
+    return reasons
 
 
 def _pairs(
@@ -197,9 +197,9 @@ def _pairs(
 
 
 def _labelled(table: Table[Any], different: Sequence[Mismatch]) -> Table[Any]:
-    """A table of runs that do not compare has no best values, and its title says so."""
+    """The table with a warning in its title and no best values."""
     phrases = ", ".join(mismatch.phrase for mismatch in different)
-    title = f"RUNS THAT DO NOT COMPARE ({phrases}): {table.title}"
+    title = f"NOT COMPARABLE ({phrases}): {table.title}"
     return replace(table, title=title, competes=no_row_competes)
 
 

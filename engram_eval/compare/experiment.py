@@ -1,4 +1,4 @@
-"""Whether two runs are the same experiment: only then do their numbers compare."""
+"""Whether two runs are the same experiment: only then are their figures comparable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engram_eval.results.manifest import Experiment
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of an experiment: its name in prose, and its value; None if the value is unknown."""
+    """A part of an experiment: `phrase` is its name in messages; `value` returns None if it is unknown."""
 
     phrase: str
     value: Callable[[Experiment], Any]
@@ -25,7 +25,7 @@ def _prompts(role: str) -> Callable[[Experiment], dict[str, str] | None]:
     return value
 
 
-# What two runs must share. A backend's own settings are not here: they are what is compared.
+# What two runs must share. The settings of backends are not included: they are what is compared.
 _PARTS = {
     "dataset_sha256": _Part("dataset", lambda run: run.dataset.sha256),
     "dataset_name": _Part("dataset's name", lambda run: run.dataset.name),
@@ -48,12 +48,12 @@ PARTS = tuple(_PARTS)
 """The keys of an identity."""
 
 Identity = dict[str, Any]
-"""Which experiment a run is: a JSON value for each of `PARTS`, None if it is unknown."""
+"""What a run measured, as a JSON value for each of `PARTS`; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why two runs do not compare. `part` is one of `PARTS`, or `answered` for runs that answered different questions."""
+    """Why two runs are not comparable. `part` is one of `PARTS`, or `answered` for runs that answered different questions."""
 
     part: str
     phrase: str
@@ -69,13 +69,13 @@ def identity(experiment: Experiment) -> Identity:
 
 def mismatches(identities: Mapping[str, Mapping[str, Any]]) -> list[Mismatch]:
     """The parts in which the named identities differ. An unknown value differs from nothing."""
-    out = []
+    differing = []
     for key, part in _PARTS.items():
         values = {name: value for name, known in identities.items() if (value := known.get(key)) is not None}
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             listed = ", ".join(f"{name}: {_shown(value)}" for name, value in values.items())
-            out.append(Mismatch(key, part.phrase, f"the {part.phrase} differs ({listed})"))
-    return out
+            differing.append(Mismatch(key, part.phrase, f"the {part.phrase} differs ({listed})"))
+    return differing
 
 
 def _shown(value: Any) -> str:

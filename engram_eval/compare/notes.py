@@ -1,4 +1,4 @@
-"""What a reader of the tables must know, as notes."""
+"""The notes under the tables: what a reader must know to interpret them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engram_eval.tables.text import plural
 
 
 class NoteKind(StrEnum):
-    """Stable keys: the report folds, badges and sorts notes by kind."""
+    """Stable keys. The report chooses by kind which notes it folds away, sorts and shows as badges."""
 
     MISMATCH = "mismatch"
     COPIED_GOLDS = "copied_golds"
@@ -44,7 +44,7 @@ class NoteKind(StrEnum):
 
 
 EXPLANATORY = frozenset((NoteKind.PAIRS, NoteKind.VARIANTS, NoteKind.BUDGET, NoteKind.SESSIONS, NoteKind.OFFLINE_TIMES))
-"""Notes on how figures are made, which a page may fold away. All others stay visible."""
+"""Notes that explain how figures are computed. A page may fold them away; all other notes stay visible."""
 
 
 def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
@@ -61,27 +61,27 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         notes.append(
             Note(
                 NoteKind.SESSIONS,
-                "Sessions: a session has the rank of its best turn; what is not in the context has no rank. Recall all@k "
+                "Sessions: a session has the rank of its best turn, and no rank if it is not in the context. Recall all@k "
                 "(every evidence session is among the first k) and nDCG@k (ranks 1 and 2 count fully) are LongMemEval's "
                 "official session-level formulas. Unanswerable questions are left out.",
             )
         )
     if votes := {label: backend.votes for label, backend in summary.backends.items() if backend.votes}:
         notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
-    if manifest.probe and manifest.probe.get("note"):
-        notes.append(Note(NoteKind.JUDGE_PROBE, str(manifest.probe["note"])))
+    if manifest.probe:
+        notes.append(Note(NoteKind.JUDGE_PROBE, manifest.probe.note))
     elif manifest.judge.name.partition(":")[0] == "llm":
         notes.append(
             Note(
                 NoteKind.JUDGE_NOT_MEASURED,
-                "The LLM judge was not measured in this run: --probe asks it for up to 36 verdicts that are known.",
+                "The LLM judge was not measured in this run; --probe measures it on up to 36 answers with a known verdict.",
             )
         )
     if summary.reader.name == "offline":
         notes.append(
             Note(
                 NoteKind.OFFLINE_TIMES,
-                "Answer times are those of the offline reader, not of a model: compare memories by retrieval and ingest.",
+                "Answer times are those of the offline reader, not of a model: compare memories by retrieval and ingest time.",
             )
         )
     if not summary.complete:
@@ -122,26 +122,26 @@ def _judge_notes(summary: Summary) -> Iterator[Note]:
         answers = "the offline reader's answers" if summary.reader.name == "offline" else "these answers"
         yield Note(
             NoteKind.OFFLINE_JUDGE,
-            f"Scores are the offline judge's on {answers}, not LLM-judge scores: they compare memories and do not compare with "
-            f"published figures. The judge {summary.judge.agreement}.",
+            f"The offline judge graded {answers}. Use these scores to compare memories; they are not LLM-judge scores and are "
+            f"not comparable with published figures. The judge {summary.judge.agreement}.",
         )
 
 
 def _budget_note(manifest: Manifest) -> Note:
     if manifest.budget is None:
         labels = ", ".join(manifest.backends)
-        text = f"{labels}: answers made elsewhere, from contexts whose limit is unknown here."
+        text = f"{labels}: the answers were made elsewhere, from contexts whose limit is unknown."
         return Note(NoteKind.BUDGET, text)
     window = manifest.reader.window
     limits = {
-        "window": f"only by the reader's window of {window:,} tokens" if window else "only by the reader's window",
-        "none": "by nothing (it sees the evidence: the ceiling of reader, judge and answer key)",
+        "window": "is limited only by the reader's window" + (f" of {window:,} tokens" if window else ""),
+        "none": "has no limit (it sees the evidence, so it shows the ceiling of reader, judge and answer key)",
     }
     model = manifest.models["reader"].model if "reader" in manifest.models else None
     counted = tokens_in_words(manifest.token_encoding, model, chosen=manifest.settings.get("encoding") is not None)
     parts = [f"Contexts are limited to {manifest.budget:,} {counted}"]
     parts += [
-        f"{label} is limited {limits[entry.context_limit]}"
+        f"{label} {limits[entry.context_limit]}"
         for label, entry in manifest.backends.items()
         if entry.context_limit in limits
     ]
@@ -150,10 +150,10 @@ def _budget_note(manifest: Manifest) -> Note:
 
 def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
     if backend.paraphrases:
-        claimed, borne_out = (share(backend.mean(m.name) or 0.0) for m in (EVIDENCE_CLAIMED, EVIDENCE_RECALL))
+        claimed, contained = (share(backend.mean(m.name) or 0.0) for m in (EVIDENCE_CLAIMED, EVIDENCE_RECALL))
         yield Note(
             NoteKind.PARAPHRASES,
-            f"{label} paraphrases: it names {claimed} of the evidence, and its text bears out {borne_out}, which is its "
+            f"{label} paraphrases: it names {claimed} of the evidence, and its text contains {contained}, which is its "
             "evidence recall.",
         )
     if backend.sees_evidence and label != "oracle":
@@ -162,7 +162,7 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
         yield Note(
             NoteKind.ERRORS,
             f"{label}: {backend.errors:,} of {plural(backend.expected, 'question')} ended in an error and count as neither "
-            "right nor wrong; its figures cover the rest and do not compare with those of the others.",
+            "right nor wrong; its figures cover the rest and are not comparable with those of the others.",
         )
     if backend.ingest_warnings:
         yield Note(
@@ -184,13 +184,13 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
 
 
 def _votes_text(votes_of: Mapping[str, VoteSummary]) -> str:
-    """How far several verdicts on the same answers agree."""
+    """How well several verdicts on the same answers agree."""
     parts = []
     for label, votes in votes_of.items():
         shares = [100 * share for share in votes.accuracy]
-        parts.append(f"{label} {min(shares):.1f} to {max(shares):.1f} % ({100 * votes.split:.1f} % split)")
+        parts.append(f"{label} {min(shares):.1f} to {max(shares):.1f} % ({100 * votes.split:.1f} % differ)")
     count = len(next(iter(votes_of.values())).accuracy)
     return (
-        f"The majority of {count} verdicts counts. Accuracy by the lowest and the highest single verdict, and the share of "
-        f"answers on which they differ: {', '.join(parts)}."
+        f"Each answer has {count} verdicts, of which the majority counts. Accuracy by a single verdict, lowest to highest, and "
+        f"the share of answers on which the verdicts differ: {', '.join(parts)}."
     )

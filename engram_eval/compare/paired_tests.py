@@ -1,4 +1,4 @@
-"""Pairs: two backends on the same questions, how much they differ, how certain that is, and the word for it."""
+"""Compares two backends on the same questions: how much they differ, how certain that is, and the result in words."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from engram_eval.results.record import Record
 from engram_eval.tables.note import Note
 
 FEW_CONVERSATIONS = 5
-"""With fewer conversations a bootstrap over conversations says little: questions are resampled instead, and a note says so."""
+"""With fewer conversations, a bootstrap over conversations is unreliable, so questions are resampled and a note is added."""
 
 EQUIVALENCE_MARGIN = 0.03
-"""The widest interval around zero that still counts as no difference: three points."""
+"""An interval within this distance of zero (three points) counts as no difference."""
 
 PAIRED: tuple[Measure, ...] = (EVIDENCE_RECALL, CONTEXT_TOKENS, LATENCY_S, COST_USD)
 """The measures that are compared beside accuracy."""
@@ -32,7 +32,7 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is paired of a record. `correct` is None for a question that ended in an error; `values` are those of `PAIRED`."""
+    """The values of a record that are compared. `correct` is None for an errored question; `values` are those of `PAIRED`."""
 
     conversation_id: str
     correct: bool | None
@@ -56,10 +56,10 @@ class Difference:
 class Pair:
     """`first` against `second`, over the questions that both answered; accuracies and their differences from -1 to 1.
 
-    - `bounds`: the difference over all questions that both were asked, if every errored answer had gone against the first,
-      and if it had gone for it; None without errors.
-    - `detectable`: the difference that would have been found with a power of 80 % (`detectable_difference`).
-    - `p`: McNemar's; `p_holm`: adjusted for all pairs tested together.
+    - `bounds`: the difference over all questions that both were asked, if every errored answer counted against the first,
+      and if every one counted for it; None without errors.
+    - `detectable`: the smallest difference that is detected with a power of 80 % (`detectable_difference`).
+    - `p`: of McNemar's test; `p_holm`: adjusted for all pairs tested together.
     - `measures`: the differences of a question's `PAIRED` measures, by name; None where they are unknown.
     - `word`: the result for the first: better, worse, no difference larger than x, cannot tell.
     """
@@ -112,7 +112,7 @@ def compare_pairs(
     seed: int,
     resamples: int = 4000,
 ) -> list[Pair]:
-    """The named pairs that have a question which both answered."""
+    """The results for the named pairs, without those that have no question in common that both answered."""
     pairs = [
         pair
         for first, second in names
@@ -131,7 +131,7 @@ def difference(
     resamples: int = 4000,
     least: tuple[float, float] | None = None,
 ) -> Difference:
-    """The mean of paired differences, its interval by a bootstrap of whole conversations.
+    """The mean of paired differences, with an interval from a bootstrap of whole conversations.
 
     The interval is never narrower than `least`, by default Student's interval over the questions: conversations that happen
     to agree do not make a figure more certain than its questions do.
@@ -152,8 +152,8 @@ def _pair(
     seed: int,
     resamples: int,
 ) -> Pair | None:
-    asked = [(a, outcomes_of_second[q]) for q, a in outcomes_of_first.items() if q in outcomes_of_second]
-    answered = [(a, b) for a, b in asked if a.correct is not None and b.correct is not None]
+    common = [(a, outcomes_of_second[q]) for q, a in outcomes_of_first.items() if q in outcomes_of_second]
+    answered = [(a, b) for a, b in common if a.correct is not None and b.correct is not None]
     if not answered:
         return None
 
@@ -179,7 +179,7 @@ def _pair(
         first,
         second,
         accuracy,
-        bounds=_bounds(asked) if len(asked) > len(answered) else None,
+        bounds=_bounds(common) if len(common) > len(answered) else None,
         only_first=cells[1],
         only_second=cells[2],
         p=p,
@@ -191,25 +191,26 @@ def _pair(
 
 
 def _within_one(result: Difference | None) -> Difference | None:
-    """Shares from 0 to 1 differ by at most 1, whatever an interval of few questions says."""
+    """Shares from 0 to 1 differ by at most 1, but the interval of a few questions can be wider."""
     if result is None or result.interval is None:
         return result
     low, high = result.interval
     return replace(result, interval=(max(-1.0, low), min(1.0, high)))
 
 
-def _bounds(asked: Sequence[tuple[Outcome, Outcome]]) -> tuple[float, float]:
+def _bounds(outcome_pairs: Sequence[tuple[Outcome, Outcome]]) -> tuple[float, float]:
     def right(outcome: Outcome, *, if_errored: bool) -> bool:
         return if_errored if outcome.correct is None else outcome.correct
 
     against, in_favour = (
-        sum(right(a, if_errored=favour) - right(b, if_errored=not favour) for a, b in asked) for favour in (False, True)
+        sum(right(a, if_errored=favour) - right(b, if_errored=not favour) for a, b in outcome_pairs)
+        for favour in (False, True)
     )
-    return against / len(asked), in_favour / len(asked)
+    return against / len(outcome_pairs), in_favour / len(outcome_pairs)
 
 
 def _word(pair: Pair) -> str:
-    """Better or worse: both the adjusted test and the interval say so, and the errors could not undo it."""
+    """Better or worse only if the adjusted test and the interval agree, and the errored questions could not change it."""
     ends = [*(pair.accuracy.interval or (-1.0, 1.0)), *(pair.bounds or ())]
     if pair.p_holm < _ALPHA and min(ends) > 0:
         return "better"
@@ -222,17 +223,16 @@ def _word(pair: Pair) -> str:
 
 
 def pair_notes(pairs: Sequence[Pair]) -> list[Note]:
-    """What the tables of pairs mean."""
+    """The notes on the tables of pairs."""
     if not pairs:
         return []
     text = (
-        "Pairs: differences of the first minus the second, over the questions that both answered. Won: right where the second "
-        "is wrong. Better or worse: McNemar's exact test, adjusted over the pairs by Holm, is below 0.05, and the 95 % "
-        f"interval excludes 0. No difference larger than x: the interval lies within ±x points, x at most "
-        f"{100 * EQUIVALENCE_MARGIN:g}. "
-        "Detectable: the difference that this many questions, this often discordant, would find in 80 of 100 such runs if "
-        "questions were independent; where conversations differ, it takes more. --pairs all tests every memory against every "
-        "other."
+        "Pairs: each difference is the first minus the second, over the questions that both answered. Won: the first is right "
+        "and the second is wrong. Better or worse: the p value of McNemar's exact test, adjusted by Holm for the number of "
+        "pairs, is below 0.05, and the 95 % interval excludes 0. No difference larger than x: the interval is within ±x "
+        f"points, and x is at most {100 * EQUIVALENCE_MARGIN:g}. Detectable: the smallest difference that this number of "
+        "questions detects in 80 of 100 such runs if questions are independent; if conversations differ, it is larger. "
+        "--pairs all tests every memory against every other."
     )
     if any(pair.measures[EVIDENCE_RECALL.name] for pair in pairs):
         text += " Evidence recall: over the answerable questions that have evidence."
@@ -250,7 +250,7 @@ def pair_notes(pairs: Sequence[Pair]) -> list[Note]:
             Note(
                 NoteKind.ERROR_BOUNDS,
                 "Errors wrong / right: the figure if every answer that ended in an error were wrong, and if it were right (in "
-                "a pair: against the first, and for it). The word holds for both.",
+                "a pair: against the first, and for it). The result of a pair holds for both.",
             )
         )
     return notes

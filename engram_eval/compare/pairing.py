@@ -1,4 +1,4 @@
-"""Which backends are compared with each other: the memories, and of the controls `degraded`."""
+"""Chooses which backends are compared with each other: the memories and the control `degraded`."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def every_pair(rows: Sequence[BackendRow]) -> list[RowPair]:
 def reference_pairs(
     rows: Sequence[BackendRow], manifests: Mapping[str, Manifest], against: str | None
 ) -> list[RowPair]:
-    """Each memory with one other, the first that is in the runs of:
+    """Pairs each memory with the first of these that the runs have:
 
     `against`; the same memory in an earlier run on the same data; for a variant, the unaltered backend; the experiment's
-    `reference`; the full history; the most accurate memory. The reference itself is not paired. Raises UserError if no row
-    is named `against`.
+    `reference`; the full history; the most accurate memory. The reference itself is not paired with anything. Raises UserError
+    if no row is named `against`.
     """
     paired = _paired(rows)
     if against is not None:
         named = _find(against, rows)
         if named is None:
             raise UserError(
-                f"--against {against}: none of the compared backends; they are {', '.join(row.name for row in rows)}"
+                f"--against {against}: is not one of the compared backends, which are {', '.join(row.name for row in rows)}"
             )
         return [(row, named) for row in paired if row is not named]
     reference = _reference(rows, manifests)
     pairs = []
     for row in paired:
-        earlier = next(other for other in paired if other.label == row.label and _same_data(other, row, manifests))
+        earlier = next(r for r in paired if r.label == row.label and _same_data(r, row, manifests))
         partner = earlier if earlier is not row else _unaltered(row, rows, manifests) or reference
         if partner is not None and row is not reference and row is not partner:
             pairs.append((row, partner))
@@ -57,7 +57,7 @@ def _reference(rows: Sequence[BackendRow], manifests: Mapping[str, Manifest]) ->
 
 
 def _unaltered(row: BackendRow, rows: Sequence[BackendRow], manifests: Mapping[str, Manifest]) -> BackendRow | None:
-    """The backend that a variant is a variant of, in the same run."""
+    """The unaltered backend of a variant, in the same run; None if the row is not a variant."""
     base = variants(manifests[row.run]).get(row.label)
     return None if base is None else _find(base, [r for r in rows if r.run == row.run and r.summary.answered])
 
@@ -80,7 +80,7 @@ def _paired(rows: Sequence[BackendRow]) -> list[BackendRow]:
 
 
 def variants(manifest: Manifest) -> dict[str, str]:
-    """The backend that each variant of a run is a variant of, by label."""
+    """The name of the unaltered backend of each variant in a run, by the variant's label."""
     settings = manifest.settings.get("variants")
     if not isinstance(settings, dict):
         return {}
@@ -94,6 +94,6 @@ def variants_note(manifests: Mapping[str, Manifest]) -> list[Note]:
     return [
         Note(
             NoteKind.VARIANTS,
-            "Variants: each is paired with the unaltered backend that it is a variant of; --against NAME pairs all with one.",
+            "Variants: each is paired with its unaltered backend; --against NAME pairs all of them with one backend.",
         )
     ]

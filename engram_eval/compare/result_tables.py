@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from engram_eval.compare.paired_tests import PAIRED, Pair
 from engram_eval.compare.rows import BackendRow
@@ -15,7 +14,8 @@ from engram_eval.metrics.evidence import EVIDENCE_RECALL
 from engram_eval.metrics.latency import LATENCY_S
 from engram_eval.metrics.measure import Measure
 from engram_eval.metrics.measures import table_measures
-from engram_eval.results.summary import Interval, Spread
+from engram_eval.results.stored import Interval
+from engram_eval.results.summary import Spread
 from engram_eval.tables.numbers import dollars, interval, percent, points, share, signed, signed_interval, whole
 from engram_eval.tables.table import Column, Table
 
@@ -23,7 +23,7 @@ _NAME: Column[BackendRow] = Column("backend", lambda row: row.name, str)
 
 
 def answers_table(rows: Sequence[BackendRow], categories: Sequence[str], headline: Sequence[str]) -> Table[BackendRow]:
-    """How often the answers were right. Categories outside the headline have a column but are in no other figure."""
+    """How often the answers were right. A category outside the headline has its own column and is in no other figure."""
     present = [
         category
         for category in [*headline, *(c for c in categories if c not in headline)]
@@ -45,8 +45,8 @@ def answers_table(rows: Sequence[BackendRow], categories: Sequence[str], headlin
         )
         columns.append(bounds)
     over = ", ".join(category for category in headline if category in present)
-    apart = ", ".join(category for category in present if category not in headline)
-    title = f"Answers, in % (accuracy and F1 over {over}{f'; {apart} apart' if apart else ''})"
+    separate = ", ".join(category for category in present if category not in headline)
+    title = f"Answers, in % (accuracy and F1 over {over}{f'; {separate} separate' if separate else ''})"
     return Table(title, columns, rows, lambda row: row.is_memory)
 
 
@@ -70,36 +70,36 @@ def _without_label_errors(rows: Sequence[BackendRow]) -> list[Column[BackendRow]
         scores = row.summary.without_label_errors
         return scores.answered if scores else None
 
-    return [Column("without label errors", accuracy, percent, "high"), Column("of", answered, whole)]
+    return [Column("without label errors", accuracy, percent, "high"), Column("scored without them", answered, whole)]
 
 
 def _scored(row: BackendRow) -> str:
-    """Of the headline questions; those that ended in an error are not scored."""
+    """How many headline questions are scored: those that did not end in an error."""
     answered, asked = row.summary.answered, row.summary.n
     return f"{answered:,}" if answered == asked else f"{answered:,} of {asked:,}"
 
 
 def context_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
     """What was in the context, and how long it was."""
-    columns: list[Column[BackendRow]] = [_NAME, Column("bound", lambda row: row.bound, str)]
+    columns: list[Column[BackendRow]] = [_NAME, Column("limit", lambda row: row.bound, str)]
     for measure in table_measures("context"):
         columns += _measure_columns(measure)
-    # No best: a short context is only good if it has the evidence.
+    # No value is marked as the best: a short context is only good if it has the evidence.
     columns += _spread_columns(replace(CONTEXT_TOKENS, better=None), ("mean", "p50", "p95"))
-    return Table("Context (as it was sent to the reader)", columns, rows, lambda row: row.is_budgeted)
+    return Table("Context (as sent to the reader)", columns, rows, lambda row: row.is_budgeted)
 
 
 def sessions_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
-    """How high the evidence sessions rank among those of the context."""
+    """How high the evidence sessions rank among the sessions in the context."""
     columns = [_NAME]
     for measure in table_measures("sessions"):
         columns += _measure_columns(measure)
-    title = "Sessions (distinct sessions of the turns in the context, best first)"
+    title = "Sessions (the distinct sessions of the turns in the context, best first)"
     return Table(title, columns, rows, lambda row: row.is_budgeted)
 
 
 def failures_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
-    """At which stage wrong answers were lost."""
+    """The stage at which each wrong answer was lost."""
     memories = [row for row in rows if row.is_memory]
     stages = dict.fromkeys(stage for row in rows for stage in row.summary.failure_stages)
     columns: list[Column[BackendRow]] = [
@@ -123,7 +123,7 @@ def _share_of_failures(stage: str) -> Callable[[BackendRow], float | None]:
 
 
 def time_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
-    """How long a question took, and how long all ingestion took."""
+    """The time per question, and the time to ingest all conversations."""
     columns = [_NAME]
     for measure in table_measures("time"):
         columns += _measure_columns(measure)
@@ -133,7 +133,7 @@ def time_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
 
 
 def money_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
-    """What it cost: the memory's own cost, and judging separately."""
+    """The cost of the memory, and the cost of judging separately."""
     columns: list[Column[BackendRow]] = [
         _NAME,
         Column("$ ingest", lambda row: row.summary.ingest_cost_usd, dollars),
@@ -158,7 +158,7 @@ def _cheaper(row: BackendRow) -> str | None:
 
 
 def _measure_columns(measure: Measure) -> list[Column[BackendRow]]:
-    """The median and the 95th percentile of a spread; the mean of any other measure, and its interval if that is shown."""
+    """For a spread, the median and the 95th percentile; for any other measure, the mean and, if it is shown, its interval."""
     if measure.summary == "spread":
         return _spread_columns(measure, ("p50", "p95"))
     columns: list[Column[BackendRow]] = [
@@ -187,7 +187,7 @@ def _spread_columns(measure: Measure, figures: Sequence[str]) -> list[Column[Bac
 
 
 def accuracy_pairs_table(pairs: Sequence[Pair]) -> Table[Pair]:
-    """Which of two backends is better, one line per pair."""
+    """Which backend of a pair is better: one line per pair."""
     columns: list[Column[Pair]] = [
         Column("pair", _pair_name, str),
         Column("questions", lambda pair: pair.accuracy.n, whole),
@@ -200,7 +200,7 @@ def accuracy_pairs_table(pairs: Sequence[Pair]) -> Table[Pair]:
         Column("won : lost", lambda pair: f"{pair.only_first:,} : {pair.only_second:,}", str),
         Column("p (Holm)", lambda pair: pair.p_holm, lambda p: f"{p:.3f}" if p >= 0.001 else "<0.001"),
         Column("detectable", lambda pair: pair.detectable, percent),
-        Column("the first is", lambda pair: pair.word, str),
+        Column("result for the first", lambda pair: pair.word, str),
     ]
     return Table("Pairs: difference in accuracy, in points", columns, pairs)
 
@@ -215,7 +215,7 @@ assert [measure for _, measure, _ in _PAIR_COLUMNS] == list(PAIRED)
 
 
 def measure_pairs_table(pairs: Sequence[Pair]) -> Table[Pair]:
-    """What two backends differ by in evidence found, tokens, time and cost, one line per pair."""
+    """How much two backends differ in evidence recall, tokens, time and cost: one line per pair."""
     columns: list[Column[Pair]] = [Column("pair", _pair_name, str)]
     for name, measure, show in _PAIR_COLUMNS:
         known = [difference for pair in pairs if (difference := pair.measures[measure.name])]
@@ -241,7 +241,7 @@ def _difference_mean(measure: str) -> Callable[[Pair], float | None]:
 
 
 def _difference_interval(measure: str) -> Callable[[Pair], Interval | None]:
-    def value(pair: Pair) -> Any:
+    def value(pair: Pair) -> Interval | None:
         difference = pair.measures[measure]
         return difference.interval if difference else None
 

@@ -1,4 +1,4 @@
-"""The backends of finished runs, as rows of a comparison."""
+"""The rows of a comparison: the backends of finished runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engram_eval.results.summary import BackendSummary, Summary
 class BackendRow:
     """One backend of one run. `name` is what tables show: the label, with the run's name if there are several runs.
 
-    `run` is the path of the run's folder; `bound` says in words what limits its contexts, None if that is unknown.
+    `run` is the path of the run's folder; `bound`: what limits its contexts, in words; None if that is unknown.
     """
 
     name: str
@@ -31,7 +31,7 @@ class BackendRow:
 
     @property
     def is_budgeted(self) -> bool:
-        """Whether it competes in retrieval: the full history holds all evidence and has nothing to rank."""
+        """Whether it competes in retrieval. The full history does not: it has all evidence and nothing to rank."""
         return self.is_memory and self.summary.context_limit == "budget"
 
     def to_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class BackendRow:
 
 
 def backend_rows(manifests: Mapping[str, Manifest], summaries: Mapping[str, Summary]) -> list[BackendRow]:
-    """The rows of all runs, given by path, in their order."""
+    """The rows of all runs in order. Manifests and summaries are by the run's path."""
     names = run_names(list(summaries))
     return [
         BackendRow(
@@ -59,11 +59,11 @@ def backend_rows(manifests: Mapping[str, Manifest], summaries: Mapping[str, Summ
 def _bound(manifest: Manifest, backend: BackendSummary) -> str | None:
     if backend.context_limit == "budget":
         return None if manifest.budget is None else f"{manifest.budget:,}"
-    return {"window": "window", "none": "nothing"}.get(backend.context_limit)
+    return {"window": "window", "none": "none"}.get(backend.context_limit)
 
 
 def run_names(paths: Sequence[str]) -> dict[str, str]:
-    """The last parts of each path, as many as tell the paths apart."""
+    """Short names by path: as many of the last parts of each path as are needed to distinguish the paths."""
     parts = {path: Path(path).absolute().parts for path in paths}
     longest = max(map(len, parts.values()))
     depth = next(

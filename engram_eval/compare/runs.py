@@ -1,4 +1,4 @@
-"""`engram_eval.compare`, the function."""
+"""The function `engram_eval.compare`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def compare(
     unless `allow_different`.
     """
     if not runs:
-        raise UserError("compare: names no run; give at least one")
+        raise UserError("compare: no run is given; name at least one")
     if against is not None and all_pairs:
-        raise UserError("--pairs all tests each against each: leave --against out")
+        raise UserError("--pairs all pairs every memory with every other; leave --against out")
     comparison = compare_folders(
         [RunFolder(Path(run)) for run in runs],
         allow_different=allow_different,

@@ -69,13 +69,13 @@ class Benchmark:
     recognises: Callable[[bytes, Path], bool] = recognise_nothing
     """Whether a file given with --data, but without --dataset, is in this format: `(first megabyte, path)`.
 
-    The head is empty for a folder. `catalogue.recognise` says in which order benchmarks are tried.
+    The head is empty for a folder. `catalogue.recognise` defines the order in which benchmarks are tried.
     """
 
     categories: tuple[str, ...]
     """In the order of a table's columns; `--categories` also takes their numbers, from 1."""
     headline: tuple[str, ...]
-    """The categories that the headline accuracy covers; the others are reported apart."""
+    """The categories that the headline accuracy covers; the others are reported separately."""
     budget: int
     """Context tokens that a memory may use by default."""
     budget_reason: str
@@ -107,5 +107,5 @@ class Benchmark:
         judge_prompts += [rules.abstention] if rules.abstention else []
         for role, prompts in {"reader": [self.reader_prompt], "judge": judge_prompts}.items():
             for prompt in prompts:
-                if not prompt.name.startswith(f"{role}_"):  # by this, compare tells whether two runs' prompts differ
+                if not prompt.name.startswith(f"{role}_"):  # compare uses the name to detect that prompts differ
                     raise ValueError(f"benchmark {self.name!r}: prompt {prompt.name!r} must be named {role}_…")

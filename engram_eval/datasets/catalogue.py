@@ -14,7 +14,7 @@ _HEAD = 1 << 20
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark that a name, or `package.module:OBJECT`, stands for. Raises UserError if there is none."""
+    """The benchmark with this name, or the object at `package.module:OBJECT`. Raises UserError if there is none."""
     value = registry.resolve("datasets", name)
     if not isinstance(value, Benchmark):
         raise UserError(

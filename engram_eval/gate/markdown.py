@@ -26,5 +26,5 @@ def to_markdown(results: Sequence[RuleResult], notes: Sequence[str], title: str,
 
 
 def _quoted(text: str) -> str:
-    """As code, in which nothing is markup, a link or a mention."""
+    """As inline code, so that Markdown finds no markup, link or mention in it."""
     return "`" + plain(text).replace("`", "'").replace("|", "\\|") + "`"

@@ -56,20 +56,20 @@ def check_rules(
 
 
 def _require_same_experiment(now: Scores, before: Scores) -> None:
-    # An unknown part is a difference here: a gate must not pass on what it cannot see.
+    # An unknown part counts as a difference here: a gate must not pass what it cannot check.
     identities = {
         scores.where: {part: "unknown" if value is None else value for part, value in scores.experiment.items()}
         for scores in (now, before)
     }
     if different := mismatches(identities):
         raise UserError(
-            f"{now.where} and {before.where} do not compare: {'; '.join(map(str, different))}; check a run of the same "
+            f"{now.where} and {before.where} are not comparable: {'; '.join(map(str, different))}; check a run of the same "
             "experiment, or write the baseline again"
         )
     if now.questions != before.questions:
         common = len(now.questions.items() & before.questions.items())
         raise UserError(
-            f"{now.where} and {before.where} do not compare: {common:,} of {plural(len(before.questions), 'question')} of "
+            f"{now.where} and {before.where} are not comparable: {common:,} of {plural(len(before.questions), 'question')} of "
             f"the baseline are among the run's {len(now.questions):,}; check a run of the same questions"
         )
 
@@ -152,7 +152,7 @@ def _paired_values(
 def _difference(
     metric: Metric, values: Sequence[tuple[float, float]], conversations: Sequence[str], seed: int
 ) -> Difference:
-    """Exactly 0, with certainty, if every question came out as before: that is a deterministic run repeated."""
+    """Exactly 0, with an interval of width 0, if every question has the same value as before: the run is deterministic."""
     if metric.is_ratio:
         shortest = 10 ** -decimals(metric.measure)  # what a baseline rounds to
         logs = [math.log(max(new, shortest) / max(old, shortest)) for new, old in values]
@@ -189,8 +189,8 @@ def notes(results: Sequence[RuleResult], now: Scores, before: Scores, names: Map
         )
     if any(result.outcome == "cannot tell" for result in results):
         lines.append(
-            "Cannot tell: worse than the margin, but the interval is too wide to be sure; this does not fail, and more "
-            "questions would tell."
+            "Cannot tell: worse than the margin, but the interval is too wide to be sure. This does not fail; more "
+            "questions would give a clearer result."
         )
     if better := list(dict.fromkeys(result.backend for result in results if result.better)):
         lines.append(

@@ -1,4 +1,4 @@
-"""What a rule can be about: the gated metrics, and a run's scores in them, question by question."""
+"""What rules check: the gated metrics, and a run's scores in them, question by question."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Metric:
 
 
 def metrics() -> dict[str, Metric]:
-    """What a rule can be about, by the name that a rule gives."""
+    """The metrics that rules can check, by the name that a rule gives."""
     return {metric.name: metric for metric in map(Metric, gated_measures())}
 
 
@@ -123,7 +123,7 @@ def _require_finished(
     expected: int,
 ) -> None:
     if not questions:
-        raise UserError(f"{folder.path}: holds no answers; run it again, because an empty run proves nothing")
+        raise UserError(f"{folder.path}: holds no answers, and an empty run proves nothing; run it again")
     for label, answered in lines.items():
         if len(answered) != expected or len(questions) != expected:
             raise UserError(

@@ -41,5 +41,5 @@ def conclusion(results: Sequence[RuleResult]) -> str:
 
 
 def plain(text: str) -> str:
-    """A backend's or category's name is data: no control character of it may reach a terminal, an XML file or a page."""
+    """Names of backends and categories are data: their control characters must not reach a terminal, an XML file or a page."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -1,5 +1,5 @@
-"""Judges decide whether an answer is right; this room also measures how far a judge can be trusted.
+"""Judges decide whether an answer is right; this package also measures how reliable a judge is.
 
-`judge` says what a judge is, `offline` and `llm` are the two kinds, `agreement` compares a judge with recorded verdicts, and
+`judge` defines what a judge is, `offline` and `llm` are the two kinds, `agreement` compares a judge with recorded verdicts, and
 `probe` tests it with answers whose right verdict is known.
 """

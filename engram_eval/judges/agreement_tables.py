@@ -89,7 +89,7 @@ def _proportion_columns(name: str, value: Callable[[Row], Proportion]) -> list[C
     return [
         Column(name, lambda row: value(row).rate, _percent),
         Column("95 % interval", lambda row: value(row).ci, _percent_range),
-        Column("of", lambda row: value(row), lambda proportion: f"{proportion.count:,} of {proportion.n:,}"),
+        Column("count", lambda row: value(row), lambda proportion: f"{proportion.count:,} of {proportion.n:,}"),
     ]
 
 

@@ -24,7 +24,7 @@ SCHEMA = {
 }
 _PROMPTS = Path(__file__).parent / "prompts"
 DATA = read_prompt(_PROMPTS, "judge_data_v1")
-"""Follows every rule: what is graded is data, and in which form the verdict is given."""
+"""The text after every rule. It declares the graded material to be data and defines the form of the verdict."""
 ABSTENTION = read_prompt(_PROMPTS, "judge_abstention_v1")
 """The rule for unanswerable questions, for benchmarks that have none of their own."""
 

@@ -85,7 +85,7 @@ def read_verdicts(path: Path) -> tuple[list[RecordedVerdict], str]:
     benchmarks: dict[str, Benchmark] = {}  # a look-up reads the metadata of every installed package
     recorded = [_read_line(line, f"{path}: line {number}", benchmarks) for number, line in lines if line.strip()]
     if not recorded:
-        raise UserError(f"{path}: line 1: no verdict; give it one JSON object a line")
+        raise UserError(f"{path}: line 1: no verdict; write one JSON object per line")
     return recorded, hashlib.sha256(content).hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""What every other room reads text with: words and stems, dates, tokens."""
+"""Text processing for all other packages: words and stems, dates, tokens."""

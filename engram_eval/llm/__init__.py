@@ -7,7 +7,7 @@ A call ends in one of three ways: with its answer; with `LLMError`, which is rec
 `UserError` (such as `OverBudget` and `CacheMiss`), after which no further call can succeed and the run should stop. Every
 answer of the server is in the response cache before the caller gets it, so that a stopped run can be resumed.
 
-Other rooms import the names below, the price table (`llm.cost.prices`), metering (`llm.cost.metering`), the address of an
+Other packages import the names below, the price table (`llm.cost.prices`), metering (`llm.cost.metering`), the address of an
 endpoint (`llm.endpoint`), what a model accepts (`llm.provider_capabilities`) and bundles (`llm.cache.bundle`). The names
 below are loaded at first use: the SDK behind the client takes a second to import, and offline runs do not need it.
 """

@@ -17,7 +17,7 @@ from engram_eval.llm.retries import backoff, is_temporary
 from engram_eval.llm.settings import LLMSettings
 from engram_eval.llm.transport import CONNECT_S, Endpoint, HTTPStatusError, TransportError
 
-_STREAK = 10  # after so many failed calls in a row, each with its retries, the server is not busy but gone
+_STREAK = 10  # after so many failed calls in a row, each with its retries, the server is no longer busy but unavailable
 
 T = TypeVar("T")
 
@@ -68,8 +68,8 @@ class Calls:
     ) -> tuple[Reply[T], float]:
         """The reply, and the seconds that the successful attempt took.
 
-        `read` raises TransportError for JSON that is not a reply. After an error status, `adapt` says whether `request`
-        has learnt from it; if so, the request is sent again at once. The call keeps its slot throughout, so that a
+        `read` raises TransportError for JSON that is not a reply. After an error status, `adapt` returns whether
+        `request` has learnt from it; if so, the request is sent again at once. The call keeps its slot throughout, so that a
         server in trouble gets fewer calls.
         """
         failures = 0
@@ -129,10 +129,10 @@ class Calls:
             # Without the server's own message, which may quote the key.
             self._fatal_error = (
                 f"{url} refused the key ({error.status}); check OPENAI_API_KEY (or ROLE_API_KEY, if the role has an endpoint "
-                "of its own) and what it may be used for"
+                "of its own) and its permissions"
             )
         elif error.is_about_quota():
-            self._fatal_error = f"the quota at {url} is used up ({error}); resume the run when there is more"
+            self._fatal_error = f"the quota at {url} is used up ({error}); resume the run when it is renewed"
         if self._fatal_error:
             raise UserError(self._fatal_error)
 

@@ -1,6 +1,6 @@
 """Strict JSON from a model's text.
 
-JSON inside prose is not extracted: JSON that the model only quotes (from the answer to grade, say) must never pass for the
+JSON inside prose is not extracted: JSON that the model only quotes (such as from the answer to grade) must never pass for the
 model's own. Only white space, a code fence and a reasoning model's thoughts may surround the one JSON value.
 """
 
@@ -19,7 +19,7 @@ _FENCED = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(.*)\n?[ \t]*```", re.DOTALL)
 
 
 class NotParsed(ValueError):  # noqa: N818
-    """Says in a few words why the text is not the JSON that was requested."""
+    """Why the text is not the JSON that was requested, in a few words."""
 
 
 def without_thoughts(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Answer in context: are all content words of the gold answer in the context?"""
+"""Answer in context: whether all content words of the gold answer are in the context."""
 
 from __future__ import annotations
 

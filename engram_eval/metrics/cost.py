@@ -1,4 +1,4 @@
-"""Cost of a question, and sums of money of which a part may be unknown."""
+"""The cost of a question, and sums of costs of which some may be unknown."""
 
 from __future__ import annotations
 

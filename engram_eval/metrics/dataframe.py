@@ -62,7 +62,7 @@ def _rows(run: Path) -> list[dict[str, Any]]:
 def export(runs: Sequence[Path], out: Path) -> int:
     """Writes the frame as CSV or Parquet, by the file's name; CSV joins lists with spaces. Returns the number of rows."""
     if out.suffix not in (".parquet", ".csv"):
-        raise UserError(f"{out}: is neither .parquet nor .csv; name the file by its format")
+        raise UserError(f"{out}: ends in neither .parquet nor .csv; choose one of these endings")
     frame = load(*runs)
     if out.suffix == ".csv":
         for name in _LISTS:

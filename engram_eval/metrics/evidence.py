@@ -31,7 +31,7 @@ def contains_turn(turn: Turn, text: str) -> bool:
 
 
 def evidence_states(record: Record) -> dict[str, list[str]]:
-    """The evidence turns of a record by what became of them, in words; states without turns are left out."""
+    """The evidence turns of a record by their state, in words; states without turns are left out."""
     reached = {*record.evidence_found, *record.evidence_truncated}
     states = {
         "in the context": list(record.evidence_found),
@@ -43,7 +43,7 @@ def evidence_states(record: Record) -> dict[str, list[str]]:
 
 
 def mark_evidence(context: str, evidence: Sequence[str]) -> list[tuple[str, bool]]:
-    """The lines of a context, each with whether it holds one of the evidence texts, whole or nearly so."""
+    """The lines of a context, each with whether it contains one of the evidence texts, whole or nearly so."""
     turns = [Turn("", "", text) for text in evidence]
     return [(line, any(contains_turn(turn, line) for turn in turns)) for line in context.splitlines()]
 

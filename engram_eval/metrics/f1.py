@@ -1,9 +1,9 @@
-"""Token F1 of an answer, as LoCoMo's official script computes it. Each benchmark says how it applies it (`Benchmark.f1`).
+"""Token F1 of an answer, as LoCoMo's official script computes it. `Benchmark.f1` applies it to a benchmark.
 
 Source: snap-research/locomo, task_eval/evaluation.py (`normalize_answer`, `f1_score`), which stems with nltk's
 PorterStemmer in its default mode. Snowball's "porter" (PyStemmer) gives other stems for 3 words in 100 of ordinary text
-("day", "used", "tried"), and importing nltk takes over a second, so that mode is written out in language/porter.py; the
-tests compare it with nltk's.
+("day", "used", "tried"), and importing nltk takes over a second, so language/porter.py implements that
+mode; the tests compare it with nltk's.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     not stored -> stored, not retrieved -> retrieved, cut by the budget -> retrieved, not used by the reader
 
-If several evidence turns are missing, the first stage that lost one counts: fixing a later stage would not help. An
-answer that the judge may have graded wrongly is set aside first.
+If several evidence turns are missing, the first stage that lost one counts, because fixing a later stage would not help. An
+answer that the judge may have graded wrongly has a stage of its own.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class LabelErrors:
     path: Path | None = None
     reasons: Mapping[str, str] | None = None
 
-    def of(self, question_id: str) -> str | None:
+    def reason(self, question_id: str) -> str | None:
         return (self.reasons or {}).get(question_id)
 
 
 def failure_stage(record: Record, label_errors: LabelErrors | None = None) -> FailureStage | None:
-    """The stage that lost a wrong answer; None for an answer that is right or errored.
+    """The stage at which a wrong answer was lost; None for an answer that is right or errored.
 
     A verdict is in doubt if its votes differ, if it rejects an answer with nearly all of the gold's words (an F1 of 0.8), or
     if the question's answer key is known to be wrong.
     """
     if record.status != "ok" or record.correct is not False:
         return None
-    label_error = label_errors.of(record.question_id) if label_errors else None
+    label_error = label_errors.reason(record.question_id) if label_errors else None
     nearly_gold = record.answerable and (record.f1 or 0.0) >= _NEARLY_GOLD
     if label_error or len(set(record.votes)) > 1 or nearly_gold:
         return FailureStage.IN_DOUBT
@@ -82,27 +82,27 @@ def find_failures(
 ) -> list[tuple[Record, FailureStage]]:
     """The wrong answers of a run with their stages, in the order of the records.
 
-    Of one `backend` (default: all but the controls), one `category` (default: those of the headline), and the stages whose
-    names begin with `stage`. Raises UserError for a name that does not exist.
+    `backend`: default all but the controls. `category`: default those of the headline. `stage`: the beginning of a stage's
+    name. Raises UserError for a name that does not exist.
     """
     manifest = run.manifest()
     if backend and backend not in manifest.backends:
         raise UserError(f"{run.path}: has no backend {backend!r}; it has {', '.join(manifest.backends)}")
     stages = [name for name in FailureStage if name.startswith(stage or "")]
     if not stages:
-        raise UserError(f"--stage {stage!r}: is none of {', '.join(FailureStage)}")
+        raise UserError(f"--stage {stage!r}: is not one of {', '.join(FailureStage)}")
     if category and category not in manifest.dataset.categories:
-        raise UserError(f"--category {category!r}: is none of {', '.join(manifest.dataset.categories)}")
+        raise UserError(f"--category {category!r}: is not one of {', '.join(manifest.dataset.categories)}")
     categories = [category] if category else manifest.dataset.headline
     memories = [label for label, entry in manifest.backends.items() if not entry.control]
     labels = [backend] if backend else memories
     return [
-        (record, lost_at)
+        (record, failed_at)
         for record in run.records()
         if record.backend in labels
         and record.category in categories
-        and (lost_at := failure_stage(record, known)) in stages
-        and lost_at is not None
+        and (failed_at := failure_stage(record, known)) in stages
+        and failed_at is not None
     ]
 
 

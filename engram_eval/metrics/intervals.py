@@ -1,4 +1,4 @@
-"""95 % intervals of shares and means: how far a figure would move if other questions or conversations had been drawn.
+"""95 % intervals of shares and means: how much a figure would vary with other questions or conversations.
 
 Questions about one conversation are right or wrong together, so a bootstrap resamples whole clusters (conversations).
 """
@@ -15,7 +15,7 @@ import numpy.typing as npt
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
 
-_MAX_CELLS = 1_000_000  # drawn at a time, to bound the memory
+_MAX_CELLS = 1_000_000  # the largest number drawn at a time, to limit memory use
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
@@ -33,7 +33,7 @@ def bootstrap_proportion(
     """A 95 % interval for the mean of `shares`, each from 0 to 1: percentiles of a bootstrap of whole clusters.
 
     Source: Davison & Hinkley 1997, section 3.8; Field & Welsh 2007. A bootstrap of few clusters, or of unanimous ones, is
-    too narrow, so the interval is never narrower than Wilson's over the questions; a single cluster has Wilson's alone.
+    too narrow, so the interval is never narrower than Wilson's over the questions; with a single cluster, it is Wilson's.
     (Shares with a given mean vary most if each is 0 or 1, so Wilson's interval is too wide for others, never too narrow.)
     Raises ValueError if there are no shares.
     """

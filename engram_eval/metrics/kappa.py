@@ -1,4 +1,4 @@
-"""Cohen's κ: how far two judges agree beyond chance, and its 95 % interval."""
+"""Cohen's κ: how much two judges agree beyond chance, and its 95 % interval."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def bootstrap_kappa(
     """A 95 % interval for `cohen_kappa`: percentiles of a bootstrap of whole clusters, as in `bootstrap_proportion`.
 
     It is never narrower than the interval by Cohen's standard error, which treats the chance agreement as fixed (1960,
-    formula 6), in Wilson's form, so that it has a width even if the judges always agree; a single cluster has that interval
-    alone. Draws with an undefined κ are skipped. None if κ is undefined.
+    formula 6), in Wilson's form, so that it has a width even if the judges always agree; with a single cluster, it is
+    that interval. Draws with an undefined κ are skipped. None if κ is undefined.
     """
     verdicts, other_verdicts = np.asarray(first, bool), np.asarray(second, bool)
     table = _cross_table(verdicts, other_verdicts)
@@ -51,7 +51,7 @@ def bootstrap_kappa(
 
 
 def _cross_table(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """How many answers neither accepts, only the second, only the first, and both."""
+    """The numbers of answers that neither judge accepts, only the second, only the first, and both."""
     return np.bincount(2 * first + second, minlength=4).astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Times of a question. Latency is retrieval plus answer (what the ENGRAM paper calls total); judging is never in it."""
+"""The times of a question. Latency is retrieval plus answer (the ENGRAM paper calls it total) and excludes judging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measure is: a named value of a record, with everything that a table, a summary or the gate needs to use it."""
+"""A measure is a named value of a record, with everything that a table, a summary or the gate needs to use it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Unit = Literal["0 or 1", "share", "count", "seconds", "dollars"]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """To add one, write it in a file of this room and list it in `measures.py`.
+    """To add a measure, write it in a file of this folder and list it in `measures.py`.
 
-    - `name`: its key in `summary.json`, in gate rules and in baselines. `heading`: of its column.
-    - `value`: the record's value in `unit`; None where the measure does not apply (an errored or, say, an unanswerable
-      question). A share is from 0 to 1.
-    - `show`: a value as tables print it. `better`: which end is good; None if neither.
+    - `name`: its key in `summary.json`, in gate rules and in baselines. `heading`: its column heading.
+    - `value`: the record's value in `unit`; None where the measure does not apply (an errored or an unanswerable
+      question, for example). A share is from 0 to 1.
+    - `show`: how tables print a value. `better`: whether high or low values are better; None if neither.
     - `summary`: how questions are summarised: a `share` by its mean with a 95 % interval, a `mean` without one, a `spread` by
       mean, p50 and p95; None leaves it out of the summary.
     - `table`: the result table that has its column, if any, and `show_interval` whether a column with the interval follows.
-    - `gate`: whether rules can be about it, and what they compare: the mean `difference` of the questions, or the mean `ratio`
-      (then a rule names it `NAME_ratio`). It needs a `better` end.
+    - `gate`: whether gate rules can use it, and what they compare: the mean `difference` of the questions, or the mean `ratio`
+      (then a rule names it `NAME_ratio`). Such a measure needs `better`.
     """
 
     name: str

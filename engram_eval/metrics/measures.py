@@ -1,4 +1,4 @@
-"""All measures, in the order of a table's columns."""
+"""All measures, in the order of the columns in tables."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def table_measures(table: TableName) -> list[Measure]:
 
 
 def gated_measures() -> list[Measure]:
-    """The measures that a gate rule can be about."""
+    """The measures that gate rules can use."""
     return [measure for measure in MEASURES if measure.gate]

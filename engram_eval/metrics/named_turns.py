@@ -1,4 +1,4 @@
-"""Which of the turns that a memory names its text really holds. A name alone counts for nothing."""
+"""Which of the turns that a memory names are really in its text. A name alone does not count."""
 
 from __future__ import annotations
 

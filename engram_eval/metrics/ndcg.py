@@ -25,7 +25,7 @@ def ndcg(retrieved: Sequence[str], evidence: Sequence[str], cutoff: int = 10) ->
 
 
 def _value(record: Record) -> float | None:
-    """Only where the memory ranks, and over answerable questions that have evidence."""
+    """None unless the memory ranks and the question is answerable and has evidence."""
     if record.status != "ok" or not record.answerable or not record.ranked:
         return None
     return ndcg(record.retrieved, record.evidence)

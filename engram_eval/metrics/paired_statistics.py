@@ -1,6 +1,6 @@
 """Statistics of two backends on the same questions: McNemar's test, Holm's correction, and the difference of two shares.
 
-In the counts, `only_first` are the questions that only the first backend got right, `only_second` those of the second.
+`only_first` counts the questions that only the first backend got right, `only_second` those that only the second did.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def detectable_difference(n: int, discordant: float) -> float | None:
 
     `discordant` is the share ψ of questions on which the two differ. Solves n d² = (z₀.₉₇₅ √ψ + z₀.₈ √(ψ − d²))² for d
     (Connor 1987, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43), at the
-    observed ψ, or at ψ = d where a difference needs more discordance than that. It assumes independent questions. None if
+    observed ψ, or at ψ = d if a difference needs more discordance than that. It assumes independent questions. None if
     no difference could be detected.
     """
     if n <= Z95**2:

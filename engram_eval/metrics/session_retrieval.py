@@ -21,16 +21,16 @@ def session_scores(retrieved: Sequence[str], evidence: Collection[str]) -> dict[
     Järvelin & Kekäläinen (2002) with base 2: ranks 1 and 2 count fully, rank r beyond them 1 / log2 r.
 
     The last three are the session-level formulas of LongMemEval's retrieval script (xiaowu0162/LongMemEval,
-    `evaluate_retrieval` in src/retrieval/eval_utils.py). They are applied to something else, because we measure memories
-    and not indexes:
+    `evaluate_retrieval` in src/retrieval/eval_utils.py). We apply them differently, because we measure memories and
+    not indexes:
 
     - Only the context is ranked. The script ranks the whole history; a context that is full before it holds k sessions has
       nothing at the remaining ranks.
     - Turns of both sides are ranked, and every session that the dataset names as evidence counts. The script indexes
-      what the user said and counts a session only if a turn of the user's is marked; if only the assistant gave the answer,
-      the script has no correct session, so its recall_all is 1 and the other two are 0.
+      user turns and counts a session only if one of its user turns is labelled; if only the assistant gave the answer, the
+      script has no correct session, so its recall_all is 1 and the other two are 0.
     - Ranks are ranks of sessions. From a ranking of turns the script takes as many turns as reach k sessions and counts
-      each marked turn of a correct session in nDCG.
+      each labelled turn of a correct session in nDCG.
     - Means over questions leave out unanswerable questions (as the script does), questions without evidence sessions, and
       errors.
     """
@@ -68,7 +68,7 @@ def _sessions_in_context(record: Record) -> float | None:
 
 
 SESSIONS_IN_CONTEXT = Measure(
-    "sessions_in_context", "in the context, mean", _sessions_in_context, one_decimal, None, "mean", "sessions", unit="count"
+    "sessions_in_context", "in context, mean", _sessions_in_context, one_decimal, None, "mean", "sessions", unit="count"
 )  # fmt: skip
 SESSION_MEASURES = (
     SESSIONS_IN_CONTEXT,

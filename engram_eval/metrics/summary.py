@@ -21,11 +21,10 @@ from engram_eval.metrics.intervals import bootstrap_proportion
 from engram_eval.metrics.measures import summarised_measures
 from engram_eval.results.manifest import BackendEntry, Manifest
 from engram_eval.results.record import Record
-from engram_eval.results.stored import FORMAT
+from engram_eval.results.stored import FORMAT, Interval
 from engram_eval.results.summary import (
     BackendSummary,
     BreakEven,
-    Interval,
     Scores,
     Spread,
     Summary,
@@ -99,7 +98,7 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         repeats_gold(record.answer, record.gold),
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
-        bool(label_errors and label_errors.of(record.question_id)),
+        bool(label_errors and label_errors.reason(record.question_id)),
     )
 
 

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class EvidenceState(IntEnum):
-    """How far an evidence turn came."""
+    """The last stage that an evidence turn reached."""
 
     NOT_STORED = 0
     NOT_RETRIEVED = 1

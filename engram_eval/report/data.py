@@ -163,7 +163,7 @@ def _answer_columns(
 
 
 def _columns(names: Iterable[str], values: Iterable[object]) -> dict[str, list[Any]]:
-    """An attribute a column; None where there is no value."""
+    """One attribute per column; None where there is no value."""
     rows = list(values)
     return {name: [getattr(row, name) if row is not None else None for row in rows] for name in names}
 

@@ -27,7 +27,7 @@ Spec = dict[str, Any]
 class Chart:
     """A chart as SVG, for a wide and for a narrow page.
 
-    - `legend`: CSS classes of colours and what they stand for. `numbers`: what is drawn, as a table, its heading first.
+    - `legend`: CSS classes of colours with their meanings. `numbers`: what is drawn, as a table, its heading first.
     - `shape`: `tall` takes two rows of the page's grid, `broad` two columns.
     """
 

@@ -118,7 +118,7 @@ def _is_explanatory(note: Note) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """What nobody may miss, in a few words; the notes say more. `kind` is a CSS class."""
+    """A short warning at the top of the page; the notes explain it. `kind` is a CSS class."""
 
     kind: str
     text: str
@@ -128,7 +128,7 @@ def _badges(comparison: Comparison) -> list[Badge]:
     summaries = comparison.summaries.values()
     badges = []
     if comparison.mismatches:
-        badges.append(Badge("bad", "these runs do not compare"))
+        badges.append(Badge("bad", "these runs are not comparable"))
     offline = [summary.judge.name == "offline" for summary in summaries]
     if any(offline):
         some = "" if all(offline) else "some "

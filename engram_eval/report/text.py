@@ -1,4 +1,4 @@
-"""Makes text that a dataset or a model wrote safe to show: nothing in it acts, and nothing in it hides."""
+"""Makes text that a dataset or a model wrote safe to show: no markup takes effect, and no character is hidden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contexts of a run, as they were sent: what a person needs to see who asks why an answer is wrong.
+"""The contexts of a run as they were sent, so that people can find out why an answer is wrong.
 
 One SQLite file beside the records, with each text once: a whole history is the context of every question about it.
 """

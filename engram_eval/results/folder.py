@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from engram_eval.errors import UserError
 from engram_eval.results.contexts import Contexts
 from engram_eval.results.manifest import Manifest
+from engram_eval.results.probe import ProbeResult, ProbeSummary
 from engram_eval.results.record import Record, RecordKey
 from engram_eval.results.stored import encodable
 from engram_eval.results.summary import Summary
@@ -58,7 +59,7 @@ class RunFolder:
     def create(self, manifest: Manifest) -> None:
         """Makes the folder. Raises UserError if it holds a run, or part of one, or cannot be made."""
         fix = "name another folder with --out"
-        with writing(self.path, fix=fix):  # a folder that may not be entered does not even say what exists
+        with writing(self.path, fix=fix):  # without permission for the folder, even `exists` fails
             if self.manifest_path.exists():
                 raise UserError(
                     f"{self.path}: holds a run already; finish it with --resume {self.path}, or name another folder"
@@ -108,7 +109,7 @@ class RunFolder:
     def keep_warnings(self, backend: str, conversation_id: str, warnings: Sequence[str]) -> None:
         """Appends what a memory could not do while it ingested a conversation, each warning once."""
         known = read_bytes(self.warnings_path, fix=_FIX).split(b"\n") if self.warnings_path.exists() else []
-        lines = [_line(backend=backend, conversation_id=conversation_id, warning=warning) for warning in warnings]
+        lines = [_warning_line(backend, conversation_id, warning) for warning in warnings]
         append_to_file(self.warnings_path, b"".join(line + b"\n" for line in lines if line not in known), fix=_FIX)
 
     def keep_cache_keys(self, keys: Iterable[bytes]) -> None:
@@ -131,10 +132,10 @@ class RunFolder:
         except ValueError:
             raise UserError(f"{self.spent_path}: line {len(lines)} is not a number; {fix}") from None
 
-    def keep_probe(self, summary: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> None:
-        """Writes the result of the judge probe into the manifest, and each answer put to the judge into `probe.jsonl`."""
-        write_file(self.probe_path, b"".join(_line(**line) + b"\n" for line in lines), fix=_FIX)
-        self.write_manifest(self.manifest().model_copy(update={"probe": dict(summary)}))
+    def keep_probe(self, summary: ProbeSummary, results: Iterable[ProbeResult]) -> None:
+        """Writes the summary of the judge probe into the manifest, and its results into `probe.jsonl`."""
+        write_file(self.probe_path, b"".join(result.write() + b"\n" for result in results), fix=_FIX)
+        self.write_manifest(self.manifest().model_copy(update={"probe": summary}))
 
     @contextmanager
     def appending(self) -> Iterator[RecordWriter]:
@@ -177,6 +178,6 @@ def _drop_torn_line(path: Path, file: IO[bytes]) -> None:
         file.truncate(content.rfind(b"\n") + 1)
 
 
-def _line(**values: Any) -> bytes:
-    plain = {name: encodable(value) for name, value in values.items()}
-    return json.dumps(plain, ensure_ascii=False).encode()
+def _warning_line(backend: str, conversation_id: str, warning: str) -> bytes:
+    line = {"backend": encodable(backend), "conversation_id": encodable(conversation_id), "warning": encodable(warning)}
+    return json.dumps(line, ensure_ascii=False).encode()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from engram_eval.results.probe import ProbeSummary
 from engram_eval.results.stored import FORMAT, Stored, Text, check_format
 
 RECORDED = "recorded"
@@ -121,7 +122,10 @@ class Machine(Stored):
 
 
 class Manifest(Experiment):
-    """`manifest.json`. `finished` is None while a run is unfinished. `usage` is by role, over all processes of the run."""
+    """`manifest.json`. `finished` is None while a run is unfinished. `usage` is by role, over all processes of the run.
+
+    `probe`: the result of the judge probe, None if the run had none.
+    """
 
     format: Annotated[int, AfterValidator(check_format)]
     engram_eval: str
@@ -131,7 +135,7 @@ class Manifest(Experiment):
     started: str | None = None
     finished: str | None = None
     usage: dict[str, RoleUsage] = Field(default_factory=dict)
-    probe: dict[str, JsonValue] | None = None
+    probe: ProbeSummary | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, **provenance: Any) -> Manifest:

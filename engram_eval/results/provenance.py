@@ -28,7 +28,7 @@ _PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """The fields of a manifest that say who made it, for a run that starts now."""
+    """The fields of a manifest that describe its origin, for a run that starts now."""
     return {
         "engram_eval": __version__,
         "git_commit": _git_commit(),

@@ -34,9 +34,9 @@ def read_question(run: Path, question_id: str, backends: Collection[str] = ()) -
         raise UserError(f"{run}: has no record of question {question_id!r}; see records.jsonl for its ids")
     with folder.contexts() as contexts:
         evidence = next((text for record in all_records if (text := contexts.get(record.evidence_text))), "")
-        found = {record.backend: contexts.get(record.context) for record in records}
+        texts = {record.backend: contexts.get(record.context) for record in records}
     return QuestionRecords(
         sorted(records, key=lambda record: labels.index(record.backend)),
-        {backend: text for backend, text in found.items() if text is not None},
+        {backend: text for backend, text in texts.items() if text is not None},
         evidence.split(TURN_MARK) if evidence else [],
     )

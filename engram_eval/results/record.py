@@ -113,7 +113,7 @@ class Record(RecordKey):
 
     @property
     def answerable(self) -> bool:
-        """Whether the conversation holds an answer. Evidence of other questions labels what misleads, not what answers."""
+        """Whether the conversation holds an answer. Otherwise the evidence labels mark turns that mislead."""
         return not self.unanswerable
 
     @property

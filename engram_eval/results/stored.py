@@ -1,4 +1,4 @@
-"""What every value on disk has in common: it is typed, frozen, checked when it is read, and carries a format version."""
+"""The base of all values on disk: they are typed, frozen, checked when they are read, and have a format version."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ FORMAT = 2
 
 
 def encodable(text: Any) -> Any:
-    """Text that every UTF-8 consumer can take: half of a surrogate pair (in a strange file name, say) becomes its escape."""
+    """Text that every UTF-8 consumer can take: half of a surrogate pair (as in a strange file name) becomes its escape."""
     if isinstance(text, str) and not text.isascii():
         return text.encode("utf-8", "backslashreplace").decode()
     return text
 
 
 Text = Annotated[str, BeforeValidator(encodable)]
+
+Interval = tuple[float, float]
+"""The two ends of a 95 % interval."""
 
 
 class Stored(BaseModel):

@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict
 
 from engram_eval.results.manifest import DatasetInfo, JudgeInfo, ReaderInfo
-from engram_eval.results.stored import Stored, Text, check_format
-
-Interval = tuple[float, float]
-"""The two ends of a 95 % interval."""
+from engram_eval.results.stored import Interval, Stored, Text, check_format
 
 
 class Spread(Stored):

@@ -48,7 +48,7 @@ class Agreement:
 
 
 def prepare_agreement(recorded: Sequence[RecordedVerdict], given: Mapping[str, Any]) -> Agreement:
-    """Opens the judge. No reader is used, so the judge defaults to offline: looking at a file must cost nothing."""
+    """Opens the judge. No reader is used, so the judge defaults to offline, which costs nothing."""
     settings = from_mapping({"judge": "offline", **given, "reader": "offline"}, "command line")
     opener = Opener(settings, Extensions())
     asks_model = opener.asks_model("judges")

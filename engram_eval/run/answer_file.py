@@ -24,11 +24,11 @@ from engram_eval.tables.text import plural
 ANSWER_KEYS = (
     "hypothesis", "response", "prediction", "generated_answer", "predicted_answer", "model_answer", "model_response",
 )  # fmt: skip
-"""What a system said. A line names it by one of these, or by `answer` alone."""
-_FORM = "what 'engram-eval judge --help' says of a line"
+"""The keys of a system's answer. A line has one of these, or `answer` alone."""
+_FORM = "the line format in 'engram-eval judge --help'"
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _AMOUNTS = ("cost_usd", "retrieval_s", "answer_s")
-_TOO_LARGE = 2**53  # a float does not tell such a count from the next one; no real figure comes near
+_TOO_LARGE = 2**53  # above this, a float cannot represent every whole number; no real figure is as large
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def read_answers(path: Path) -> Answers:
 
 
 def _answer_key(line: Node) -> str:
-    """The key of what the system said. Raises UserError if there is none, if it is null, or if there are two that differ."""
+    """The key of the system's answer. Raises UserError if there is none, if it is null, or if there are two that differ."""
     keys = [key for key in ANSWER_KEYS if key in line.names()] or [key for key in ("answer",) if key in line.names()]
     if not keys:
         raise line.fault("has no 'hypothesis' and no 'answer'; leave out the line of a question without an answer")

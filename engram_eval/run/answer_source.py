@@ -67,12 +67,12 @@ def context_fields(
     question: Question, turns: Mapping[str, Turn], context: Context, *, tokens: TokenCounter, contexts: Contexts
 ) -> dict[str, Any]:
     """The fields of a record that follow from the context as it was sent to the reader. Keeps the context."""
-    found = evidence_found(question, turns, context)
+    in_context = evidence_found(question, turns, context)
     return {
         "context_tokens": tokens.count(context.text),
-        "evidence_recall": len(found) / len(question.evidence) if question.evidence else None,
-        "evidence_all": len(found) == len(question.evidence) if question.evidence else None,
-        "evidence_found": tuple(found),
+        "evidence_recall": len(in_context) / len(question.evidence) if question.evidence else None,
+        "evidence_all": len(in_context) == len(question.evidence) if question.evidence else None,
+        "evidence_found": tuple(in_context),
         "answer_in_context": None if question.unanswerable else answer_in_context(question.gold, context.text),
         "context": contexts.put(context.text),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     from engram_eval.backends.backend import MemoryBackend
     from engram_eval.embedders.embedder import Embedder
+    from engram_eval.judges.judge import Judge
+    from engram_eval.readers.reader import Reader
+
+    BackendArgument = str | type | MemoryBackend
+    BackendArguments = Sequence[BackendArgument] | Mapping[str, BackendArgument]
+    ReaderArgument = str | Reader | Callable[..., Reader]
+    JudgeArgument = str | Judge | Callable[..., Judge]
 
 PathLike = str | os.PathLike[str]
 _BACKENDS = "a backend is a name, NAME:PRESET, package.module:Class, a class or an instance"
@@ -28,9 +35,9 @@ def evaluate(
     *,
     dataset: str | None = None,
     data: PathLike | None = None,
-    backends: Sequence[str | type | MemoryBackend] | Mapping[str, str | type | MemoryBackend] | None = None,
-    reader: Any = None,
-    judge: Any = None,
+    backends: BackendArguments | None = None,
+    reader: ReaderArgument | None = None,
+    judge: JudgeArgument | None = None,
     embedder: str | Embedder | None = None,
     experiment: PathLike | None = None,
     out: PathLike | None = None,
@@ -69,7 +76,7 @@ def grade(
     *,
     dataset: str | None = None,
     data: PathLike | None = None,
-    judge: Any = None,
+    judge: JudgeArgument | None = None,
     name: str | None = None,
     out: PathLike | None = None,
     resume: PathLike | None = None,
@@ -105,32 +112,43 @@ def load(*runs: PathLike) -> pd.DataFrame:
 # --- objects in place of names ----------------------------------------------------------------------------------
 
 
-def _split(backends: Any, reader: Any, judge: Any, embedder: Any) -> tuple[dict[str, Any], Extensions]:
+def _split(
+    backends: BackendArguments | None,
+    reader: ReaderArgument | None,
+    judge: JudgeArgument | None,
+    embedder: str | Embedder | None,
+) -> tuple[dict[str, object], Extensions]:
     """The settings that name extensions, and the objects given in place of names."""
-    labels, objects, variants = _backends(backends)
-    given: dict[str, Any] = {"backends": labels} if labels is not None else {}
-    if variants:
-        given["variants"] = variants
-    parts: dict[str, Any] = {}
-    for role, value in (("reader", reader), ("judge", judge), ("embedder", embedder)):
-        if isinstance(value, str):
-            given[role] = value
-        elif value is not None:
-            given[role], parts[role] = _label(value), value
-    return given, Extensions(backends=objects, **parts)
+    given: dict[str, object] = {
+        role: _label(value)
+        for role, value in (("reader", reader), ("judge", judge), ("embedder", embedder))
+        if value is not None
+    }
+    objects: dict[str, type | MemoryBackend] = {}
+    if backends is not None:
+        given["backends"], objects, variants = _backends(backends)
+        if variants:
+            given["variants"] = variants
+    return given, Extensions(
+        backends=objects,
+        reader=None if isinstance(reader, str) else reader,
+        judge=None if isinstance(judge, str) else judge,
+        embedder=None if isinstance(embedder, str) else embedder,
+    )
 
 
-def _backends(backends: Any) -> tuple[list[str] | None, dict[str, Any], dict[str, Any]]:
+def _backends(
+    backends: BackendArguments,
+) -> tuple[list[str], dict[str, type | MemoryBackend], dict[str, dict[str, str]]]:
     """Labels in order, objects by label, and variants: names that were given another label."""
-    if backends is None:
-        return None, {}, {}
     if isinstance(backends, str | bytes) or not isinstance(backends, Mapping | Sequence):
         raise UserError(f"backends: {backends!r:.80} is not a list; give a list or a dict, even of one backend")
     pairs = list(backends.items()) if isinstance(backends, Mapping) else [(_label(b), b) for b in backends]
-    objects: dict[str, Any] = {}
-    variants: dict[str, Any] = {}
+    labels = [label for label, _ in pairs]
+    objects: dict[str, type | MemoryBackend] = {}
+    variants: dict[str, dict[str, str]] = {}
     for label, backend in pairs:
-        if label in objects or label in variants or [other for other, _ in pairs].count(label) > 1:
+        if labels.count(label) > 1:
             raise UserError(f"backends: two are called {label!r}; name them with a dict {{label: backend}}")
         if not isinstance(backend, str):
             if not callable(getattr(backend, "open", None)):
@@ -138,10 +156,10 @@ def _backends(backends: Any) -> tuple[list[str] | None, dict[str, Any], dict[str
             objects[label] = backend
         elif backend != label:
             variants[label] = {"backend": backend}
-    return [label for label, _ in pairs], objects, variants
+    return labels, objects, variants
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     """A name as it is; otherwise the `name` of an instance, or the name of a class."""
     if isinstance(value, str):
         return value
@@ -149,7 +167,7 @@ def _label(value: Any) -> str:
     return name if isinstance(name, str) else getattr(value, "__name__", type(value).__name__)
 
 
-def _present(**values: Any) -> dict[str, Any]:
+def _present(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -157,5 +175,5 @@ def _text(path: PathLike | None) -> str | None:
     return None if path is None else os.fspath(path)
 
 
-def _path(path: Any) -> Path | None:
+def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)

@@ -56,7 +56,7 @@ def _model_of_endpoint(settings: Settings) -> str:
     models = served_models(settings)
     if len(models) == 1:
         return models[0]
-    served = f"it serves {', '.join(models[:12])}" if models else "it does not say what it serves"
+    served = f"it serves {', '.join(models[:12])}" if models else "it does not list its models"
     raise UserError(f"{url}: which model? {served}; name one with --model")
 
 

@@ -74,7 +74,7 @@ def _models() -> str:
         raise UserError("neither OPENAI_API_KEY nor OPENAI_BASE_URL is set: reader and judge are offline")
     models = served_models(Settings())
     if not models:
-        return f"{endpoint_url(None)} is reachable, and does not say what it serves"
+        return f"{endpoint_url(None)} is reachable and does not list its models"
     return f"{endpoint_url(None)} serves {', '.join(models[:8])}{' …' if len(models) > 8 else ''}"
 
 

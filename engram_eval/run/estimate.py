@@ -28,7 +28,7 @@ from engram_eval.run.probe import questions_to_probe
 from engram_eval.tables.table import Column, Table
 from engram_eval.types import Context, Question, Sample
 
-# Completion tokens. An answer is longer than the gold by what the benchmark says; a verdict is JSON with a sentence of
+# Completion tokens. The benchmark defines how much longer than the gold an answer is; a verdict is JSON with a sentence of
 # reasons; a reasoning model thinks before each.
 _VERDICT = 45
 _THOUGHTS = 400

@@ -104,7 +104,7 @@ class Opener:
         """What `--set` gives to one backend, reader or judge.
 
         Several may share a name, such as those of one module: each gets the settings that it has, and the first of them
-        the unknown ones, which it refuses. `degraded` is engram with a part thrown away, so engram's settings apply to it.
+        the unknown ones, which it refuses. `degraded` is engram without some of its records, so engram's settings apply.
         """
         named = self._named(kind, label)
         options = self._settings.options_of(named.name)

@@ -118,7 +118,7 @@ class ModelClients:
 
     def llm(self, role: Role) -> LLM:
         """The client of the role's endpoint. Raises UserError if it needs a key and has none."""
-        from engram_eval.llm import LLM  # the SDK behind takes a second to import
+        from engram_eval.llm import LLM  # the SDK takes a second to import
 
         url = self.endpoint(role)
         key = self._key(role, url)
@@ -131,7 +131,7 @@ class ModelClients:
         return self._clients[url, key]
 
     def journal_to(self, journal: Callable[[float], None]) -> None:
-        """Calls `journal` with what the run has cost after each change, so that a killed run still knows."""
+        """Calls `journal` with what the run has cost after each change, so that a killed run leaves the amount on disk."""
         self._journal = journal
         if self._tracker:
             self._tracker.journal = journal

@@ -150,7 +150,7 @@ def plan_run(
 ) -> Plan:
     """Opens and checks everything that the settings name. Raises UserError before any question is asked.
 
-    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only looked at, not executed.
+    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only shown, not executed.
     """
     extensions = extensions or Extensions()
     given, opener = settings, Opener(settings, extensions)
@@ -214,7 +214,7 @@ def _memory_experiment(
     )
 
 
-_UNBOUND = {"window": "only by the reader's window of {:,} tokens", "none": "by nothing"}
+_UNBOUND = {"window": "is limited only by the reader's window of {:,} tokens", "none": "has no limit"}
 
 
 def _why_memories(
@@ -227,7 +227,7 @@ def _why_memories(
     counted = tokens_in_words(tokens.encoding, reader_model, chosen=given.encoding is not None)
     why_budget = "set by --budget" if given.budget else benchmark.budget_reason
     unbound = [
-        f"{label} is limited {_UNBOUND[limit].format(setup.reader.window)}"
+        f"{label} {_UNBOUND[limit].format(setup.reader.window)}"
         for label, backend in setup.backends.items()
         if (limit := backend_info(backend).context_limit) in _UNBOUND
     ]
@@ -360,7 +360,7 @@ def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
 
 def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients, role: Role, given: str) -> str:
     if part.name == "offline":
-        return f"offline: {description}; no key, no network, the same each time"
+        return f"offline: {description}; no key, no network, deterministic"
     if part.name.partition(":")[0] == "llm" or getattr(part, "asks_model", False):
         reason = f", because {models_in_environment()}" if given == "auto" and models_in_environment() else ""
         return f"{part.name}: {clients.name_of(role)}{reason}"

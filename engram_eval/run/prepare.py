@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engram_eval.errors import UserError
 from engram_eval.results.folder import RunFolder, default_folder
@@ -17,6 +15,7 @@ from engram_eval.run.extensions import Extensions
 from engram_eval.run.lifecycle import run_to_completion
 from engram_eval.run.plan import Plan, plan_grading, plan_run
 from engram_eval.run.resume import new_settings, refuse_other_run, resumed_settings
+from engram_eval.run.settings import GivenSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class PreparedRun:
 
 
 def prepare_run(
-    given: Mapping[str, Any],
+    given: GivenSettings,
     *,
     experiment: Path | None = None,
     out: Path | None = None,
@@ -63,7 +62,7 @@ def prepare_run(
 
 def prepare_grading(
     answers: Path | Answers | None,
-    given: Mapping[str, Any],
+    given: GivenSettings,
     *,
     name: str | None = None,
     out: Path | None = None,
@@ -75,7 +74,9 @@ def prepare_grading(
     if resume is not None:
         return _resume_grading(answers, given, name, out, resume, extensions)
     if not answers:
-        raise UserError("judge: names no file of answers; as in: engram-eval judge answers.jsonl --dataset locomo")
+        raise UserError(
+            "judge: no file of answers is given; for example: engram-eval judge answers.jsonl --dataset locomo"
+        )
     if not given.get("dataset") and not given.get("data"):
         raise UserError("judge: name what was answered with --dataset, such as locomo, or its file with --data")
     label = name or (answers.stem if isinstance(answers, Path) else "answers")
@@ -86,7 +87,7 @@ def prepare_grading(
 
 def _resume_grading(
     answers: Path | Answers | None,
-    given: Mapping[str, Any],
+    given: GivenSettings,
     name: str | None,
     out: Path | None,
     resume: Path,
@@ -110,7 +111,7 @@ def _read(answers: Path | Answers) -> Answers:
     return read_answers(answers) if isinstance(answers, Path) else answers
 
 
-def _without_reader(given: Mapping[str, Any]) -> dict[str, Any]:
+def _without_reader(given: GivenSettings) -> dict[str, object]:
     """Only the judge may call a model: if its model is named, no endpoint need be asked for another."""
     values = {**given, "reader": "offline"}
     model = values.get("model") or values.get("judge_model")

@@ -19,8 +19,8 @@ async def probe_judge_of(plan: Plan, folder: RunFolder) -> None:
     if plan.settings.judge_probe and plan.judge.name.partition(":")[0] == "llm":
         questions = questions_to_probe(plan.dataset, plan.chosen)
         limit = plan.settings.max_in_flight
-        summary, lines = await probe_judge(plan.judge, questions, seed=plan.settings.seed, limit=limit)
-        folder.keep_probe(summary, lines)
+        summary, results = await probe_judge(plan.judge, questions, seed=plan.settings.seed, limit=limit)
+        folder.keep_probe(summary, results)
 
 
 def questions_to_probe(dataset: Dataset, chosen: Collection[str]) -> list[Question]:

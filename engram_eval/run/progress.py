@@ -92,7 +92,7 @@ class Progress:
         }  # fmt: skip
 
     def question(self, record: Record) -> None:
-        """Counts a record. A backend's first error is printed at once, so that nobody waits in vain."""
+        """Counts a record. A backend's first error is printed at once, so that a failing run is noticed early."""
         self._done += 1
         label, tally = record.backend, self._tallies[record.backend]
         if record.error and not tally.errors and self._shown:

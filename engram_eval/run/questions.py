@@ -32,7 +32,7 @@ def open_dataset(settings: Settings) -> tuple[Dataset, str]:
     """The dataset and why it is this one.
 
     `auto`: the benchmark that recognises the file named by `data` or ENGRAM_EVAL_DATA. If neither names a file, LoCoMo;
-    if LoCoMo is not available, the synthetic dialogues, unless ENGRAM_EVAL_DATA is set: then UserError says why.
+    if LoCoMo is not available, the synthetic dialogues, unless ENGRAM_EVAL_DATA is set: then UserError is raised.
     """
     options = settings.options_of("dataset")
     benchmark, data = named_benchmark(settings)

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engram_eval import __version__
 from engram_eval.errors import UserError
 from engram_eval.results.manifest import Experiment, Manifest
-from engram_eval.run.settings import Settings, differences, from_file, from_mapping
+from engram_eval.run.settings import GivenSettings, Settings, differences, from_file, from_mapping
 
 
-def new_settings(experiment: Path | None, given: Mapping[str, Any]) -> Settings:
+def new_settings(experiment: Path | None, given: GivenSettings) -> Settings:
     """The given settings, over those of the experiment file, over the defaults."""
     values = from_file(experiment) if experiment else {}
     merged = _over(values, given)
-    if "options" in given and isinstance(values.get("options"), dict):
-        # Flattened first, so that --set engram.k=20 overrides k alone of the file's settings of engram.
-        merged["options"] = {
-            **from_mapping({"options": values["options"]}, str(experiment)).options,
-            **given["options"],
-        }
+    file_options, given_options = values.get("options"), given.get("options")
+    if isinstance(file_options, dict) and isinstance(given_options, dict):
+        # Flattened first, so that --set engram.k=20 overrides only k in the file's settings of engram.
+        flat_options = from_mapping({"options": file_options}, str(experiment)).options
+        merged["options"] = {**flat_options, **given_options}
     if merged.get("data"):
         merged["data"] = str(Path(str(merged["data"])).expanduser().absolute())  # a run may be resumed from elsewhere
     return from_mapping(merged, str(experiment) if experiment else "command line")
 
 
-def _over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given settings over the values, without what these say of backends that are not chosen."""
+def _over(values: GivenSettings, given: GivenSettings) -> dict[str, object]:
+    """The given settings over the values, without settings of backends that are not chosen."""
     merged = {**values, **given}
-    if "backends" in given:
-        variants = values.get("variants")
-        if isinstance(variants, dict):
-            kept = {name: table for name, table in variants.items() if name in given["backends"]}
-            merged["variants"] = {**kept, **given.get("variants", {})}
-        if values.get("reference") not in given["backends"]:
+    backends = given.get("backends")
+    if isinstance(backends, list | tuple):
+        variants, given_variants = values.get("variants"), given.get("variants", {})
+        if isinstance(variants, dict) and isinstance(given_variants, dict):
+            kept = {name: table for name, table in variants.items() if name in backends}
+            merged["variants"] = {**kept, **given_variants}
+        if values.get("reference") not in backends:
             merged.pop("reference", None)
     return merged
 
 
-def resumed_settings(manifest: Manifest, run: Path, given: Mapping[str, Any]) -> Settings:
+def resumed_settings(manifest: Manifest, run: Path, given: GivenSettings) -> Settings:
     """The settings of the run, whose data may have moved. Raises UserError if given settings differ from them."""
     begun = {**manifest.settings, "replay": False}  # a replay may be resumed with calls, and the other way round
     stored = from_mapping(begun, str(run / "manifest.json"))

@@ -3,7 +3,7 @@
     for each conversation, for each source of answers:  open (a memory ingests the sessions)
         for each question:  retrieve -> answer -> judge -> record
 
-Sources run one after the other, so a measured retrieval had the process to itself. Answers and verdicts of a model overlap, up
+Sources run one after the other, so nothing else runs during a measured retrieval. Answers and verdicts of a model overlap, up
 to the client's limit; each carries the latency of its own call.
 """
 
@@ -74,7 +74,7 @@ def _is_open(source: AnswerSource, question: Question, status: str | None) -> bo
 
 
 async def _let_interrupts_in() -> None:
-    """Ctrl-C is delivered only when something gives way to the event loop, and nothing else here needs to."""
+    """Ctrl-C is delivered only when a task yields to the event loop, and nothing else here has to."""
     await asyncio.sleep(0)
 
 

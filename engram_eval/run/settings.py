@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from engram_eval import registry
 from engram_eval.errors import UserError
@@ -28,7 +28,7 @@ Group = Literal["data", "run", "file", "models", "reader", "judge", "router", "e
 
 @dataclass(frozen=True)
 class Setting:
-    """What the command line and a resumed run need to know of a setting.
+    """What the command line and a resumed run need to know about a setting.
 
     `group`: commands take flags by group; those of `file` have no flag. `flag`: where it is not the field's name.
     `form`: how one flag gives a list: repeated, or separated by commas. `resumable`: a resumed run may have another value.
@@ -49,6 +49,10 @@ def _texts(values: Any) -> Any:
     return tuple(str(value) if isinstance(value, int) else value for value in values)
 
 
+GivenSettings = Mapping[str, object]
+"""Settings by name as a user gave them, before they are checked."""
+Variant = dict[str, registry.SettingValue]
+"""A backend's name under "backend", and the settings in which the variant differs from it."""
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Positive = Annotated[int, Field(ge=1)]
 _IF_ENVIRONMENT = "default: llm if OPENAI_API_KEY or OPENAI_BASE_URL is set, else offline"
@@ -102,7 +106,7 @@ class Settings(BaseModel):
             "repeated",
         ),
     ] = ("engram", "full-history", "bm25", "dense")
-    variants: Annotated[dict[str, Any], Setting("file")] = Field(default_factory=dict)
+    variants: Annotated[dict[str, Variant], Setting("file")] = Field(default_factory=dict)
     reference: Annotated[str | None, Setting("file")] = None
     controls: Annotated[
         bool, Setting("run", "leave out the floor (none) and the ceiling (oracle)", flag="--no-controls")
@@ -213,9 +217,9 @@ class Settings(BaseModel):
         """The settings that `--set` gives to one backend, or to the dataset."""
         return {key.rpartition(".")[2]: value for key, value in self.options.items() if key.rpartition(".")[0] == name}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JsonValue]:
         """As JSON values, in text that can always be encoded."""
-        values: dict[str, Any] = _to_json(self.model_dump())
+        values: dict[str, JsonValue] = _to_json(self.model_dump())
         return values
 
     def replace(self, **values: Any) -> Self:
@@ -237,7 +241,7 @@ def declared() -> dict[str, Setting]:
     }
 
 
-def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
+def from_mapping(values: GivenSettings, where: str) -> Settings:
     """Settings from JSON or TOML values. Raises UserError, naming `where`, for unknown keys and wrong values."""
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: the settings are not an object; start a new run")
@@ -247,8 +251,9 @@ def from_mapping(values: Mapping[str, Any], where: str) -> Settings:
                 f"{where}: there is no setting {key!r}; the settings are {', '.join(Settings.model_fields)}"
             )
     clean = {key: value for key, value in values.items() if value is not None}
-    if isinstance(clean.get("options"), dict):
-        clean["options"] = {name: str(value) for name, value in _flat(clean["options"]).items()}
+    options = clean.get("options")
+    if isinstance(options, dict):
+        clean["options"] = {name: str(value) for name, value in _flat(options).items()}
     variants = clean.get("variants")
     if isinstance(variants, dict):  # typed by the backends' own settings
         clean["variants"] = {}
@@ -273,11 +278,12 @@ def _check(settings: Settings, where: str) -> None:
             raise UserError(f"{where}: backends does not name the variant {name!r}; name it there or leave it out")
     if settings.reference is not None and settings.reference not in settings.labels():
         raise UserError(
-            f"{where}: reference = {settings.reference!r} is none of the backends; name one of {', '.join(settings.labels())}"
+            f"{where}: reference = {settings.reference!r} is not one of the backends; name one of "
+            f"{', '.join(settings.labels())}"
         )
 
 
-def _variant(name: str, table: Any, where: str) -> dict[str, Any]:
+def _variant(name: str, table: object, where: str) -> Variant:
     """A variant's table, with its values checked by the types of the backend's settings."""
     where = f"{where}: variants.{name!r}"
     if not isinstance(table, dict) or not isinstance(table.get("backend"), str):
@@ -290,7 +296,7 @@ def _variant(name: str, table: Any, where: str) -> dict[str, Any]:
     return {"backend": table["backend"], **registry.typed_settings(table["backend"], own, where)}
 
 
-def from_file(path: Path) -> dict[str, Any]:
+def from_file(path: Path) -> dict[str, object]:
     """The values of an experiment file (TOML), or those in the `manifest.json` of a run.
 
     A relative `data` is relative to the file's own folder.
@@ -306,8 +312,8 @@ def from_file(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = "not the manifest of a run" if is_manifest else f"not TOML ({error}); see benchmarks/ for examples"
         raise UserError(f"{path}: {what}") from None
-    if isinstance(values.get("data"), str):
-        values["data"] = str(path.parent / values["data"])
+    if isinstance(data := values.get("data"), str):
+        values["data"] = str(path.parent / data)
     return values
 
 
@@ -334,9 +340,9 @@ def differences(old: Settings, new: Settings) -> list[str]:
     ]
 
 
-def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """{"engram": {"k": 20}} and {"engram.k": 20} are the same."""
-    flat: dict[str, Any] = {}
+def _flat(tables: Mapping[str, object]) -> dict[str, object]:
+    """{"engram": {"k": 20}} becomes {"engram.k": 20}."""
+    flat: dict[str, object] = {}
     for key, value in tables.items():
         flat |= (
             {f"{key}.{inner}": deeper for inner, deeper in value.items()} if isinstance(value, dict) else {key: value}

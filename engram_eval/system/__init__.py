@@ -1,1 +1,1 @@
-"""Wraps the operating system for all other rooms: files, SQLite, JSON input, validation, the network, parallel tasks."""
+"""Wraps the operating system for all other packages: files, SQLite, JSON input, validation, the network, parallel tasks."""

@@ -119,7 +119,7 @@ def parse_line(line: bytes, path: Path, number: int, form: str) -> Node:
         raise UserError(f"{path}: {where}: {not_utf8(error)}; save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); give it one JSON object a line"
+            f"{path}: line {number}, column {error.colno}: not JSON ({error.msg}); write one JSON object per line"
         ) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, or endless brackets
         raise UserError(f"{path}: line {number}: not usable JSON; give it one JSON object of plain values") from None

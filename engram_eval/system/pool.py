@@ -11,8 +11,8 @@ from typing import Any, Self
 class Pool:
     """Runs up to `limit` coroutines at a time; with a limit of one, each in the caller's own task.
 
-    The first that raises stops the pool. However it ends, it waits for the coroutines in flight: they are already paid for. It
-    says so on stderr if `announce`.
+    The first that raises stops the pool. However it ends, it waits for the coroutines in flight: they are already paid for.
+    `announce` prints on stderr that it waits.
     """
 
     def __init__(self, limit: int, *, announce: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""SQLite files: open them, write to them in transactions, and tell a damaged file from a busy one."""
+"""SQLite files: open them, write to them in transactions, and distinguish a damaged file from a busy one."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def open_read_only(path: Path, *, any_thread: bool = False) -> sqlite3.Connectio
 
 def open_or_recreate(path: Path, *, identity: str, schema: str) -> sqlite3.Connection:
     """Opens a file that can be made again from other data. A damaged file, or one of another `identity`, is replaced by an
-    empty one, and a note says so. Raises sqlite3.Error for a file that is locked, or on a full disk."""
+    empty one, and a note is printed. Raises sqlite3.Error for a file that is locked, or on a full disk."""
     try:
         return _open_identified(path, identity, schema)
     except sqlite3.DatabaseError as error:
         if not is_damaged(error):
             raise
-        note(f"{path}: {error}; made again, and empty: sessions must be ingested again")
+        note(f"{path}: {error}; replaced by an empty file: sessions must be ingested again")
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _open_identified(path, identity, schema)

@@ -1,1 +1,1 @@
-"""Tables and notes, and how a terminal, Markdown and CSV show them. Nothing here knows what the numbers mean."""
+"""Tables and notes, and their rendering in a terminal, Markdown, HTML and CSV. Nothing here knows what the numbers mean."""

@@ -15,11 +15,11 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _interval_ends(values: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if key.endswith("_ci"):
             low, high = value or (None, None)
-            out |= {f"{key}_low": low, f"{key}_high": high}
+            flat |= {f"{key}_low": low, f"{key}_high": high}
         else:
-            out[key] = _interval_ends(value) if isinstance(value, Mapping) else value
-    return out
+            flat[key] = _interval_ends(value) if isinstance(value, Mapping) else value
+    return flat

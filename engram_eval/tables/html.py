@@ -11,7 +11,7 @@ from engram_eval.tables.text import visible
 
 
 def to_html(tables: Sequence[Table[Any]]) -> str:
-    """The tables one after the other, the best values bold."""
+    """The tables one after the other, with the best values in bold."""
     return "\n".join(map(_table, tables))
 
 
@@ -30,5 +30,5 @@ def _table(table: Table[Any]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text in which HTML finds no markup."""
+    """The text escaped for HTML, with hidden characters made visible."""
     return escape(visible(text))

@@ -10,16 +10,16 @@ from engram_eval.tables.text import visible
 
 
 def to_markdown(tables: Sequence[Table[Any]]) -> str:
-    """The tables one after the other, the best values bold."""
-    out = []
+    """The tables one after the other, with the best values in bold."""
+    lines = []
     for table in tables:
-        out += [f"**{table.title}**", ""]
-        out.append(_line([escaped(column.name) for column in table.columns]))
-        out.append("|" + "|".join("---" if i == 0 else "--:" for i in range(len(table.columns))) + "|")
-        for line in table.cells():
-            out.append(_line([f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in line]))
-        out.append("")
-    return "\n".join(out)
+        lines += [f"**{table.title}**", ""]
+        lines.append(_line([escaped(column.name) for column in table.columns]))
+        lines.append("|" + "|".join("---" if i == 0 else "--:" for i in range(len(table.columns))) + "|")
+        for cells in table.cells():
+            lines.append(_line([f"**{escaped(cell.text)}**" if cell.best else escaped(cell.text) for cell in cells]))
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -27,6 +27,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text in which Markdown finds no table cell, line or HTML."""
+    """The text escaped for a Markdown table cell, with hidden characters made visible."""
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;")
     return text.replace("|", "\\|").replace("\n", " ")

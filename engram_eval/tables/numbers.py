@@ -1,4 +1,4 @@
-"""Numbers as tables show them."""
+"""Formats of numbers in tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def one_decimal(value: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Below a second with one decimal."""
+    """With one decimal below a second."""
     return f"{1000 * seconds:,.1f}" if seconds < 1 else f"{1000 * seconds:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""A table: rows of any kind, and columns that get a value from a row and show it."""
+"""A table: rows of any type, and columns that each take a value from a row and render it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MISSING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
-    """`value` gets a row's value, None if there is none; `show` renders it; `better` says which end is good."""
+    """`value` returns a row's value or None, `show` renders it, and `better` is whether high or low values are better."""
 
     name: str
     value: Callable[[Row], Any]
@@ -24,7 +24,7 @@ class Column(Generic[Row]):
 class Cell(NamedTuple):
     text: str
     best: bool
-    """Whether it is the best of its column."""
+    """Whether it is the best value of its column."""
 
 
 def no_row_competes(_row: object) -> bool:
@@ -57,7 +57,7 @@ class Table(Generic[Row]):
         return Cell(text, best=text == best and self.competes(row))
 
     def _best(self, column: Column[Row]) -> str | None:
-        """The best value as rendered, so that equal cells are marked alike; None where there is no choice."""
+        """The best value as rendered, so that all cells with that text are marked; None if fewer than two values compete."""
         values = [value for row in self.rows if self.competes(row) and (value := column.value(row)) is not None]
         if column.better is None or len(values) < 2:
             return None

@@ -22,9 +22,9 @@ def to_text(
     notes: Iterable[str] = (),
     console: Console | None = None,
 ) -> str:
-    """The tables with lines before and notes after them: plain and 200 columns wide, or as a given console shows them.
+    """The tables with lines before and notes after them, plain and 200 columns wide or as the given console renders them.
 
-    It is one text, because rich ends the process itself when the reader of our output goes away.
+    It returns text instead of printing, because rich ends the process when the reader of our output closes the pipe.
     """
     console = console or Console(file=StringIO(), width=200, highlight=False, emoji=False)
     with console.capture() as captured:

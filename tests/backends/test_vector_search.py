@@ -151,7 +151,7 @@ def test_auto_uses_the_index_from_a_number_of_vectors_on(tmp_path: Path, monkeyp
     )  # all would be compared exactly
 
 
-def test_without_faiss_auto_is_exact_and_says_so(
+def test_without_faiss_auto_is_exact_and_prints_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(vector_search, "APPROXIMATE_FROM", 100)

@@ -46,7 +46,7 @@ def _filled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.close()
 
 
-def test_stats_tell_what_is_kept_and_what_it_cost(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stats_report_what_is_kept_and_what_it_cost(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _filled(tmp_path / "cache", monkeypatch)
     first, *table = cli("stats").splitlines()
     assert re.fullmatch(re.escape(str(cache_file(tmp_path / "cache"))) + r": \d+\.\d MB", first)
@@ -63,14 +63,14 @@ def test_stats_tell_what_is_kept_and_what_it_cost(cli: Cli, tmp_path: Path, monk
     ]
 
 
-def test_stats_go_by_a_price_file_if_one_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stats_use_a_price_file_if_one_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _filled(tmp_path / "cache", monkeypatch)
     prices = tmp_path / "prices.toml"
     prices.write_text('[models]\n"gpt-4o-mini" = { input = 1, output = 10 }\n')
     assert "4.0000" in cli("stats", "--prices", prices)
 
 
-def test_stats_of_no_cache_are_one_sentence_and_make_none(cli: Cli, tmp_path: Path) -> None:
+def test_stats_without_a_cache_are_one_sentence_and_create_none(cli: Cli, tmp_path: Path) -> None:
     assert (
         cli("stats")
         == f"{cache_file(tmp_path / 'cache')}: there is no response cache yet; a run with a model creates it\n"
@@ -78,7 +78,7 @@ def test_stats_of_no_cache_are_one_sentence_and_make_none(cli: Cli, tmp_path: Pa
     assert not (tmp_path / "cache").exists()
 
 
-def test_stats_of_a_cache_with_nothing_in_it_and_of_a_broken_one(cli: Cli, tmp_path: Path) -> None:
+def test_stats_of_an_empty_cache_and_of_a_broken_one(cli: Cli, tmp_path: Path) -> None:
     path = cache_file(tmp_path / "cache")
     ResponseCache(path).close()
     assert cli("stats").endswith("MB, still empty\n")
@@ -115,7 +115,7 @@ def test_a_runs_export_holds_what_it_used(cli: Cli, tmp_path: Path, monkeypatch:
     ]
 
 
-def test_what_cannot_be_done_is_a_sentence(cli: Cli, tmp_path: Path) -> None:
+def test_an_impossible_request_is_one_sentence(cli: Cli, tmp_path: Path) -> None:
     for arguments in (("export", tmp_path / "x"), ("import", tmp_path / "x"), ("import", tmp_path)):
         with pytest.raises(UserError):
             cli(*arguments)

@@ -20,7 +20,7 @@ from engram_eval.results.folder import RunFolder
 from engram_eval.tables.markdown import to_markdown
 from engram_eval.tables.note import Note
 from engram_eval.tables.terminal import print_rich
-from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, record, run, write_run
+from tests.records import PRICED, backend, changed, manifest, manifest_json, priced_run, probe, record, run, write_run
 
 _GOLDEN = Path(__file__).parents[1] / "golden"
 _OTHER_SETTINGS = {name: {**facts, "settings": {"k": 9}} for name, facts in manifest_json()["backends"].items()}
@@ -56,8 +56,8 @@ def test_rendered_tables(tmp_path: Path, name: str) -> None:
 
 
 def test_money_has_a_table_if_anything_cost_money(tmp_path: Path) -> None:
-    judge, probe = {"name": "llm", "agreement": ""}, {"note": "Judge probe: so."}
-    folder = write_run(tmp_path / "priced", priced_run(), backends=PRICED, judge=judge, probe=probe)
+    judge, judge_probe = {"name": "llm", "agreement": ""}, probe(note="Judge probe: so.")
+    folder = write_run(tmp_path / "priced", priced_run(), backends=PRICED, judge=judge, probe=judge_probe)
     result = compare([folder])
     assert [table.title.partition(" ")[0] for table in result.tables][-2:] == ["Money", "Pairs:"]
     rendered = to_markdown(result.tables[-2:]) + "\n" + "\n".join(note.text for note in result.notes) + "\n"
@@ -127,12 +127,12 @@ def test_runs_of_different_experiments_are_refused_with_a_list_of_differences(tm
     assert "router" not in refusal  # a memory's own prompts are among its settings
 
 
-def test_runs_of_different_experiments_that_are_compared_on_purpose_say_so_everywhere(tmp_path: Path) -> None:
+def test_a_comparison_of_different_experiments_is_marked_everywhere(tmp_path: Path) -> None:
     first, second = _folder(tmp_path / "one"), _folder(tmp_path / "two", budget=500)
     result = compare([first, second], allow_different=True)
-    expected = "These runs do not compare: the budget differs (one: 916, two: 500)."
+    expected = "These runs are not comparable: the budget differs (one: 916, two: 500)."
     assert Note(NoteKind.MISMATCH, expected) in result.notes
-    assert all(table.title.startswith("RUNS THAT DO NOT COMPARE (budget): ") for table in result.tables)
+    assert all(table.title.startswith("NOT COMPARABLE (budget): ") for table in result.tables)
     assert not any(best for table in result.tables for line in table.cells() for _, best in line)
     assert result.to_json()["mismatches"] == ["the budget differs (one: 916, two: 500)"]
     rows = list(csv.DictReader(io.StringIO(result.to_csv())))
@@ -179,7 +179,7 @@ def test_notes_say_what_is_special_about_a_backend(tmp_path: Path) -> None:
     assert "peek sees the evidence" in notes
 
 
-def test_runs_that_asked_other_questions_do_not_compare_and_have_no_best(tmp_path: Path) -> None:
+def test_runs_that_asked_other_questions_are_not_comparable_and_have_no_best(tmp_path: Path) -> None:
     other = write_run(tmp_path / "two", [changed(item, question_id=f"other {item.question_id}") for item in run()])
     folders = [_folder(tmp_path / "one"), other]
     with pytest.raises(UserError, match=r"the set of questions differs \(0 of 8 in common\);"):

@@ -59,7 +59,7 @@ def test_a_memory_that_is_right_more_often_is_better_and_the_other_worse() -> No
     assert _pair(bad, good).word == "worse"
 
 
-def test_the_word_for_no_difference_gives_the_largest_one_possible() -> None:
+def test_no_difference_is_reported_with_the_largest_possible_one() -> None:
     right = np.random.default_rng(1).random(2000) < 0.6
     other = right.copy()
     other[::100] = ~other[::100]
@@ -76,7 +76,7 @@ def test_few_questions_cannot_tell_even_if_they_all_agree() -> None:
     assert _pair([True], [False]).accuracy.interval is not None
 
 
-def test_errors_become_bounds_and_the_word_is_true_for_both() -> None:
+def test_errors_give_bounds_and_the_result_holds_for_both() -> None:
     first = [True] * 60 + [False] * 40
     second = [False] * 30 + [True] * 20 + [False] * 50
     sure = _pair(first, second)

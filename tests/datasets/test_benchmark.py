@@ -251,7 +251,7 @@ def test_every_benchmark_is_declared_under_its_name_with_licence_and_source(name
     assert declared.published is None or declared.published.is_file()
 
 
-def test_a_name_that_is_no_benchmark_is_one_sentence() -> None:
+def test_an_unknown_benchmark_is_one_sentence() -> None:
     with pytest.raises(UserError, match="dataset 'json:dumps' is 'function' and not a Benchmark; declare one as in"):
         catalogue.benchmark("json:dumps")
     with pytest.raises(UserError, match="there is no dataset 'trivia'; name one of locomo, "):

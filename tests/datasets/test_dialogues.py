@@ -78,7 +78,7 @@ def _changed(**changes: Any) -> dict[str, Any]:
 # --- what a file means ------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_out_has_a_default(file: Path) -> None:
+def test_absent_keys_have_defaults(file: Path) -> None:
     (sample,), _ = _read(_write(file, _RECORD))
     first, second = sample.conversation.sessions
     assert (first.id, first.started_at) == ("S1", datetime(2023, 5, 8, 13, 56))
@@ -427,7 +427,9 @@ def test_a_run_on_the_converted_file_gives_the_same_records(file: Path, tmp_path
     assert records[0] == records[1]
 
 
-def test_a_file_is_not_converted_into_itself_or_nowhere(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_conversion_needs_an_output_file_that_is_not_its_input(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _write(file, _RECORD)
     before = file.read_bytes()
     assert main(["datasets", "convert", str(file), "--out", str(file)]) == 2

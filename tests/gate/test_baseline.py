@@ -56,7 +56,7 @@ def test_a_baseline_is_the_same_bytes_when_it_is_read_and_written_again(base: Pa
         ),
     ],
 )
-def test_a_file_that_is_no_baseline_is_refused(base: Path, content: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_a_baseline_is_refused(base: Path, content: bytes, sentence: str) -> None:
     base.write_bytes(content)
     with pytest.raises(UserError) as refusal:
         read_baseline(base)

@@ -1,4 +1,4 @@
-"""Checks: which changes hold, which fail, and which cannot be told apart from chance."""
+"""Checks: which changes hold, which fail, and which cannot be distinguished from chance."""
 
 from __future__ import annotations
 

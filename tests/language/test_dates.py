@@ -205,7 +205,7 @@ def test_phrases_are_parts_of_the_text_in_order() -> None:
     assert [text[slice(*span.position)] for span in (first, second)] == [first.text, second.text]
 
 
-def test_a_weekday_before_a_date_is_part_of_it() -> None:
+def test_a_weekday_before_a_date_is_part_of_the_date() -> None:
     assert spans("We met on Sunday, 7 May 2023.") == [day("2023-05-07")]
 
 

@@ -53,7 +53,7 @@ def test_export(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureF
     [
         (["{run}", "-o", "/nowhere/x.csv"], "/nowhere/x.csv: cannot be written"),
         (["{run}", "-o", "/nowhere/x.parquet"], "/nowhere/x.parquet: cannot be written"),
-        (["{run}", "-o", "x.xls"], "x.xls: is neither .parquet nor .csv"),
+        (["{run}", "-o", "x.xls"], "x.xls: ends in neither .parquet nor .csv"),
         (["/nowhere", "-o", "x.csv"], "is /nowhere the folder of a run?"),
     ],
 )

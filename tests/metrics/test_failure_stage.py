@@ -133,7 +133,7 @@ def test_failures_are_listed_by_cause(run: Path, capsys: pytest.CaptureFixture[s
     [
         (["show", "{run}", "nope"], "has no record of question 'nope'"),
         (["show", "{run}", "conv-7:q0", "--backend", "nope"], "has no backend 'nope'; it has none, bm25, oracle"),
-        (["failures", "{run}", "--stage", "luck"], "--stage 'luck': is none of not stored"),
+        (["failures", "{run}", "--stage", "luck"], "--stage 'luck': is not one of not stored"),
         (["failures", "{run}", "--known-errors", "/nowhere"], "/nowhere: cannot be read"),
         (["failures", "/nowhere"], "is /nowhere the folder of a run?"),
     ],

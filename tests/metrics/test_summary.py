@@ -178,7 +178,7 @@ def test_a_memory_is_cheaper_from_the_first_question_that_makes_it_so(once: int,
         assert n == 1 or once + (n - 1) * each >= (n - 1) * whole
 
 
-def test_votes_are_summarised_by_how_far_they_agree() -> None:
+def test_votes_are_summarised_by_how_often_they_differ() -> None:
     def voted(i: int, *votes: bool) -> Record:
         return record(question_id=f"q{i}", judge={"name": "llm", "votes": list(votes), "reason": ""})
 

@@ -41,7 +41,7 @@ def _measure(samples: list[Sample], kind: str) -> dict[str, float]:
             right[question.category].append(correct)
             if not question.unanswerable:
                 right["answered"].append(correct)
-    return {category: mean(found) for category, found in right.items()}
+    return {category: mean(shares) for category, shares in right.items()}
 
 
 def test_oracle_beats_full_history_beats_nothing(real_data: Path) -> None:

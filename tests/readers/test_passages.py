@@ -91,15 +91,15 @@ def test_json_can_name_the_speaker() -> None:
 
 
 def test_a_caption_is_a_separate_sentence() -> None:
-    found = read_passages("Ann: Look! So green. [image: a photo of a lime tree]\nBo: Is it? Wow.")
-    assert found.sentences == ("Look!", "So green.", "a photo of a lime tree", "Is it?", "Wow.")
-    assert found.captions.tolist() == [False, False, True, False, False]
-    assert found.questions.tolist() == [False, False, False, True, False]
+    passages = read_passages("Ann: Look! So green. [image: a photo of a lime tree]\nBo: Is it? Wow.")
+    assert passages.sentences == ("Look!", "So green.", "a photo of a lime tree", "Is it?", "Wow.")
+    assert passages.captions.tolist() == [False, False, True, False, False]
+    assert passages.questions.tolist() == [False, False, False, True, False]
 
 
 def test_a_resolved_date_is_kept_separately() -> None:
-    found = read_passages("Ann: I ran yesterday (= 7 May 2023).")
-    assert (found.sentences, found.dated) == (("I ran yesterday.",), ("I ran yesterday (= 7 May 2023).",))
+    passages = read_passages("Ann: I ran yesterday (= 7 May 2023).")
+    assert (passages.sentences, passages.dated) == (("I ran yesterday.",), ("I ran yesterday (= 7 May 2023).",))
 
 
 def test_a_context_is_parsed_once() -> None:
@@ -127,9 +127,9 @@ def test_a_context_is_parsed_once() -> None:
     ).map("\n".join)
 )
 def test_any_text_can_be_read(text: str) -> None:
-    found = read_passages(text)
-    assert len(found.sentences) == len(found.dated) == len(found.passage_of) == len(found.captions)
-    assert all(found.sentences)
+    passages = read_passages(text)
+    assert len(passages.sentences) == len(passages.dated) == len(passages.passage_of) == len(passages.captions)
+    assert all(passages.sentences)
 
 
 def test_a_long_history_is_parsed_within_seconds() -> None:

@@ -12,7 +12,7 @@ from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.report.page import render
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
-from tests.records import backend, changed, manifest, manifest_json, record
+from tests.records import backend, changed, manifest, manifest_json, probe, record
 
 HOSTILE = (
     "</script><script>window.owned = 1</script>",
@@ -83,7 +83,7 @@ def hostile(path: Path) -> RunFolder:
         judge={"name": "offline", "agreement": everything, "model": everything},
         embedder={"name": everything, "dimensions": 1},
         settings={everything: [everything]},
-        probe={"note": everything},
+        probe=probe(everything),
         git_commit=everything,
         started=everything,
         packages={everything: everything},

@@ -37,7 +37,7 @@ def test_hidden_characters_are_marked_and_others_kept() -> None:
     assert visible("two\r\nlines\tשלום 👩‍👩‍👧") == "two\nlines\tשלום 👩‍👩‍👧"
 
 
-def test_long_texts_are_cut_and_say_so() -> None:
+def test_long_texts_are_cut_with_a_note() -> None:
     assert cut("x" * LONGEST) == "x" * LONGEST
     assert cut("x" * (LONGEST + 1234)).endswith("[1,234 more characters are not shown here]")
     assert short("a  b\nc", 10) == "a b c"

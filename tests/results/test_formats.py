@@ -12,7 +12,7 @@ import pytest
 from engram_eval.errors import UserError
 from engram_eval.gate import baseline_json, read_baseline, scores
 from engram_eval.results.folder import RunFolder
-from tests.records import run, write_run
+from tests.records import probe, run, write_run
 
 
 @pytest.fixture
@@ -57,6 +57,21 @@ def test_another_format_is_refused_in_one_sentence(
     sentence = str(refusal.value)
     assert sentence.startswith(f"{where}: {description}")
     assert "\n" not in sentence
+
+
+def test_a_mistyped_probe_in_a_manifest_is_refused_in_one_sentence(folder: RunFolder) -> None:
+    manifest = json.loads(folder.manifest_path.read_text())
+    manifest["probe"] = probe(note="Judge probe: none.")
+    folder.manifest_path.write_text(json.dumps(manifest))
+    assert folder.manifest().probe
+    manifest["probe"]["false_accept"]["rate"] = "none"
+    folder.manifest_path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError) as refusal:
+        folder.manifest()
+    assert str(refusal.value) == (
+        f"{folder.manifest_path}: 'probe.false_accept.rate' is 'none', not a number; "
+        "name the folder of another run, or run it again"
+    )
 
 
 def _assert_readable(read: Callable[[], Any]) -> None:

@@ -165,7 +165,7 @@ def test_a_folder_without_a_run_is_one_sentence(tmp_path: Path) -> None:
         RunFolder(tmp_path / "file" / "run").create(manifest())
 
 
-def test_a_full_disk_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_with_what_to_do(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")

@@ -144,7 +144,7 @@ def test_runs_are_compared(data: Path, tmp_path: Path) -> None:
     assert "| dense (dense) |" in comparison.to_markdown()
     assert json.loads(json.dumps(comparison.to_json()))["mismatches"] == []
     assert "dense (dense)" in str(comparison)
-    with pytest.raises(ee.UserError, match="names no run"):
+    with pytest.raises(ee.UserError, match="no run is given"):
         ee.compare()
 
 

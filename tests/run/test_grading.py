@@ -83,13 +83,13 @@ def test_answers_become_a_run_like_any_other(data: Path, tmp_path: Path, capsys:
     assert manifest["usage"] == {}
     out, err = capsys.readouterr()
     assert "12 of 12 questions answered" in err
-    assert "answers made elsewhere, from contexts whose limit is unknown here" in out
+    assert "answers made elsewhere, from contexts whose limit is unknown" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["complete"]
     assert summary["backends"]["answers"]["ingest_s"] == {"total": None}
 
 
-def test_it_stands_beside_other_runs(data: Path, tmp_path: Path) -> None:
+def test_it_is_compared_with_other_runs(data: Path, tmp_path: Path) -> None:
     assert _judge(_answers(tmp_path, *_all()), data, tmp_path / "mine", "--name", "mine") == 0
     ours = ["run", "--data", str(data), "--backend", "bm25", "--reader", "offline", "--judge", "offline"]
     assert cli.main([*ours, "--out", str(tmp_path / "ours")]) == 0
@@ -125,7 +125,7 @@ def test_an_empty_answer_is_an_answer(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         ([], "line 1: holds no answer"),
         (["[1]"], "line 1: expected an object, found a list"),
@@ -156,37 +156,39 @@ def test_an_empty_answer_is_an_answer(data: Path, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_each_fault_of_a_file_is_one_sentence_with_its_line(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[Any], told: str
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[Any], message: str
 ) -> None:
     answers = _answers(tmp_path, *lines)
     assert _judge(answers, data, tmp_path / "run") == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"engram-eval: {answers}: {told}")
+    assert err.startswith(f"engram-eval: {answers}: {message}")
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["no.jsonl", "--dataset", "locomo"], "no.jsonl: cannot be read (there is no such file)"),
         ([".", "--dataset", "locomo"], ".: cannot be read (this is a folder)"),
         (["a\0b", "--dataset", "locomo"], "cannot be read (embedded null byte)"),
         (["a.jsonl"], "name what was answered with --dataset"),
-        ([], "names no file of answers"),
+        ([], "no file of answers is given"),
         (["--resume", "nowhere"], "nowhere/manifest.json: cannot be read (there is no such file"),
         (["--resume", "nowhere", "--out", "x"], "leave --out out"),
     ],
 )
-def test_what_the_command_needs(capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
+def test_a_missing_argument_is_reported_with_an_example(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
     assert cli.main(["judge", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_what_an_answer_took_is_taken_where_it_is_told(
+def test_time_and_cost_of_an_answer_are_kept_if_the_file_has_them(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {
+    optional = {
         "context": "[D1] Ann: I adopted a dog.",
         "prompt_tokens": 120,
         "completion_tokens": 3,
@@ -194,14 +196,16 @@ def test_what_an_answer_took_is_taken_where_it_is_told(
         "retrieval_s": 0.5,
         "answer_s": 1,
     }
-    lines = _all(**told)
+    lines = _all(**optional)
     lines[1] |= {"context": 7, "cost_usd": float("nan"), "retrieval_s": -1, "prompt_tokens": 1.5, "answer_s": True}
     lines[2] |= {"completion_tokens": "3", "cost_usd": None}
     run = tmp_path / "run"
     assert _judge(_answers(tmp_path, *lines), data, run) == 0
     records = _records(run)
     first, second = records["conv-0:q0"], records["conv-0:q1"]
-    assert {key: first[key] for key in told if key != "context"} == {k: v for k, v in told.items() if k != "context"}
+    assert {key: first[key] for key in optional if key != "context"} == {
+        k: v for k, v in optional.items() if k != "context"
+    }
     assert first["context_tokens"] > 5
     assert (first["evidence_recall"], first["evidence_all"], first["answer_in_context"]) == (1.0, True, True)
     assert first["retrieved"] == []
@@ -213,7 +217,7 @@ def test_what_an_answer_took_is_taken_where_it_is_told(
     assert "completion_tokens of 1 line (the first: line 3) is not a whole number from 0 and is ignored" in err
 
 
-def test_answers_to_other_categories_are_left_aside(
+def test_answers_to_other_categories_are_ignored(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _judge(_answers(tmp_path, *_all()), data, tmp_path / "run", "--categories", "1,5") == 0
@@ -257,7 +261,7 @@ def test_golds_that_are_handed_in_as_answers_are_reported_before_and_after_gradi
     assert "WORD FOR WORD" not in "".join(capsys.readouterr())
 
 
-def test_resume_judges_what_is_missing_and_refuses_what_is_another_run(
+def test_resume_judges_missing_answers_and_refuses_another_run(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, answers = tmp_path / "run", _answers(tmp_path, *_all()[:-1])
@@ -333,7 +337,7 @@ def _by_model(answers: Path, data: Path, out: Path, server: Server, *arguments: 
 
 
 @pytest.mark.usefixtures("key")
-def test_a_models_calls_overlap_and_the_same_again_sends_nothing(data: Path, tmp_path: Path) -> None:
+def test_calls_of_a_model_overlap_and_a_repeated_run_sends_nothing(data: Path, tmp_path: Path) -> None:
     waits = iter([together(3)] * 3)
 
     def answer(body: dict[str, Any]) -> Step:
@@ -360,7 +364,7 @@ def test_a_models_calls_overlap_and_the_same_again_sends_nothing(data: Path, tmp
 
 
 @pytest.mark.usefixtures("key")
-def test_what_could_not_be_judged_keeps_its_answer_and_is_asked_again(
+def test_an_answer_that_could_not_be_judged_is_kept_and_judged_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(body: dict[str, Any]) -> Step:
@@ -439,7 +443,7 @@ _LINES = st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=6)
     )
     | st.sampled_from([b"[" * 100_000, b'{"question_id": ' + b"9" * 5000 + b"}", b"\r\n\r\n", b"\x00"])
 )
-def test_whatever_the_bytes_a_file_is_read_or_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.jsonl"
     path.write_bytes(content)
     try:
@@ -451,10 +455,10 @@ def test_whatever_the_bytes_a_file_is_read_or_refused_in_one_sentence(tmp_path: 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_LINES, min_size=12, max_size=12), st.text(max_size=30))
-def test_whatever_the_fields_hold_the_run_is_whole(
-    tmp_path_factory: pytest.TempPathFactory, data: Path, lines: list[dict[str, Any]], said: str
+def test_any_field_values_give_a_complete_run(
+    tmp_path_factory: pytest.TempPathFactory, data: Path, lines: list[dict[str, Any]], answer: str
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    own = ({**line, "question_id": q, "hypothesis": said} for line, q in zip(lines, _QUESTIONS, strict=True))
+    own = ({**line, "question_id": q, "hypothesis": answer} for line, q in zip(lines, _QUESTIONS, strict=True))
     assert _judge(_answers(folder, *own), data, folder / "run") == 0
     assert [record.status for record in RunFolder(folder / "run").records()] == ["ok"] * 12

@@ -85,7 +85,7 @@ def test_kill_9_during_paid_calls_and_resume(data: Path, tmp_path: Path) -> None
     assert _records(tmp_path / "run", *_TIMELESS, *costs) == _records(tmp_path / "whole", *_TIMELESS, *costs)
 
 
-def test_a_budget_is_of_the_run_however_often_it_is_resumed(
+def test_a_budget_covers_a_run_and_its_resumptions(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server(answer=plays()) as server:
@@ -247,7 +247,7 @@ def test_a_password_in_an_address_is_refused_and_written_nowhere(
 ) -> None:
     urls = ["--router-base-url", "http://me:hunter2@host/v1", "--reader", "offline", "--judge", "offline"]
     assert main(["run", "--data", str(data), "--backend", "bm25", "--out", str(tmp_path / "run"), *urls]) == 2
-    told = capsys.readouterr()
-    assert "holds a password" in told.err
-    assert "hunter2" not in told.err + told.out
+    output = capsys.readouterr()
+    assert "holds a password" in output.err
+    assert "hunter2" not in output.err + output.out
     assert not (tmp_path / "run").exists()

@@ -1,14 +1,15 @@
-"""The judge probe in whole runs: opt-in, reported under the table, free the second time."""
+"""The judge probe in whole runs: it is opt-in, its result is printed under the table, and a repeated probe costs nothing."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engram_eval.cli.main import main
+from engram_eval.results.folder import RunFolder
+from engram_eval.results.probe import ProbeResult, ProbeSummary
 from tests.llm.server import Server
 from tests.model import judges, plays
 
@@ -28,40 +29,40 @@ def _run(data: Path, out: Path, server: Server, *arguments: str) -> int:
     return main(["run", "--data", str(data), *few, "--out", str(out), *llm, *arguments])
 
 
-def _probe(run: Path) -> dict[str, Any]:
-    probe: dict[str, Any] = json.loads((run / "manifest.json").read_text())["probe"]
+def _probe(run: Path) -> ProbeSummary:
+    probe = RunFolder(run).manifest().probe
+    assert probe is not None
     return probe
 
 
-def test_a_judge_that_passes_everything_is_found_out(
+def test_a_judge_that_accepts_everything_is_reported(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yes = json.dumps({"reason": "fine", "verdict": "CORRECT"})
     with Server(answer=plays(judge=lambda _: yes)) as server:
         assert _run(data, tmp_path / "run", server, "--probe") == 0
     probe = _probe(tmp_path / "run")
-    assert probe["false_accept"]["rate"] == 1.0
-    assert probe["false_reject"]["rate"] == 0.0
-    out = capsys.readouterr().out
-    assert (
-        f"Judge probe: accepted {probe['false_accept']['count']} of {probe['false_accept']['n']} wrong answers" in out
-    )
-    lines = [json.loads(line) for line in (tmp_path / "run" / "probe.jsonl").read_text().splitlines()]
-    assert len(lines) == probe["n"]
-    assert {line["kind"] for line in lines} == {"paraphrase", "vague", "corrupted"}
+    assert probe.false_accept.rate == 1.0
+    assert probe.false_reject.rate == 0.0
+    accepted = f"the judge accepted {probe.false_accept.count} of {probe.false_accept.n} wrong answers"
+    assert f"Judge probe: {accepted}" in " ".join(capsys.readouterr().out.split())
+    lines = (tmp_path / "run" / "probe.jsonl").read_bytes().splitlines()
+    results = [ProbeResult.read(line, "probe.jsonl", "fix it") for line in lines]
+    assert len(results) == probe.n
+    assert {result.kind for result in results} == {"paraphrase", "vague", "corrupted"}
 
 
-def test_a_judge_that_looks_for_the_gold_rejects_what_is_put_otherwise(data: Path, tmp_path: Path) -> None:
+def test_a_judge_that_searches_for_the_gold_rejects_other_wording(data: Path, tmp_path: Path) -> None:
     with Server(answer=plays(judge=judges)) as server:
         assert _run(data, tmp_path / "run", server, "--probe") == 0
         sent = len(server.asked)
         assert _run(data, tmp_path / "again", server, "--probe") == 0
         assert len(server.asked) == sent
     assert _probe(tmp_path / "run") == _probe(tmp_path / "again")
-    assert _probe(tmp_path / "run")["false_reject"]["rate"] > 0  # "7 May 2023" is not in "May 7th, 2023"
+    assert _probe(tmp_path / "run").false_reject.count > 0  # "7 May 2023" is not in "May 7th, 2023"
 
 
-def test_without_it_a_note_says_so_and_the_offline_judge_needs_none(
+def test_a_note_reports_that_an_llm_judge_was_not_probed(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server(answer=plays()) as server:
@@ -75,7 +76,7 @@ def test_without_it_a_note_says_so_and_the_offline_judge_needs_none(
         assert not (tmp_path / name / "probe.jsonl").exists()
 
 
-def test_a_dry_run_shows_its_cost_if_it_is_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_the_cost_of_the_probe(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server, "--dry-run", "--probe") == 0
         assert "(judge probe)" in capsys.readouterr().out

@@ -18,7 +18,7 @@ def test_in_a_file_there_are_ten_lines_and_no_bars(capsys: pytest.CaptureFixture
     assert err.splitlines() == [f"{n} of 100 answers" for n in range(10, 101, 10)]
 
 
-def test_on_a_terminal_the_bar_tells_accuracy_tokens_money_and_errors(
+def test_on_a_terminal_the_bar_shows_accuracy_tokens_money_and_errors(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -39,7 +39,7 @@ def test_on_a_terminal_the_bar_tells_accuracy_tokens_money_and_errors(
     assert "50.0 % right" in err
 
 
-def test_a_resumed_run_goes_on_counting_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_resumed_run_continues_its_count(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(1, 10, ["engram"], done={"engram": 5}) as progress:
         for i in range(5):
             progress.question(record(question_id=f"q{i}"))

@@ -132,7 +132,7 @@ def test_a_key_that_is_missing_stops_the_run_before_it_starts(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_no_judge_is_refused_in_one_sentence(
+def test_an_object_that_is_not_a_judge_is_refused_in_one_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["run", "--data", str(data), "--out", str(tmp_path / "run"), "--reader", "offline"]

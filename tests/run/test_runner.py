@@ -73,7 +73,7 @@ def test_what_a_memory_sends_over_the_budget_is_cut_and_counted_as_sent(
     assert "sent more than its budget for 12 questions: the end was cut off" in capsys.readouterr().out
 
 
-def test_errors_are_recorded_told_and_not_scored(
+def test_errors_are_recorded_reported_and_not_scored(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
@@ -153,9 +153,7 @@ def test_data_that_moved_is_the_same_data(data: Path, tmp_path: Path) -> None:
     assert main(["run", "--resume", str(run), "--data", str(moved)]) == 0
 
 
-def test_what_is_left_of_a_run_is_not_taken_over(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_remains_of_a_run_are_not_reused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert _run(data, run, "--backend", "bm25") == 0
     (run / "manifest.json").unlink()
@@ -163,7 +161,7 @@ def test_what_is_left_of_a_run_is_not_taken_over(
     assert "holds part of a run without a manifest" in capsys.readouterr().err
 
 
-def test_a_memorys_old_state_is_not_recalled_from(data: Path, tmp_path: Path) -> None:
+def test_an_old_state_of_a_memory_is_not_retrieved_from(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert _run(data, run, "--backend", "engram", "--keep-memories") == 0
     lines = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
@@ -198,8 +196,8 @@ def test_sessions_rank_where_their_best_turn_does_if_it_was_sent(
     assert _run(data, run, "--backend", "tests.doubles:LumpingBackend", "--budget", budget, "--no-controls") == 0
     for record in _records(run):
         assert (record["retrieved"], record["retrieved_sessions"]) == (turns, sessions)
-    found = {record["question_id"][-2:]: record["evidence_sessions"] for record in _records(run)}
-    assert found == {"q0": ["D1"], "q1": ["D2", "D1"], "q2": ["D1"], "q3": []}
+    evidence_sessions = {record["question_id"][-2:]: record["evidence_sessions"] for record in _records(run)}
+    assert evidence_sessions == {"q0": ["D1"], "q1": ["D2", "D1"], "q2": ["D1"], "q3": []}
 
 
 def test_a_memory_that_cancels_itself_is_an_error_like_any_other(data: Path, tmp_path: Path) -> None:
@@ -220,7 +218,7 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("returns", "told"),
+    ("returns", "error"),
     [
         ("nothing", "retrieve: TypeError: retrieve returned NoneType, not a Context with a text"),
         ("text", "retrieve: TypeError: retrieve returned str, not a Context with a text"),
@@ -228,10 +226,12 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
         ("string", "retrieve: TypeError: an item of the context is no Item with a tuple of turn ids"),
     ],
 )
-def test_what_is_no_context_is_refused_and_told(data: Path, tmp_path: Path, returns: str, told: str) -> None:
+def test_a_value_that_is_not_a_context_is_refused_and_reported(
+    data: Path, tmp_path: Path, returns: str, error: str
+) -> None:
     backend = ["--backend", "tests.doubles:OddBackend", "--set", f"tests.doubles.returns={returns}"]
     assert _run(data, tmp_path / "run", *backend, "--no-controls", "--limit", "1") == 3
-    assert [r["error"] for r in _records(tmp_path / "run")] == [told]
+    assert [r["error"] for r in _records(tmp_path / "run")] == [error]
 
 
 def test_a_memory_that_names_no_turns_has_no_ranking(
@@ -255,14 +255,12 @@ def test_names_that_no_file_system_takes(tmp_path: Path) -> None:
     assert json.loads((run / "manifest.json").read_bytes())["dataset"]["questions"] == 4
 
 
-def test_only_categories_apart_from_the_headline(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_categories_outside_the_headline(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(data, tmp_path / "run", "--backend", "bm25", "--categories", "5") == 0
     assert "accuracy and F1 over adversarial)" in capsys.readouterr().out
 
 
-def test_data_that_the_variable_names_is_used_or_missed_aloud(
+def test_data_that_the_variable_names_is_used_or_reported_as_missing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENGRAM_EVAL_DATA", str(data))
@@ -273,7 +271,7 @@ def test_data_that_the_variable_names_is_used_or_missed_aloud(
     assert "ENGRAM_EVAL_DATA names it and it does not exist" in capsys.readouterr().err
 
 
-def test_output_that_nobody_reads_to_the_end(data: Path, tmp_path: Path) -> None:
+def test_a_closed_output_pipe_is_no_error(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert _run(data, run, "--backend", "bm25") == 0
     command = f"{sys.executable} -m engram_eval compare {run} | head -1; exit ${{PIPESTATUS[0]}}"

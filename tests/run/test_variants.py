@@ -53,16 +53,16 @@ def _run(tmp_path: Path, data: Path, *arguments: str, text: str = _FILE) -> int:
 
 
 def _backends(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "manifest.json").read_text())["backends"]
-    return found
+    entries: dict[str, Any] = json.loads((run / "manifest.json").read_text())["backends"]
+    return entries
 
 
 def test_a_variant_is_a_backend_like_any_other_with_settings_of_its_own(tmp_path: Path, data: Path) -> None:
     assert _run(tmp_path, data, "--set", "engram.k=20", "--set", "engram.speaker=0.7") == 0
-    found = _backends(tmp_path / "run")
-    assert list(found) == ["engram", "no speaker", "dense, ours", "conditional"]
-    assert [facts["backend"] for facts in found.values()] == ["engram", "engram", "engram", "conditional"]
-    kept = {label: facts["settings"] for label, facts in found.items()}
+    entries = _backends(tmp_path / "run")
+    assert list(entries) == ["engram", "no speaker", "dense, ours", "conditional"]
+    assert [facts["backend"] for facts in entries.values()] == ["engram", "engram", "engram", "conditional"]
+    kept = {label: facts["settings"] for label, facts in entries.items()}
     assert kept["no speaker"] == {**kept["engram"], "speaker": 0.0}  # --set reaches it, and its own settings win
     assert (kept["engram"]["k"], kept["engram"]["speaker"]) == (20, 0.7)
     assert (kept["dense, ours"]["ranker"], kept["dense, ours"]["k"], kept["dense, ours"]["speaker"]) == (
@@ -71,7 +71,7 @@ def test_a_variant_is_a_backend_like_any_other_with_settings_of_its_own(tmp_path
         0.7,
     )
     asked = [r.backend for r in RunFolder(tmp_path / "run").records()]
-    assert {label: asked.count(label) for label in found} == dict.fromkeys(found, 8)
+    assert {label: asked.count(label) for label in entries} == dict.fromkeys(entries, 8)
     assert main(["show", str(tmp_path / "run"), "conv-0:q0", "--backend", "no speaker"]) == 0
 
 
@@ -79,22 +79,22 @@ def test_a_run_with_variants_is_resumed_and_repeated(
     tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _run(tmp_path, data) == 0
-    made = tmp_path / "run"
-    whole = [r.key for r in RunFolder(made).records()]
-    lines = (made / "records.jsonl").read_bytes().splitlines(keepends=True)
-    (made / "records.jsonl").write_bytes(b"".join(lines[:5]))
-    assert main(["run", "--resume", str(made)]) == 0
-    assert sorted(r.key for r in RunFolder(made).records()) == sorted(whole)
+    first_run = tmp_path / "run"
+    whole = [r.key for r in RunFolder(first_run).records()]
+    lines = (first_run / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (first_run / "records.jsonl").write_bytes(b"".join(lines[:5]))
+    assert main(["run", "--resume", str(first_run)]) == 0
+    assert sorted(r.key for r in RunFolder(first_run).records()) == sorted(whole)
     again = tmp_path / "again"
-    assert main(["run", str(made / "manifest.json"), "--data", str(data), "--out", str(again), *_DOUBLES]) == 0
-    assert _backends(again) == _backends(made)
-    assert main(["run", "--resume", str(made), "--backend", "engram"]) == 2
+    assert main(["run", str(first_run / "manifest.json"), "--data", str(data), "--out", str(again), *_DOUBLES]) == 0
+    assert _backends(again) == _backends(first_run)
+    assert main(["run", "--resume", str(first_run), "--backend", "engram"]) == 2
     assert "cannot be resumed with other settings: backends was" in capsys.readouterr().err
-    stored = json.loads((made / "manifest.json").read_text())
+    stored = json.loads((first_run / "manifest.json").read_text())
     stored["settings"]["variants"]["no speaker"]["speaker"] = 1.0
-    (made / "manifest.json").write_text(json.dumps(stored))
+    (first_run / "manifest.json").write_text(json.dumps(stored))
     capsys.readouterr()
-    assert main(["run", "--resume", str(made)]) == 2
+    assert main(["run", "--resume", str(first_run)]) == 2
     assert "it would mix two experiments: backends: no speaker was" in capsys.readouterr().err
 
 
@@ -164,7 +164,7 @@ def test_a_faulty_variant_is_one_sentence_with_file_variant_and_key(
         ('backends = [""]\n[variants.""]\nbackend = "engram"', "variants.'': has no name"),
         ('backends = ["x"]\n[variants]\nx = 1', "variants.'x': is not a table with a backend"),
         ("variants = 1", "'variants' is 1, not an object"),
-        ('reference = "x"', "reference = 'x' is none of the backends; name one of none, engram"),
+        ('reference = "x"', "reference = 'x' is not one of the backends; name one of none, engram"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram:nope"', "variant 'x': backend 'engram:nope': there is no preset"),
         ('backends = ["x"]\n[variants.x]\nbackend = "engram"\nk = 0', "variant 'x': backend 'engram' cannot be made (k and"),
     ],
@@ -190,32 +190,32 @@ def _pairs(*runs: RunFolder, against: str | None = None) -> list[tuple[str, str]
     return [(pair.first, pair.second) for pair in compare(runs, against=against).pairs]
 
 
-def test_a_variant_stands_against_what_it_varies_and_others_against_the_reference(tmp_path: Path) -> None:
+def test_a_variant_is_paired_with_its_unaltered_backend_and_others_with_the_reference(tmp_path: Path) -> None:
     variants = {"no a": {"backend": "engram"}, "b": {"backend": "bm25", "k": 1}, "lone": {"backend": "conditional"}}
     labels = ["engram", "no a", "bm25", "b", "lone", "dense"]
-    made = _compared(tmp_path / "mine", {"variants": variants, "reference": "dense"}, labels)
-    assert _pairs(made) == [
+    run = _compared(tmp_path / "mine", {"variants": variants, "reference": "dense"}, labels)
+    assert _pairs(run) == [
         ("engram", "dense"),
         ("no a", "engram"),
         ("bm25", "dense"),
         ("b", "bm25"),
         ("lone", "dense"),
     ]
-    notes = " ".join(note.text for note in compare([made]).notes)
-    assert "each is paired with the unaltered backend that it is a variant of" in notes
-    assert _pairs(made, against="b") == [(label, "b") for label in labels if label != "b"]
-    assert "Variants:" not in " ".join(note.text for note in compare([made], against="b").notes)
-    with pytest.raises(UserError, match="--against nope: none of the compared backends; they are engram, no a"):
-        compare([made], against="nope")
+    notes = " ".join(note.text for note in compare([run]).notes)
+    assert "each is paired with its unaltered backend" in notes
+    assert _pairs(run, against="b") == [(label, "b") for label in labels if label != "b"]
+    assert "Variants:" not in " ".join(note.text for note in compare([run], against="b").notes)
+    with pytest.raises(UserError, match="--against nope: is not one of the compared backends, which are engram, no a"):
+        compare([run], against="nope")
 
 
-def test_the_best_that_others_stand_against_is_no_variant(tmp_path: Path) -> None:
+def test_the_most_accurate_reference_is_not_a_variant(tmp_path: Path) -> None:
     """All are right on the same questions, so that the first unaltered backend is taken."""
-    made = _compared(tmp_path / "mine", {"variants": {"v": {"backend": "engram"}}}, ["v", "engram", "bm25"])
-    assert _pairs(made) == [("v", "engram"), ("bm25", "engram")]
+    run = _compared(tmp_path / "mine", {"variants": {"v": {"backend": "engram"}}}, ["v", "engram", "bm25"])
+    assert _pairs(run) == [("v", "engram"), ("bm25", "engram")]
 
 
-def test_an_earlier_run_of_itself_comes_before_what_it_varies(tmp_path: Path) -> None:
+def test_a_variant_is_paired_with_its_earlier_run_before_its_unaltered_backend(tmp_path: Path) -> None:
     settings = {"variants": {"v": {"backend": "engram"}}}
     one, two = (_compared(tmp_path / name, settings, ["engram", "v"]) for name in ("one", "two"))
     expected = [("v (one)", "engram (one)"), ("engram (two)", "engram (one)"), ("v (two)", "v (one)")]
@@ -226,12 +226,12 @@ def test_an_earlier_run_of_itself_comes_before_what_it_varies(tmp_path: Path) ->
 
 
 def test_against_is_a_flag_of_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = _compared(tmp_path / "mine", {}, ["engram", "bm25", "dense"])
-    assert main(["compare", str(made.path), "--against", "dense", "--format", "json"]) == 0
+    run = _compared(tmp_path / "mine", {}, ["engram", "bm25", "dense"])
+    assert main(["compare", str(run.path), "--against", "dense", "--format", "json"]) == 0
     pairs = json.loads(capsys.readouterr().out)["pairs"]
     assert [(pair["first"], pair["second"]) for pair in pairs] == [("engram", "dense"), ("bm25", "dense")]
-    assert main(["compare", str(made.path), "--against", "dense", "--pairs", "all"]) == 2
-    assert main(["compare", str(made.path), "--against", "nope"]) == 2
+    assert main(["compare", str(run.path), "--against", "dense", "--pairs", "all"]) == 2
+    assert main(["compare", str(run.path), "--against", "nope"]) == 2
 
 
 def test_evidence_recall_is_paired_where_there_is_evidence_to_find(tmp_path: Path) -> None:
@@ -240,12 +240,12 @@ def test_evidence_recall_is_paired_where_there_is_evidence_to_find(tmp_path: Pat
         for label, share in (("engram", 0.75), ("bm25", 0.5))
         for i in range(5)
     ]
-    made = folder(tmp_path / "mine", records, backends={"engram": backend(), "bm25": backend()}, settings={})
-    (found,) = compare([made], against="bm25").pairs
-    difference = found.measures["evidence_recall"]
+    run = folder(tmp_path / "mine", records, backends={"engram": backend(), "bm25": backend()}, settings={})
+    (pair,) = compare([run], against="bm25").pairs
+    difference = pair.measures["evidence_recall"]
     assert difference is not None
     assert (difference.mean, difference.n) == (0.25, 3)
-    assert found.to_json()["evidence_recall"]["mean"] == 0.25
+    assert pair.to_json()["evidence_recall"]["mean"] == 0.25
     unknown = [item.model_copy(update={"evidence_recall": None}) for item in records]
     backends = {"engram": backend(), "bm25": backend()}
     bare = compare([folder(tmp_path / "bare", unknown, backends=backends, settings=manifest_json()["settings"])])
@@ -266,21 +266,22 @@ def test_every_experiment_file_is_understood(path: Path) -> None:
         open_backend(settings.backend_of(label), {}, own)
 
 
-def test_each_ablation_changes_what_it_says_and_nothing_else() -> None:
+def test_each_ablation_changes_only_the_part_in_its_name() -> None:
     """And no part is off to begin with: an ablation of it would show nothing."""
     variants = new_settings(_BENCHMARKS / "ablations.toml", {}).variants
-    assert {of["backend"] for of in variants.values()} == {"engram", "conditional"}
-    for label, of in variants.items():
-        whole = settings_of(open_backend(of["backend"], {}))
-        own = {key: value for key, value in of.items() if key != "backend"}
-        altered = settings_of(open_backend(of["backend"], {}, own))
+    assert {variant["backend"] for variant in variants.values()} == {"engram", "conditional"}
+    for label, variant in variants.items():
+        base = str(variant["backend"])
+        whole = settings_of(open_backend(base, {}))
+        own = {key: value for key, value in variant.items() if key != "backend"}
+        altered = settings_of(open_backend(base, {}, own))
         assert {key for key in whole if whole[key] != altered[key]} == set(own), label
-        assert label.startswith(f"{of['backend']} ")
+        assert label.startswith(f"{base} ")
 
 
-def test_the_allocation_goes_from_nothing_to_all() -> None:
+def test_the_shares_go_from_0_to_1() -> None:
     settings = new_settings(_BENCHMARKS / "split_budget.toml", {})
-    shares = {label: of["share"] for label, of in settings.variants.items()}
+    shares = {label: variant["share"] for label, variant in settings.variants.items()}
     assert list(shares) == list(settings.backends)
     assert shares == {f"conditional {tenth}0 %".replace(" 00", " 0"): tenth / 10 for tenth in range(11)}
-    assert {of["backend"] for of in settings.variants.values()} == {"split-budget"}
+    assert {variant["backend"] for variant in settings.variants.values()} == {"split-budget"}

@@ -112,7 +112,7 @@ def test_reading_names_the_file_and_what_is_wrong(tmp_path: Path) -> None:
         read_text(tmp_path / "latin", fix="fix it")
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"\xef\xbb\xbfa\nb")
     assert read_text(tmp_path / "f", fix="fix it") == "a\nb"
     assert list(read_lines(tmp_path / "f", fix="fix it")) == [(1, b"a\n"), (2, b"b")]
@@ -129,7 +129,7 @@ def test_lines_are_appended_and_folders_made(tmp_path: Path) -> None:
         append_to_file(tmp_path, b"", fix="fix it")
 
 
-def test_whether_a_file_can_be_written_is_known_without_a_trace(tmp_path: Path) -> None:
+def test_checking_whether_a_file_can_be_written_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"before")
     check_writable(tmp_path / "f", fix="fix it")
     check_writable(tmp_path / "new", fix="fix it")

@@ -64,7 +64,7 @@ def test_a_damaged_file_and_one_of_another_identity_are_made_again(
     db = open_or_recreate(path, identity="this", schema=_SCHEMA)
     db.execute("INSERT INTO t VALUES (1)")
     db.close()
-    assert "made again, and empty" in capsys.readouterr().err
+    assert "replaced by an empty file" in capsys.readouterr().err
     db = open_or_recreate(path, identity="this", schema=_SCHEMA)
     assert _keys(db) == [1]
     assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ but a bucket of only zeros is damaged. A full bucket drops its oldest turn. No b
 count over an N-gram's heads is an upper bound on the number of turns that contain it, dropped ones included (a count-min
 sketch: Cormode & Muthukrishnan 2005).
 
-The header says `open` on disk before a bucket is written, and `closed` after everything has reached the disk. So a file that
+The header is `open` on disk before a bucket is written, and `closed` after everything has reached the disk. So a file that
 was being written when its process or machine died is detected when it is opened, and a damaged bucket whenever it is read.
 Everything in the tables can be rebuilt from the turns. Nothing that grows with them is kept in the process's memory.
 
@@ -115,7 +115,7 @@ class Tables:
         sizes = [-(-sum(heads) * width * 4 // BLOCK) * BLOCK for heads, width in zip(primes, WIDTHS, strict=True)]
         self._bytes = BLOCK + sum(sizes)
         if exists and path.stat().st_size != self._bytes:
-            raise DamagedTablesError("the file's length is not what its header says")
+            raise DamagedTablesError("the file's length differs from its header")
         if not exists:
             _create(path, primes, sizes)
         with path.open("r+b") as file:
@@ -309,7 +309,7 @@ def _parsed_header(header: bytes, seed: int, size: int) -> tuple[int, int, int]:
     if (file_format, file_seed) != (_FORMAT, seed):
         raise DamagedTablesError("the file has another format or seed")
     if file_size != size:
-        raise DamagedTablesError("the file's length is not what its header says")
+        raise DamagedTablesError("the file's length differs from its header")
     if not closed:
         raise DamagedTablesError("the file was not closed")
     return room, words, turns

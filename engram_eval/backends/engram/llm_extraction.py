@@ -2,7 +2,7 @@
 
 One call takes a batch of a session's turns, so that a conversation costs tens of calls instead of hundreds. If the answer
 is not what the schema asks for, the model is asked once to correct it. If that fails too, or the model refuses, the batch's
-turns are kept verbatim, as the rules would keep them, and a warning says so: no turn is lost. A call that fails for another
+turns are kept verbatim, as the rules would keep them, and a warning reports it: no turn is lost. A call that fails for another
 reason (such as a server that does not respond) raises.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
 from engram_eval.backends.backend import ExpectedCall
 from engram_eval.backends.engram.extractor import MemoryRecord, extract_turn
@@ -39,7 +39,32 @@ Masks = dict[str, frozenset[MemoryType]]
 """The types of each turn, by turn id. Turns that belong in no memory are missing."""
 Mode = Literal["rules", "llm"]
 Messages = list[dict[str, str]]
+JSONSchema = dict[str, Any]
 T = TypeVar("T")
+
+
+class _TurnInput(TypedDict):
+    """A turn as the prompts show it. `turn`: its number in the batch, from 1; `memories`: the types that the router chose."""
+
+    turn: int
+    speaker: str
+    text: str
+    memories: NotRequired[list[str]]
+
+
+class _RecordReply(TypedDict):
+    """A record as the extractor writes it: `turns` are numbers in the batch; the type of the record decides the text's key."""
+
+    turns: list[int]
+    when: str
+    title: NotRequired[str]
+    summary: NotRequired[str]
+    fact: NotRequired[str]
+    content: NotRequired[str]
+
+
+_RouterReply = Mapping[MemoryType, list[int]]
+_ExtractorReply = Mapping[MemoryType, list[_RecordReply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +73,7 @@ class Extraction:
 
     records: list[MemoryRecord]
     warnings: list[str]
-    """What the model could not do, one sentence each. The turns concerned are in `records` verbatim."""
+    """Where the model gave no usable answer, one sentence each. The turns concerned are in `records` verbatim."""
 
 
 async def extract_with_llm(llm: ChatModel, session: Session, *, router: Mode, extractor: Mode) -> Extraction:
@@ -141,34 +166,32 @@ class _Batch:
             records += extracted.value or []
             warnings += extracted.warnings
         recorded = {turn_id for record in records for turn_id in record.turn_ids}
-        for turn in selected:  # turns that the model was not asked about, skipped, or could not do are kept verbatim
+        for turn in selected:  # turns without a usable answer of the model are kept verbatim
             if turn.id not in recorded:
                 records += extract_turn(turn, self.session, masks[turn.id])
         order = {turn.id: i for i, turn in enumerate(self.turns)}
         return Extraction(sorted(records, key=lambda record: order[record.turn_ids[0]]), warnings)
 
     async def _route(self) -> _Reply[Masks]:
-        def parse(data: Mapping[str, Any]) -> Masks:
+        def parse(reply: _RouterReply) -> Masks:
             masks: dict[str, set[MemoryType]] = {}
             for kind in MemoryType:
-                for number in data[kind]:
+                for number in reply[kind]:
                     masks.setdefault(_turn(self.turns, number).id, set()).add(kind)
             return {turn_id: frozenset(kinds) for turn_id, kinds in masks.items()}
 
         return await self._ask("router", router_messages(self.session, self.turns), ROUTER_SCHEMA, parse)
 
     async def _extract(self, masks: Masks) -> _Reply[list[MemoryRecord]]:
-        def parse(data: Mapping[str, Any]) -> list[MemoryRecord]:
-            return [_record(kind, values, self.session, self.turns) for kind in MemoryType for values in data[kind]]
+        def parse(reply: _ExtractorReply) -> list[MemoryRecord]:
+            return [_record(kind, record, self.session, self.turns) for kind in MemoryType for record in reply[kind]]
 
         return await self._ask(
             "extractor", extractor_messages(self.session, self.turns, masks), EXTRACTOR_SCHEMA, parse
         )
 
-    async def _ask(
-        self, role: str, messages: Messages, schema: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
-    ) -> _Reply[T]:
-        """Asks, and asks once more for a correction if the answer does not parse."""
+    async def _ask(self, role: str, messages: Messages, schema: JSONSchema, parse: Callable[[Any], T]) -> _Reply[T]:
+        """Asks, and asks once more for a correction if the answer does not parse. `parse` gets JSON that fits the schema."""
         from engram_eval.llm import LLMError, Refused
 
         problem: Exception | None = None
@@ -177,7 +200,7 @@ class _Batch:
             try:
                 completion = await self.llm.chat(role=role, messages=messages, schema=schema, max_tokens=_MAX_TOKENS)
                 text = completion.text
-                return _Reply(parse(completion.data), [])  # type: ignore[arg-type]  # the schema makes it a mapping
+                return _Reply(parse(completion.data), [])
             except Refused as error:  # asking again would be refused again
                 problem = error
                 break
@@ -200,18 +223,20 @@ class _Batch:
 
 
 def router_messages(session: Session, batch: Sequence[Turn]) -> Messages:
-    return _messages(ROUTER, session, [{"turn": n, **_turn_json(turn)} for n, turn in enumerate(batch, start=1)])
+    return _messages(ROUTER, session, [_turn_input(n, turn) for n, turn in enumerate(batch, start=1)])
 
 
 def extractor_messages(session: Session, batch: Sequence[Turn], masks: Masks) -> Messages:
-    turns: list[dict[str, Any]] = []
+    turns: list[_TurnInput] = []
     for n, turn in enumerate(batch, start=1):
-        kinds = [str(kind) for kind in MemoryType if kind in masks.get(turn.id, ())]
-        turns.append({"turn": n, **_turn_json(turn), **({"memories": kinds} if kinds else {})})
+        turn_input = _turn_input(n, turn)
+        if kinds := [str(kind) for kind in MemoryType if kind in masks.get(turn.id, ())]:
+            turn_input["memories"] = kinds
+        turns.append(turn_input)
     return _messages(EXTRACTOR, session, turns)
 
 
-def _messages(system: Prompt, session: Session, turns: list[dict[str, Any]]) -> Messages:
+def _messages(system: Prompt, session: Session, turns: list[_TurnInput]) -> Messages:
     when = session.started_at
     session_date = f"{when:%A}, {when.day} {when:%B} {when.year}" if when else "unknown"
     material = json.dumps({"date of the session": session_date, "turns": turns}, ensure_ascii=False)
@@ -223,18 +248,18 @@ def _correction_request(text: str, problem: Exception | LLMError) -> Messages:
     return [{"role": "assistant", "content": text or "(nothing)"}, {"role": "user", "content": request}]
 
 
-def _record(kind: MemoryType, values: Mapping[str, Any], session: Session, batch: Sequence[Turn]) -> MemoryRecord:
-    turns = sorted(set(values["turns"]))
-    text = values[_TEXT[kind]].strip()
+def _record(kind: MemoryType, reply: _RecordReply, session: Session, batch: Sequence[Turn]) -> MemoryRecord:
+    turns = sorted(set(reply["turns"]))
+    text = reply[_TEXT_KEYS[kind]].strip()
     if not turns or not text:
         raise ValueError(f"a record of {kind} has no {'text' if turns else 'turns'}")
     session_date = session.started_at.date() if session.started_at else None
-    anchor = _anchor(values["when"].strip()) or ((session_date, session_date) if session_date else None)
+    anchor = _anchor(reply["when"].strip()) or ((session_date, session_date) if session_date else None)
     if anchor and anchor != (session_date, session_date):  # contexts show a session's own date above its records
         when = format_span(DateSpan(*anchor, text="", position=(0, 0), relative=False))
         text += "" if when in text else f" ({when})"
     ids = tuple(_turn(batch, number).id for number in turns)
-    return MemoryRecord(kind, ids, values.get("title", "").strip(), text, anchor, verbatim=False)
+    return MemoryRecord(kind, ids, reply.get("title", "").strip(), text, anchor, verbatim=False)
 
 
 def _anchor(when: str) -> tuple[date, date] | None:
@@ -250,8 +275,8 @@ def _anchor(when: str) -> tuple[date, date] | None:
     return date(*first), date(*last)
 
 
-def _turn_json(turn: Turn) -> dict[str, Any]:
-    return {"speaker": turn.speaker, "text": turn.text}
+def _turn_input(number: int, turn: Turn) -> _TurnInput:
+    return {"turn": number, "speaker": turn.speaker, "text": turn.text}
 
 
 def _turn(batch: Sequence[Turn], number: int) -> Turn:
@@ -262,18 +287,22 @@ def _turn(batch: Sequence[Turn], number: int) -> Turn:
 
 # --- schemas ----------------------------------------------------------------------------------------------------
 
-_TEXT = {MemoryType.EPISODIC: "summary", MemoryType.SEMANTIC: "fact", MemoryType.PROCEDURAL: "content"}
-_NUMBERS = {"type": "array", "items": {"type": "integer"}}
+_TEXT_KEYS: dict[MemoryType, Literal["summary", "fact", "content"]] = {
+    MemoryType.EPISODIC: "summary",
+    MemoryType.SEMANTIC: "fact",
+    MemoryType.PROCEDURAL: "content",
+}
+_NUMBERS: JSONSchema = {"type": "array", "items": {"type": "integer"}}
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _object(**properties: JSONSchema) -> JSONSchema:
     return {
         "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
     }  # fmt: skip
 
 
-def _records(*texts: str) -> dict[str, Any]:
-    strings = {name: {"type": "string"} for name in (*texts, "when")}
+def _records(*texts: str) -> JSONSchema:
+    strings: dict[str, JSONSchema] = {name: {"type": "string"} for name in (*texts, "when")}
     return {"type": "array", "items": _object(turns=_NUMBERS, **strings)}
 
 

@@ -144,7 +144,7 @@ class _Extracting:
 
 
 class EngramMemory:
-    """`warnings` says what the model could not do and rules did instead, one sentence each."""
+    """`warnings`: which parts of the model's work the rules had to do, one sentence each."""
 
     def __init__(self, settings: EngramBackend, services: Services, *, kept: slice = slice(None)) -> None:
         self._settings = settings

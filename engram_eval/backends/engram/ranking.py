@@ -102,8 +102,8 @@ class HybridRanker:
         self._speakers = sorted({turn.turn.speaker for turn in stored.turns})
         numbers = {name: number for number, name in enumerate(self._speakers)}
         self._speaker = np.array([numbers[turn.turn.speaker] for turn in turns], np.int32)
-        # In a dialogue of two, every turn is said by one to the other, so their names do not tell turns apart. What names
-        # say about who is meant is covered by the part `speaker`.
+        # In a dialogue of two, every turn has one of them as speaker and the other as listener, so their names do not
+        # distinguish turns. The part `speaker` uses the names instead.
         self._name_words = name_words(self._speakers)
         names = {stem(word) for word in self._name_words}
         self._lexical = LexicalIndex([[s for s in content_stems(text) if s not in names] for text in texts])

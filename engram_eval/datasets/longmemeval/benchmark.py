@@ -51,7 +51,7 @@ def _open(benchmark: Benchmark, file: str, data: Path | None, options: Mapping[s
 
 
 def _recognises_s(head: bytes, path: Path) -> bool:
-    """LongMemEval's keys, unless the name says that it is another of the three files."""
+    """LongMemEval's keys, unless the file has the name of another of the three files."""
     return _KEYS.search(head) is not None and not _SIZE.search(path.name)
 
 

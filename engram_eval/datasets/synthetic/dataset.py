@@ -20,7 +20,7 @@ from engram_eval.system.json_input import Node
 from engram_eval.types import Sample
 
 TEXT_VERSION = 1
-"""Raise it with every change of the generated text: runs and baselines of the old text then do not compare with new ones."""
+"""Raise it with every change of the generated text, so that runs of the old text are not compared with runs of the new one."""
 
 _GENERATED = Path("synthetic")  # shown in errors in place of a file name
 
@@ -102,7 +102,7 @@ def _numbers(data: Path | None, options: Mapping[str, str], defaults: Mapping[st
 
 
 def _identity(style: str, sizes: Mapping[str, int]) -> str:
-    """What stands in for a file's hash: it differs where the settings or the generated text differ."""
+    """Used instead of a file's hash: it differs if the settings or the generated text differ."""
     return hashlib.sha256(f"{style} {TEXT_VERSION} {sorted(sizes.items())}".encode()).hexdigest()
 
 

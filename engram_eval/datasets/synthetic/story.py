@@ -214,7 +214,7 @@ def _draw_traits(rng: Random, events: list[Event], linked_facts: list[list[Fact]
 def endless_sessions(
     rng: Random, *, sessions: int, turns_per_session: int
 ) -> tuple[tuple[Person, Person], Iterator[ToldSession]]:
-    """Any number of sessions, for load tests. Facts repeat with other values; nothing is kept, and no questions are asked."""
+    """Any number of sessions, for load tests. Facts repeat with other values. It uses constant memory and has no questions."""
     people = draw_two_friends(rng)
     return people, _write_endless_sessions(Voice(people, rng), sessions, turns_per_session)
 

@@ -1,17 +1,10 @@
-"""The judge probe: what the LLM judge of a run is worth, by answers whose right verdict is known.
+"""The judge probe: how reliable the LLM judge of a run is, measured on answers whose right verdict is known.
 
-`rewriting` rewrites golds, `altered_answers` makes the three answers, `sampling` chooses the questions, asks the judge
-and counts.
+`rewriting` reads and rewrites dates and numbers, `altered_answers` makes the answers, `sampling` chooses the questions, and
+`measuring` asks the judge and counts its errors.
 """
 
-from engram_eval.judges.probe.sampling import (
-    Probe,
-    ProbeResult,
-    make_probes,
-    probe_judge,
-    probe_note,
-    run_probe,
-    summarise_probe,
-)
+from engram_eval.judges.probe.measuring import probe_judge, run_probe, summarise_probe
+from engram_eval.judges.probe.sampling import Probe, make_probes
 
-__all__ = ["Probe", "ProbeResult", "make_probes", "probe_judge", "probe_note", "run_probe", "summarise_probe"]
+__all__ = ["Probe", "make_probes", "probe_judge", "run_probe", "summarise_probe"]

@@ -1,4 +1,4 @@
-"""Golds as dates and as numbers: read, written in another form, and changed into others."""
+"""Reads the dates and numbers in golds, writes them in another form, and changes them into other ones."""
 
 from __future__ import annotations
 
@@ -14,51 +14,56 @@ from engram_eval.language.words import words
 from engram_eval.types import Question
 
 
-def by_hash(seed: int, *parts: str) -> bytes:
+def hash_key(seed: int, *parts: str) -> bytes:
+    """A sort key that is random but always the same for the same arguments."""
     text = "\0".join([str(seed), *parts])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Chooses by hash: the same for the same question and seed, whatever else is in the dataset."""
+    """Makes random choices that depend on the question, the seed and the `purpose` only, not on the rest of the dataset."""
 
     seed: int
     question: Question
 
-    def of(self, what: str, choices: Sequence[str]) -> str:
-        return choices[self.number(what) % len(choices)]
+    def choose(self, purpose: str, choices: Sequence[str]) -> str:
+        return choices[self.number(purpose) % len(choices)]
 
-    def number(self, what: str) -> int:
-        return int.from_bytes(by_hash(self.seed, what, self.question.id)[:4], "big")
+    def number(self, purpose: str) -> int:
+        """A number from 0 to 2^32 - 1."""
+        return int.from_bytes(hash_key(self.seed, purpose, self.question.id)[:4], "big")
 
 
-# --- reading question and gold ----------------------------------------------------------------------------------
+# --- questions and golds ----------------------------------------------------------------------------------------
 
-_ALSO = re.compile(r"\.\s[^.]*\bis also acceptable\b.*", re.IGNORECASE | re.DOTALL)
-ASKS = re.compile(
+_ALSO_ACCEPTABLE = re.compile(r"\.\s[^.]*\bis also acceptable\b.*", re.IGNORECASE | re.DOTALL)
+QUESTION_WORD = re.compile(
     r"\b(how (?:many|much|long|often|old|far|tall|big)|who|whom|whose|when|where|why|which|what|how)\b", re.IGNORECASE
 )
-SIDE = re.compile(r"\W*((?:most |very )?likely |probably )?(yes|no)\b", re.IGNORECASE)
-FIRST = re.compile(r"which (?:\w+ ){0,2}?(came|happened|was|took place) (first|last|earlier|later)\b", re.IGNORECASE)
-CHOICE = re.compile(r"[:,]\s*(.+?),?\s+or\s+(.+?)\s*\?", re.IGNORECASE)
-COUNTED = re.compile(r"how (?:many|much|long|often|old|far|tall|big)", re.IGNORECASE)
+YES_OR_NO = re.compile(r"\W*((?:most |very )?likely |probably )?(yes|no)\b", re.IGNORECASE)
+WHICH_CAME_FIRST = re.compile(
+    r"which (?:\w+ ){0,2}?(came|happened|was|took place) (first|last|earlier|later)\b", re.IGNORECASE
+)
+ALTERNATIVES = re.compile(r"[:,]\s*(.+?),?\s+or\s+(.+?)\s*\?", re.IGNORECASE)
+COUNT_QUESTION = re.compile(r"how (?:many|much|long|often|old|far|tall|big)", re.IGNORECASE)
 
 
-def sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
     text = text.strip()
     return (text[:1].upper() + text[1:]).rstrip(".") + "."
 
 
-def core(gold: str) -> str:
-    """The gold without remarks on what else would do, and without its full stop."""
-    return _ALSO.sub("", gold).strip().rstrip(".").strip()
+def bare_gold(gold: str) -> str:
+    """The gold without its full stop and without remarks such as "15 days is also acceptable"."""
+    return _ALSO_ACCEPTABLE.sub("", gold).strip().rstrip(".").strip()
 
 
 def question_word(question: str) -> str:
-    """The question word, in small letters; empty if there is none."""
-    found = ASKS.search(question)
-    return found[1].lower() if found else ""
+    """The question word in lower case; empty if there is none."""
+    match = QUESTION_WORD.search(question)
+    return match[1].lower() if match else ""
 
 
 # --- dates ------------------------------------------------------------------------------------------------------
@@ -74,8 +79,8 @@ _LITERAL = re.compile(
     rf"|\b(?P<om>{_MONTH})\.?,?\s*(?P<oy>{_YEAR})\b"
     rf"|\b(?P<year>{_YEAR})\b"
 )
-# What may stand beside a date in a gold that is a date and nothing else: "the week before", "early", "in".
-_BESIDE = frozenset(
+# Words that a gold may have beside a date and still be a date only: "the week before", "early", "in".
+_DATE_CONTEXT = frozenset(
     """the a an in on at of by around about before after during since until early mid late beginning middle start end first
     second third fourth last two three few days day week weeks weekend weekends month year monday tuesday wednesday thursday
     friday saturday sunday spring summer fall autumn winter morning afternoon evening night""".split()
@@ -84,7 +89,7 @@ _BESIDE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Date:
-    """A date as written. `day` and `month` are None where it is coarser; `iso` as it was spelled."""
+    """`day` is None if only month and year are given; `month` is None too if only the year is given."""
 
     year: int
     month: int | None
@@ -92,11 +97,12 @@ class _Date:
 
 
 def _read_date(match: re.Match[str]) -> _Date | None:
-    g = match.groupdict()
-    year = g["iy"] or g["y"] or g["Y"] or g["oy"] or g["year"]
-    named = g["m"] or g["M"] or g["om"]
-    month = int(g["im"]) if g["im"] else _month_number(named) if named else None
-    day = g["id"] or g["d"] or g["D"]
+    """None if the calendar has no such day."""
+    groups = match.groupdict()
+    year = groups["iy"] or groups["y"] or groups["Y"] or groups["oy"] or groups["year"]
+    month_name = groups["m"] or groups["M"] or groups["om"]
+    month = int(groups["im"]) if groups["im"] else _month_number(month_name) if month_name else None
+    day = groups["id"] or groups["d"] or groups["D"]
     try:
         date(int(year), month or 1, int(day or 1))
     except ValueError:
@@ -109,66 +115,72 @@ def _month_number(name: str) -> int:
 
 
 def is_date(gold: str) -> bool:
-    """Is the gold a date with its year, and nothing else?"""
+    """Whether the gold is a date with a year and nothing else."""
     literals = list(_LITERAL.finditer(gold))
-    return len(literals) == 1 and not set(words(_LITERAL.sub(" ", gold))) - _BESIDE and bool(_read_date(literals[0]))
+    return (
+        len(literals) == 1 and not set(words(_LITERAL.sub(" ", gold))) - _DATE_CONTEXT and bool(_read_date(literals[0]))
+    )
 
 
 def rewritten_date(gold: str, pick: Pick) -> str | None:
-    """The same date in another format. None if what reads dates does not read the same from it."""
+    """The same date in another format. None if the date parser does not read the same days from it."""
     match = next(_LITERAL.finditer(gold))
-    found = _read_date(match)
-    if found is None:
+    written = _read_date(match)
+    if written is None:
         return None
-    old = match[0]
-    if found.day and found.month:
-        name, year = MONTHS[found.month - 1], found.year
-        numeral = f"{found.day}{_ending(found.day)}"
+    if written.day and written.month:
+        name, year = MONTHS[written.month - 1], written.year
+        ordinal = f"{written.day}{_ordinal_suffix(written.day)}"
         forms = [
-            f"{name} {numeral}, {year}",
-            f"{year}-{found.month:02}-{found.day:02}",
-            f"the {numeral} of {name} {year}",
+            f"{name} {ordinal}, {year}",
+            f"{year}-{written.month:02}-{written.day:02}",
+            f"the {ordinal} of {name} {year}",
         ]
-    elif found.month:
-        forms = [f"{MONTHS[found.month - 1]} of {found.year}"]
+    elif written.month:
+        forms = [f"{MONTHS[written.month - 1]} of {written.year}"]
     else:
-        forms = [f"{found.year}"]
-    bare = match.span() == (0, len(gold))
-    told = []
+        forms = [f"{written.year}"]
+    date_only = match.span() == (0, len(gold))
+    candidates = []
     for form in forms:
-        if not bare:
-            told.append(gold[: match.start()] + form + gold[match.end() :])
-        elif found.day:
-            told += [f"on {form}", f"that was {form}"] if form[0].isdigit() else [f"on {form}"]
+        if not date_only:
+            candidates.append(gold[: match.start()] + form + gold[match.end() :])
+        elif written.day:
+            candidates += [f"on {form}", f"that was {form}"] if form[0].isdigit() else [f"on {form}"]
         else:
-            told.append(f"in {form}" if found.month else f"in the year {form}")
-    told = [text for text in told if text != gold and _same_days(gold, text) and not (found.day and old in text)]
-    return sentence(pick.of("date", told)) if told else None
+            candidates.append(f"in {form}" if written.month else f"in the year {form}")
+    rewritten = [
+        text
+        for text in candidates
+        if text != gold and _same_days(gold, text) and not (written.day and match[0] in text)
+    ]
+    return as_sentence(pick.choose("date", rewritten)) if rewritten else None
 
 
-def _same_days(one: str, other: str) -> bool:
-    spans = [[(s.start, s.end) for s in find_dates(text, said_on=None)] for text in (one, other)]
+def _same_days(first: str, second: str) -> bool:
+    spans = [[(span.start, span.end) for span in find_dates(text, said_on=None)] for text in (first, second)]
     return bool(spans[0]) and spans[0] == spans[1]
 
 
-def _ending(day: int) -> str:
+def _ordinal_suffix(day: int) -> str:
     return "th" if 10 <= day % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
 
 
-def moved_date(gold: str, pick: Pick) -> str:
-    """16 to 32 months off and in another month; a year alone by two to four years."""
+def shifted_date(gold: str, pick: Pick) -> str:
+    """The date moved by 16 to 32 months, into another month; a year alone moves by two to four years."""
     match = next(_LITERAL.finditer(gold))
-    found = _read_date(match)
-    assert found is not None  # `is_date` has read it
+    written = _read_date(match)
+    assert written is not None  # `is_date` has read it
     draw = pick.number("moved")
     sign = 1 if draw % 2 else -1
-    if found.month is None:
-        form = str(found.year + sign * (2 + draw // 2 % 3))
+    if written.month is None:
+        form = str(written.year + sign * (2 + draw // 2 % 3))
     else:
-        moved = months_from(date(found.year, found.month, 1), sign * (12 * (1 + draw // 2 % 2) + 4 + draw // 4 % 5))
-        day = "" if found.day is None else f"{(found.day + 8) % 28 + 1} "
-        form = f"{day}{MONTHS[moved.month - 1]} {moved.year}"
-    return sentence(gold[: match.start()] + form + gold[match.end() :])
+        months = sign * (12 * (1 + draw // 2 % 2) + 4 + draw // 4 % 5)
+        shifted = months_from(date(written.year, written.month, 1), months)
+        day = "" if written.day is None else f"{(written.day + 8) % 28 + 1} "
+        form = f"{day}{MONTHS[shifted.month - 1]} {shifted.year}"
+    return as_sentence(gold[: match.start()] + form + gold[match.end() :])
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------
@@ -181,7 +193,7 @@ _QUALIFIER = r"(?:about |around |over |almost |nearly |at least |for |approximat
 
 
 def _in_words(number: int) -> str:
-    """Of 0 to 99."""
+    """A number from 0 to 99 in words."""
     if number < 20:
         return _ONES[number]
     tens, ones = divmod(number, 10)
@@ -199,7 +211,10 @@ _COUNT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """A gold that is a number and what is counted: "about three times a week", "$375"."""
+    """A gold that is a number with its unit: "about three times a week", "$375".
+
+    `spelled`: the number is in words; `times`: it is "once", "twice" or "thrice".
+    """
 
     lead: str
     dollars: bool
@@ -210,38 +225,38 @@ class _Count:
 
 
 def read_count(question: str, gold: str) -> _Count | None:
-    """None where the gold is anything else. A lone "one" is a pronoun unless a number was asked for."""
-    found = _COUNT.fullmatch(gold)
-    if found is None:
+    """None if the gold is anything else. "One" is a pronoun unless the question asks for a number."""
+    match = _COUNT.fullmatch(gold)
+    if match is None:
         return None
-    text = found["number"].lower()
-    asked = COUNTED.search(question) is not None
-    if not asked and (text == "one" or len(words(found["unit"])) > 1):
+    text = match["number"].lower()
+    asks_for_number = COUNT_QUESTION.search(question) is not None
+    if not asks_for_number and (text == "one" or len(words(match["unit"])) > 1):
         return None
     value = _TIMES.get(text, _VALUES.get(text))
     if value is None and len(text) > 12:
         return None
     number = value if value is not None else int(text.replace(",", ""))
-    return _Count(found["lead"], bool(found["dollars"]), number, value is not None, text in _TIMES, found["unit"])
+    return _Count(match["lead"], bool(match["dollars"]), number, value is not None, text in _TIMES, match["unit"])
 
 
 def rewritten_count(count: _Count) -> str | None:
-    """Digits for words, words for digits."""
+    """The number in digits if it was in words, and in words if it was in digits; None for digits from 100."""
     if count.times:
-        return sentence(f"{count.lead}{count.number} time{'s' if count.number > 1 else ''}{count.unit}")
+        return as_sentence(f"{count.lead}{count.number} time{'s' if count.number > 1 else ''}{count.unit}")
     unit = count.unit.replace("%", " percent")
     if count.dollars:
-        return sentence(f"{count.lead}{count.number:,} dollars{unit}")
+        return as_sentence(f"{count.lead}{count.number:,} dollars{unit}")
     if count.spelled:
-        return sentence(f"{count.lead}{count.number}{unit}")
+        return as_sentence(f"{count.lead}{count.number}{unit}")
     if count.number < 100:
-        return sentence(f"{count.lead}{_in_words(count.number)}{unit}")
+        return as_sentence(f"{count.lead}{_in_words(count.number)}{unit}")
     return None
 
 
 def changed_count(count: _Count) -> str:
-    """3n + 2: further off than any judge forgives."""
+    """The number n as 3n + 2, which no judge accepts for n."""
     number = 3 * count.number + 2
     shown = _in_words(number) if count.spelled and not count.times and number < 100 else f"{number:,}"
     times = " times" if count.times else ""
-    return sentence(f"{count.lead}{'$' if count.dollars else ''}{shown}{times}{count.unit}")
+    return as_sentence(f"{count.lead}{'$' if count.dollars else ''}{shown}{times}{count.unit}")

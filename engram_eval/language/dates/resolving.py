@@ -67,7 +67,7 @@ def _month_number(name: str) -> int:
 def _resolve_absolute(
     groups: dict[str, str], suffix: str, said_on: date | None, sentence: Sentence
 ) -> CalendarSpan | None:
-    """`suffix` tells the two uses of the absolute pattern apart: "" for a date, "_r" for the one after "the week before"."""
+    """`suffix` distinguishes the two uses of the absolute pattern: "" for a date, "_r" for the one after "the week before"."""
     if f"iso_d{suffix}" in groups:
         day = date(int(groups[f"iso_y{suffix}"]), int(groups[f"iso_m{suffix}"]), int(groups[f"iso_d{suffix}"]))
         return day, day

@@ -1,4 +1,4 @@
-"""Cached answers and embeddings as one file, with which others repeat a run bit for bit and call no model.
+"""Cached answers and embeddings as one file. With it, others can repeat a run bit for bit without calling a model.
 
 Gzip-compressed JSON Lines: a header with the version and the counts, then the answers, then the embeddings, each sorted
 by key. The same entries give the same bytes. Memory does not grow with the cache, when writing or when reading.
@@ -33,7 +33,7 @@ from engram_eval.system.sqlite import open_read_only, transaction
 from engram_eval.system.validation import validate_json
 from engram_eval.tables.text import plural
 
-KEYS_FILE = "cache_keys.txt"  # in a run's folder: the keys of what the run used, in hex, one a line
+KEYS_FILE = "cache_keys.txt"  # in a run's folder: the keys of what the run used, in hex, one per line
 _LONGEST_LINE = 1 << 26  # bytes; a file that unpacks without end is no bundle
 _BUSY_S = 60  # another process may be importing
 _FETCH_AGAIN = "fetch or export it again"
@@ -113,7 +113,7 @@ def _select_used(db: sqlite3.Connection, cache: Path, runs: Sequence[Path]) -> N
     if missing:
         raise UserError(
             f"{cache}: lacks {missing:,} of the {used:,} answers and embeddings that {', '.join(map(str, runs))} used; "
-            "do the run again, which asks for them again, and export that"
+            "repeat the run, which requests them again, and then export it"
         )
 
 
@@ -134,7 +134,7 @@ def _keys(run: Path) -> Iterator[tuple[bytes]]:
 
 
 def _write(db: sqlite3.Connection, bundle: Path, source: str) -> Entries:
-    """`source`: a table, or a join with it, in which {} stands for the table's name."""
+    """`source`: a table, or a join with it; {} is replaced by the table's name."""
     count = Entries(*(db.execute(f"SELECT count(*) FROM {source.format(k.table)}").fetchone()[0] for k in ENTRY_TYPES))
     try:
         # Without a name and a time in it, the same entries give the same bytes.
@@ -159,7 +159,7 @@ def _stage(bundle: Path, db: sqlite3.Connection) -> Entries:
     for kind, entries in zip(ENTRY_TYPES, (count.answers, count.embeddings), strict=True):
         db.executemany(kind.put, _rows(bundle, islice(lines, entries), kind, entries))
     if next(lines, None) is not None:
-        raise UserError(f"{bundle}: holds more entries than its first line says; {_FETCH_AGAIN}")
+        raise UserError(f"{bundle}: holds more entries than its first line states; {_FETCH_AGAIN}")
     return count
 
 
@@ -168,7 +168,7 @@ def _read_header(bundle: Path, line: bytes) -> Entries:
     version = validate_json(FormatVersion, line, where=where, fix=_NAME_A_BUNDLE).engram_eval_cache
     if version != VERSION:
         raise UserError(
-            f"{bundle}: is of version {version}, and this engram-eval reads version {VERSION}; use the one that made it"
+            f"{bundle}: has version {version}, and this engram-eval reads version {VERSION}; use the version that wrote it"
         )
     header = validate_json(Header, line, where=where, fix=_NAME_A_BUNDLE)
     return Entries(header.answers, header.embeddings)
@@ -186,7 +186,7 @@ def _rows(bundle: Path, lines: Iterator[tuple[int, bytes]], kind: type[Entry], c
         last = entry.key
         yield entry.row()
     if read < count:
-        raise UserError(f"{bundle}: holds fewer entries than its first line says; {_FETCH_AGAIN}")
+        raise UserError(f"{bundle}: holds fewer entries than its first line states; {_FETCH_AGAIN}")
 
 
 def _lines(bundle: Path) -> Iterator[bytes]:

@@ -46,7 +46,7 @@ def _require_encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which SQLite does not take
-        raise ValueError("not text that UTF-8 has") from None
+        raise ValueError("not text that UTF-8 can encode") from None
     return text
 
 

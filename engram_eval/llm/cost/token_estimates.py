@@ -26,7 +26,7 @@ def _counter(model: str) -> tuple[TokenCounter, float]:
 
 
 class Estimates:
-    """Upper bounds. If a server reports more (because of its own chat template, say), the excess is added from then on."""
+    """Upper bounds. If a server reports more (such as for its own chat template), the excess is added from then on."""
 
     def __init__(self) -> None:
         self._excess: dict[str, int] = {}
