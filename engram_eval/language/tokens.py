@@ -19,8 +19,8 @@ DEFAULT_ENCODING = "o200k_base"  # gpt-4o, gpt-4o-mini, gpt-4.1: the models of t
 
 # Vocabularies inside the splintr wheel. For the first two, its counts equal tiktoken's (tests/language/test_tokens.py).
 _EMBEDDED = (
-    "o200k_base", "cl100k_base", "o200k_harmony", "llama3", "llama2", "qwen3", "qwen2", "deepseek_v3", "mistral_v3", "gemma3", "gemma2", "glm4",
-    "kimi_k2", "phi4", "olmo2",
+    "o200k_base", "cl100k_base", "o200k_harmony", "llama3", "llama2", "qwen3", "qwen2", "deepseek_v3", "mistral_v3",
+    "gemma3", "gemma2", "glm4", "kimi_k2", "phi4", "olmo2",
 )  # fmt: skip
 
 # Families of open models, by how their names are spelled on servers. A distilled model has the vocabulary of its base, so the

@@ -58,7 +58,7 @@ def test_tables_notes_and_charts_are_those_of_the_comparison(tmp_path: Path) -> 
     for table in comparison.tables:
         for cell in (cell for row in table.cells() for cell in row):
             assert f"<bdi>{cell.text}</bdi>" in text
-    assert "not LLM-judge scores: they compare memories" in text
+    assert "they are not LLM-judge scores" in text
     assert '<li class="badge warn">scores by the offline judge: not LLM-judge scores</li>' in text
     assert text.index("not LLM-judge scores") < text.index("<table>")
     for title in (
