@@ -94,7 +94,7 @@ def sessions_table(rows: Sequence[BackendRow]) -> Table[BackendRow]:
     columns = [_NAME]
     for measure in table_measures("sessions"):
         columns += _measure_columns(measure)
-    title = "Sessions (the distinct sessions of the turns in the context, best first)"
+    title = "Sessions (distinct sessions of the turns in the context, best first)"
     return Table(title, columns, rows, lambda row: row.is_budgeted)
 
 
