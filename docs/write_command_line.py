@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from unittest.mock import patch
+
+from engram_eval.cli.main import main
 
 PAGE = Path(__file__).with_name("command-line.md")
 _INTRODUCTION = """# Command line
@@ -32,9 +35,10 @@ def _section(title: str, text: str) -> str:
 
 
 def _help(*arguments: str) -> str:
-    command = [sys.executable, "-m", "engram_eval", *arguments, "--help"]
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    output = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="100", NO_COLOR="1"), redirect_stdout(output), suppress(SystemExit):
+        main([*arguments, "--help"])
+    return output.getvalue()
 
 
 if __name__ == "__main__":

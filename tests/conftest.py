@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -22,12 +23,24 @@ settings.load_profile("no clock")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache, finds data through the user's environment, spends the user's money, or goes
     through the user's proxy."""
-    monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "cache"))
+    use_environment_of_tests(monkeypatch, tmp_path / "cache")
+
+
+def use_environment_of_tests(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(cache))
     for name in ("ENGRAM_EVAL_DATA", "OPENAI_API_KEY", "OPENAI_BASE_URL", *PROXIES):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same while a fixture makes what the tests of a module share."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_environment_of_tests(monkeypatch, tmp_path_factory.mktemp("cache"))
+        yield
 
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.backends.backend import Services
@@ -163,6 +163,7 @@ def test_a_pair_matches_its_words_even_if_their_buckets_have_dropped_the_turn(tm
     tables.close()
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(st.integers(0, 30), max_size=6), min_size=1, max_size=12),
     st.lists(st.integers(0, 30), max_size=5),

@@ -66,7 +66,7 @@ def answers(pairs: list[tuple[bool, bool | None, int]]) -> list[GradedAnswer]:
 # --- figures ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([True, False, None]), st.integers(0, 3)), min_size=1, max_size=50)
 )
@@ -180,7 +180,7 @@ _VALUES = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     st.binary(max_size=60)
     | st.dictionaries(

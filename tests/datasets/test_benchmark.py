@@ -165,7 +165,7 @@ def test_a_third_benchmark_is_run_judged_and_compared(
     assert main(["compare", str(run), "--published"]) == 0
     compared = capsys.readouterr().out
     assert "Oedipus" in compared and "published (Sophocles)" in compared
-    assert "Sessions (distinct sessions" in compared
+    assert "Sessions (the distinct sessions" in compared
 
 
 def test_a_benchmark_can_be_named_by_its_place_in_a_module(riddles: Path, tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
-"""docs/datasets.md: its examples work, its commands are understood, its table is complete."""
+"""docs/datasets.md: its example of own data is sound, its tables are complete. (tests/docs runs its commands.)"""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from engram_eval import registry
-from engram_eval.cli.main import main, parse
+from engram_eval.cli.main import main
 from engram_eval.datasets import catalogue
 from engram_eval.datasets.dialogues.record import json_schema
 
@@ -19,13 +18,6 @@ _PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8")
 
 def _blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", _PAGE, re.DOTALL)
-
-
-@pytest.mark.parametrize("line", [line for block in _blocks("console") for line in block.splitlines()])
-def test_every_command_is_understood(line: str) -> None:
-    prompt, program, *arguments = shlex.split(line)
-    assert (prompt, program) == ("$", "engram-eval")
-    parse(arguments)
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))
@@ -43,7 +35,7 @@ def test_the_example_of_own_data_is_sound_in_both_forms(tmp_path: Path) -> None:
     file = tmp_path / "my.jsonl"
     file.write_text(_blocks("json")[0])
     assert main(["datasets", "check", str(file)]) == 0
-    assert main(["run", "--data", str(file), "--backend", "bm25", "--out", str(tmp_path / "run")]) == 0
+    assert main(["run", "--data", str(file), "--backend", "bm25", "--no-controls", "--out", str(tmp_path / "run")]) == 0
 
 
 def test_the_table_of_keys_has_every_key() -> None:
@@ -51,12 +43,3 @@ def test_the_table_of_keys_has_every_key() -> None:
     keys = {*schema["properties"], *(key for part in schema["$defs"].values() for key in part["properties"])}
     table = _PAGE.partition("| key | of |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))) == keys
-
-
-def test_the_benchmark_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "riddles.py").write_text(_blocks("python")[0])
-    monkeypatch.syspath_prepend(tmp_path)
-    data = tmp_path / "riddles.json"
-    data.write_text('[{"text": "A man walks on four legs.", "ask": "Who walks?", "answer": "a man"}]')
-    arguments = ["run", "--dataset", "riddles:RIDDLES", "--data", str(data), "--backend", "bm25"]
-    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0

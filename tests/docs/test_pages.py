@@ -30,8 +30,8 @@ _PAGES = sorted(
 _LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, shared_environment: None) -> Path:  # noqa: ARG001
     """A folder with every file that the pages name: data, answers, verdicts, finished runs, a baseline."""
     folder = tmp_path_factory.mktemp("page")
     for name in ("benchmarks", "docs"):

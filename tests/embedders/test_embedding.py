@@ -54,7 +54,7 @@ def test_texts_of_similar_meaning_are_nearer(embedder: StaticEmbedder) -> None:
     assert puppy @ dog > puppy @ tax + 0.1
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_rows_have_length_one_or_zero_and_do_not_depend_on_their_batch(
     embedder: StaticEmbedder, texts: list[str]

@@ -47,7 +47,8 @@ def answers_by_kind(text: str, gold: str, *others: Question, seed: int = 0) -> d
 
 @cache
 def synthetic() -> list[Question]:
-    datasets = [catalogue.benchmark(name).open(None, {}) for name in ("synthetic", "synthetic_longmemeval")]
+    sizes = {"synthetic": {}, "synthetic_longmemeval": {"sessions": "8", "tokens": "8000"}}
+    datasets = [catalogue.benchmark(name).open(None, options) for name, options in sizes.items()]
     ids = [frozenset(q.id for sample in dataset.samples() for q in sample.questions) for dataset in datasets]
     return [q for dataset, chosen in zip(datasets, ids, strict=True) for q in questions_to_probe(dataset, chosen)]
 
@@ -212,6 +213,7 @@ anything = st.text(max_size=30) | st.lists(
 ).map(" ".join)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(anything, anything, st.sampled_from("ab")), max_size=6), st.integers(0, 3))
 def test_any_questions_can_be_probed(texts: list[tuple[str, str, str]], seed: int) -> None:
     questions = [question(t, g, number=i, conversation=c) for i, (t, g, c) in enumerate(texts)]

@@ -453,7 +453,7 @@ def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path, content: 
         assert "\n" not in str(error)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_LINES, min_size=12, max_size=12), st.text(max_size=30))
 def test_any_field_values_give_a_complete_run(
     tmp_path_factory: pytest.TempPathFactory, data: Path, lines: list[dict[str, Any]], answer: str

@@ -54,20 +54,19 @@ def _sent(server: Server) -> Counter[str]:
     return Counter(json.dumps(asked.body, sort_keys=True) for asked in server.asked)
 
 
+def _slow(body: dict[str, Any]) -> Step:
+    step = plays()(body)
+    return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.02))
+
+
 def test_kill_9_during_paid_calls_and_resume(data: Path, tmp_path: Path) -> None:
-    """Every answer that the server gave is used; only what it had not answered yet is asked again."""
-
-    def slow(body: dict[str, Any]) -> Step:
-        step = plays()(body)
-        return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.02))
-
-    with Server(answer=slow) as server:
-        command = [
-            sys.executable,
-            "-m",
-            "engram_eval",
-            *_command(data, tmp_path / "run", server, "--max-in-flight", "3"),
-        ]
+    """Every answer that the server gave is used, and the run knows what it has spent: ingestion, answers and verdicts
+    alike; of the calls under way, what they may have cost. Only what the server had not answered yet is asked again.
+    """
+    run = tmp_path / "run"
+    with Server(answer=_slow) as server:
+        budget = ["--max-cost", "0.03", "--max-in-flight", "3"]
+        command = [sys.executable, "-m", "engram_eval", *_command(data, run, server, *budget)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while server.answered < 25 and time.monotonic() < deadline:
@@ -76,13 +75,17 @@ def test_kill_9_during_paid_calls_and_resume(data: Path, tmp_path: Path) -> None
         process.wait()
         time.sleep(0.2)  # what was on its way when it died
         before = _sent(server)
-        assert main(["run", "--resume", str(tmp_path / "run")]) == 0
+        assert sum(before.values()) >= 25
+        spent = RunFolder(run).spent_usd()
+        assert _paid(server) <= spent <= 0.03
+        assert main(["run", "--resume", str(run), "--max-cost", f"{spent:.6f}"]) == 2
+        assert _sent(server) == before
+        assert main(["run", "--resume", str(run), "--max-cost", "1"]) == 0
         again = sum(count - 1 for count in _sent(server).values())
         assert again <= 3  # those under way
-        assert sum(before.values()) >= 25
         assert main(_command(data, tmp_path / "whole", server)) == 0
     costs = ("cost_usd", "answer_s", "judge_s", "judge", "ingest_cost_usd")
-    assert _records(tmp_path / "run", *_TIMELESS, *costs) == _records(tmp_path / "whole", *_TIMELESS, *costs)
+    assert _records(run, *_TIMELESS, *costs) == _records(tmp_path / "whole", *_TIMELESS, *costs)
 
 
 def test_a_budget_covers_a_run_and_its_resumptions(
@@ -102,16 +105,15 @@ def test_a_budget_covers_a_run_and_its_resumptions(
 
 
 def test_two_runs_at_once_on_one_cache(data: Path, tmp_path: Path) -> None:
-    with Server(answer=plays()) as server:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / name, server)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )
-            for name in ("one", "two")
-        ]  # fmt: skip
-        ended = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
-        assert [code for _, code in ended] == [0, 0], ended
+    with Server(answer=_slow) as server:
+        command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "one", server)]
+        other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not server.asked and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert main(_command(data, tmp_path / "two", server)) == 0
+        _, err = other.communicate(timeout=120)
+        assert other.returncode == 0, err
         assert max(_sent(server).values()) <= 2  # once each, if they come to a question at the same moment
     assert _records(tmp_path / "one", *_TIMELESS) == _records(tmp_path / "two", *_TIMELESS)
 
@@ -174,29 +176,6 @@ def _paid(server: Server) -> float:
         usage = json.loads(plays()(asked.body).body)["usage"]
         total += price.cost(usage["prompt_tokens"], usage["completion_tokens"])
     return total
-
-
-def test_a_killed_run_still_knows_what_it_has_spent(data: Path, tmp_path: Path) -> None:
-    """Ingestion, answers and verdicts alike; of the calls under way, what they may have cost."""
-
-    def slow(body: dict[str, Any]) -> Step:
-        step = plays()(body)
-        return Step(step.status, step.body, step.headers, before=lambda: time.sleep(0.02))
-
-    with Server(answer=slow) as server:
-        budget = ["--max-cost", "0.03", "--max-in-flight", "3"]
-        command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "run", server, *budget)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while server.answered < 25 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        time.sleep(0.2)
-        spent = RunFolder(tmp_path / "run").spent_usd()
-        assert _paid(server) <= spent <= 0.03
-        main(["run", "--resume", str(tmp_path / "run")])
-        assert _paid(server) <= 0.03
 
 
 def test_ctrl_c_while_sessions_are_extracted_asks_nothing_twice(data: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,29 @@ _DOUBLES = ["--reader", "tests.doubles:EchoReader", "--judge", "tests.doubles:Co
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three conversations of four questions each."""
-    path = tmp_path / "locomo.json"
-    path.write_text(json.dumps([{**_RECORD, "sample_id": f"conv-{i}"} for i in range(3)]))
+    return _data(tmp_path, 3)
+
+
+def _data(folder: Path, conversations: int) -> Path:
+    """Conversations of four questions each."""
+    path = folder / "locomo.json"
+    path.write_text(json.dumps([{**_RECORD, "sample_id": f"conv-{i}"} for i in range(conversations)]))
     return path
+
+
+@pytest.fixture(scope="module")
+def shared_run(tmp_path_factory: pytest.TempPathFactory, shared_environment: None) -> Path:  # noqa: ARG001
+    """A finished run of three conversations. Do not change it."""
+    folder = tmp_path_factory.mktemp("shared")
+    run = folder / "run"
+    assert _run(_data(folder, 3), run, "--backend", "engram", "--backend", "full-history") == 0
+    return run
+
+
+@pytest.fixture
+def finished(shared_run: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(shared_run, tmp_path / "finished")
 
 
 def _run(data: Path, out: Path, *arguments: str) -> int:
@@ -41,9 +61,8 @@ def _scores(run: Path) -> list[dict[str, Any]]:
     return sorted(clean, key=lambda r: (r["backend"], r["question_id"]))
 
 
-def test_a_run_leaves_its_files_and_every_question_of_every_backend(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert _run(data, run, "--backend", "engram", "--backend", "full-history") == 0
+def test_a_run_leaves_its_files_and_every_question_of_every_backend(shared_run: Path) -> None:
+    run = shared_run
     assert sorted(p.name for p in run.iterdir()) == [
         "contexts.sqlite",
         "manifest.json",
@@ -90,7 +109,7 @@ def test_errors_are_recorded_reported_and_not_scored(
 
 def test_a_memory_that_cannot_open_costs_its_own_questions_only(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "tests.doubles:BrokenBackend", "--backend", "bm25") == 3
+    assert _run(data, run, "--backend", "tests.doubles:BrokenBackend", "--backend", "bm25", "--no-controls") == 3
     broken = [r for r in _records(run) if r["backend"] == "tests.doubles:BrokenBackend"]
     assert {r["error"] for r in broken} == {"ingest: ConnectionError: no such host"}
     assert all(r["status"] == "ok" for r in _records(run) if r["backend"] == "bm25")
@@ -100,7 +119,7 @@ def test_errored_questions_are_asked_again_on_resume(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25", "--reader", "tests.doubles:FussyReader") == 3
+    assert _run(data, run, "--backend", "bm25", "--reader", "tests.doubles:FussyReader", "--no-controls") == 3
     from tests import doubles
 
     monkeypatch.setattr(doubles.FussyReader, "answer", doubles.EchoReader.answer)
@@ -112,30 +131,24 @@ def test_errored_questions_are_asked_again_on_resume(
 
 
 @pytest.mark.parametrize("cut", [0, 1, 777, 2500])
-def test_a_run_cut_off_anywhere_and_resumed_equals_one_that_was_not(data: Path, tmp_path: Path, cut: int) -> None:
-    whole, torn = tmp_path / "whole", tmp_path / "torn"
-    backends = ["--backend", "engram", "--backend", "bm25"]
-    assert _run(data, whole, *backends) == 0
-    assert _run(data, torn, *backends) == 0
-    content = (torn / "records.jsonl").read_bytes()
-    (torn / "records.jsonl").write_bytes(content[:cut])
-    assert main(["run", "--resume", str(torn)]) == 0
-    assert _scores(torn) == _scores(whole)
+def test_a_run_cut_off_anywhere_and_resumed_equals_one_that_was_not(shared_run: Path, finished: Path, cut: int) -> None:
+    content = (finished / "records.jsonl").read_bytes()
+    (finished / "records.jsonl").write_bytes(content[:cut])
+    assert main(["run", "--resume", str(finished)]) == 0
+    assert _scores(finished) == _scores(shared_run)
 
 
-def test_resuming_a_finished_run_asks_nothing(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25") == 0
-    before = (run / "records.jsonl").read_bytes()
-    assert main(["run", "--resume", str(run)]) == 0
-    assert (run / "records.jsonl").read_bytes() == before
+def test_resuming_a_finished_run_asks_nothing(finished: Path) -> None:
+    before = (finished / "records.jsonl").read_bytes()
+    assert main(["run", "--resume", str(finished)]) == 0
+    assert (finished / "records.jsonl").read_bytes() == before
 
 
 def test_resume_refuses_other_settings_and_other_data(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25") == 0
+    assert _run(data, run, "--backend", "bm25", "--no-controls") == 0
     assert main(["run", "--resume", str(run), "--budget", "50"]) == 2
     assert "budget was None and is 50" in capsys.readouterr().err
     assert main(["run", "any.toml", "--resume", str(run)]) == 2
@@ -147,23 +160,21 @@ def test_resume_refuses_other_settings_and_other_data(
 
 def test_data_that_moved_is_the_same_data(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25") == 0
+    assert _run(data, run, "--backend", "bm25", "--no-controls") == 0
     moved = data.rename(tmp_path / "moved.json")
     assert main(["run", "--resume", str(run)]) == 2
     assert main(["run", "--resume", str(run), "--data", str(moved)]) == 0
 
 
-def test_remains_of_a_run_are_not_reused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25") == 0
-    (run / "manifest.json").unlink()
-    assert _run(data, run, "--backend", "bm25") == 2
+def test_remains_of_a_run_are_not_reused(data: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (finished / "manifest.json").unlink()
+    assert _run(data, finished, "--backend", "bm25", "--no-controls") == 2
     assert "holds part of a run without a manifest" in capsys.readouterr().err
 
 
 def test_an_old_state_of_a_memory_is_not_retrieved_from(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "engram", "--keep-memories") == 0
+    assert _run(data, run, "--backend", "engram", "--keep-memories", "--no-controls") == 0
     lines = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
     (run / "records.jsonl").write_bytes(lines[0])
     file = next((run / "state" / "engram").rglob("*.sqlite"))
@@ -271,34 +282,42 @@ def test_data_that_the_variable_names_is_used_or_reported_as_missing(
     assert "ENGRAM_EVAL_DATA names it and it does not exist" in capsys.readouterr().err
 
 
-def test_a_closed_output_pipe_is_no_error(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert _run(data, run, "--backend", "bm25") == 0
-    command = f"{sys.executable} -m engram_eval compare {run} | head -1; exit ${{PIPESTATUS[0]}}"
+def test_a_closed_output_pipe_is_no_error(shared_run: Path) -> None:
+    command = f"{sys.executable} -m engram_eval compare {shared_run} | head -1; exit ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_kill_9_in_the_middle_and_resume(tmp_path: Path) -> None:
-    data = tmp_path / "locomo.json"
-    data.write_text(json.dumps([{**_RECORD, "sample_id": f"conv-{i}"} for i in range(150)]))
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    command = [sys.executable, "-m", "engram_eval", "run", "--data", str(data), "--out", str(killed), *_DOUBLES]
+_SLOW = ["--backend", "engram", "--backend", "tests.doubles:SlowBackend", "--no-controls"]
+_CONVERSATIONS = 16  # of about 0.1 s each, most of it asleep
+
+
+def _begun(data: Path, out: Path) -> subprocess.Popen[str]:
+    """A run in a process of its own that has answered some questions and has most before it."""
+    command = [sys.executable, "-m", "engram_eval", "run", "--data", str(data), "--out", str(out), *_DOUBLES, *_SLOW]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    records = killed / "records.jsonl"
+    records = out / "records.jsonl"
     for _ in range(6000):
-        if records.exists() and records.stat().st_size > 100_000:
+        if records.exists() and records.stat().st_size > 10_000:
             break
         time.sleep(0.01)
+    return process
+
+
+def test_kill_9_in_the_middle_and_resume(tmp_path: Path) -> None:
+    data = _data(tmp_path, _CONVERSATIONS)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = _begun(data, killed)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = len(_records_whole(records))
-    assert 0 < kept < 150 * 4 * 6
+    process.communicate()
+    kept = len(_records_whole(killed / "records.jsonl"))
+    assert 0 < kept < _CONVERSATIONS * 4 * 2
     assert main(["run", "--resume", str(killed)]) == 0
-    assert len(_records(killed)) == 150 * 4 * 6  # none was asked twice
-    assert _run(data, whole) == 0
+    assert len(_records(killed)) == _CONVERSATIONS * 4 * 2  # none was asked twice
+    at_once = [f"tests.doubles.{step}=0" for step in ("ingest_s", "retrieval_s")]
+    assert _run(data, whole, *_SLOW, *(flag for setting in at_once for flag in ("--set", setting))) == 0
     assert _scores(killed) == _scores(whole)
 
 
@@ -307,18 +326,8 @@ def _records_whole(path: Path) -> list[bytes]:
 
 
 def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path) -> None:
-    data = tmp_path / "locomo.json"
-    data.write_text(json.dumps([{**_RECORD, "sample_id": f"conv-{i}"} for i in range(150)]))
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "engram_eval", "run", "--data", str(data), "--out", str(run), *_DOUBLES]
-    process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    records = run / "records.jsonl"
-    for _ in range(6000):
-        if records.exists() and records.stat().st_size > 50_000:
-            break
-        time.sleep(0.01)
+    process = _begun(_data(tmp_path, _CONVERSATIONS), run)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -331,26 +340,26 @@ def test_a_limit_is_a_sample_that_grows(data: Path, tmp_path: Path) -> None:
     asked = []
     for limit in (3, 5):
         run = tmp_path / str(limit)
-        assert _run(data, run, "--backend", "bm25", "--limit", str(limit)) == 0
+        assert _run(data, run, "--backend", "bm25", "--no-controls", "--limit", str(limit)) == 0
         asked.append({r["question_id"] for r in _records(run)})
     assert len(asked[0]) == 3
     assert asked[0] < asked[1]
 
 
 def test_categories_by_number_and_by_name(data: Path, tmp_path: Path) -> None:
-    assert _run(data, tmp_path / "a", "--categories", "4,temporal") == 0
+    assert _run(data, tmp_path / "a", "--backend", "bm25", "--no-controls", "--categories", "4,temporal") == 0
     assert {r["category"] for r in _records(tmp_path / "a")} == {"single-hop", "temporal"}
 
 
 def test_settings_reach_a_backend_and_the_manifest(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "engram", "--set", "engram.k=7") == 0
+    assert _run(data, run, "--backend", "engram", "--no-controls", "--set", "engram.k=7") == 0
     assert json.loads((run / "manifest.json").read_text())["backends"]["engram"]["settings"]["k"] == 7
 
 
 def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "engram", "--keep-memories") == 0
+    assert _run(data, run, "--backend", "engram", "--keep-memories", "--no-controls") == 0
     assert len(list((run / "state" / "engram").rglob("*.sqlite"))) == 3
 
 
@@ -437,6 +446,6 @@ def test_dry_run_asks_nothing(data: Path, tmp_path: Path, capsys: pytest.Capture
 def test_settings_reach_a_third_partys_memory(data: Path, tmp_path: Path) -> None:
     label = "tests.doubles:VerboseBackend"
     settings = ["--set", "tests.doubles.words=3", "--set", "tests.doubles.loud=true", "--set", "tests.doubles.weight=2"]
-    assert _run(data, tmp_path / "run", "--backend", label, *settings) == 0
+    assert _run(data, tmp_path / "run", "--backend", label, "--no-controls", *settings) == 0
     kept = json.loads((tmp_path / "run" / "manifest.json").read_text())["backends"][label]["settings"]
     assert kept == {"words": 3, "loud": True, "weight": 2.0}
