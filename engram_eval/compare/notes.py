@@ -23,6 +23,7 @@ class NoteKind(StrEnum):
     COPIED_GOLDS = "copied_golds"
     SKIPPED_RECORDS = "skipped_records"
     PAIRS = "pairs"
+    UNSPACED = "unspaced"
     ROUGH_INTERVALS = "rough_intervals"
     ERROR_BOUNDS = "error_bounds"
     VARIANTS = "variants"
@@ -52,6 +53,7 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
     notes = [
         *_copied_golds_notes(manifest, summary),
         *_skipped_notes(manifest),
+        *_unspaced_notes(summary),
         *_judge_notes(summary),
         _budget_note(manifest),
     ]
@@ -115,6 +117,27 @@ def _skipped_notes(manifest: Manifest) -> Iterator[Note]:
             f"{plural(skipped, 'record')} of the dataset could not be read and no figure covers them (--skip-bad-records): "
             "'engram-eval datasets check' names each.",
         )
+
+
+def _unspaced_notes(summary: Summary) -> Iterator[Note]:
+    """What does not work as well in Chinese, Japanese or Thai as in English."""
+    questions = max((backend.unspaced_questions for backend in summary.backends.values()), default=0)
+    if not questions:
+        return
+    parts = [
+        f"{plural(questions, 'question')} in a writing system without spaces: ranking, evidence and F1 count characters, not "
+        "words (docs/tables.md)"
+    ]
+    if summary.reader.name == "offline":
+        parts.append(
+            "the offline reader knows no kinds of questions and no relative dates there and quotes whole sentences"
+        )
+    if summary.judge.name == "offline":
+        parts.append(
+            "the offline judge was fitted to English and recognises no abstentions, dates or numbers in words there"
+        )
+    parts.append("the embedders static and minilm were made for English")
+    yield Note(NoteKind.UNSPACED, "; ".join(parts) + ".")
 
 
 def _judge_notes(summary: Summary) -> Iterator[Note]:

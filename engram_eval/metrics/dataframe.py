@@ -13,6 +13,7 @@ from engram_eval.metrics.failure_stage import failure_stage
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import JudgeDecision, Record
 from engram_eval.system.files import replacing, writing
+from engram_eval.tables.csv import without_formulas
 
 _FIELDS = [name for name in Record.model_fields if name not in ("format", "judge")]
 _JUDGE = {f"judge_{name}": name for name in JudgeDecision.model_fields}
@@ -60,7 +61,10 @@ def _rows(run: Path) -> list[dict[str, Any]]:
 
 
 def export(runs: Sequence[Path], out: Path) -> int:
-    """Writes the frame as CSV or Parquet, by the file's name; CSV joins lists with spaces. Returns the number of rows."""
+    """Writes the frame as CSV or Parquet, by the file's name. Returns the number of rows.
+
+    CSV joins lists with spaces, and has an apostrophe before text that a spreadsheet would run as a formula.
+    """
     if out.suffix not in (".parquet", ".csv"):
         raise UserError(f"{out}: ends in neither .parquet nor .csv; choose one of these endings")
     frame = load(*runs)
@@ -71,5 +75,5 @@ def export(runs: Sequence[Path], out: Path) -> int:
         if out.suffix == ".parquet":
             frame.to_parquet(file, index=False)
         else:
-            frame.to_csv(file, index=False, lineterminator="\n")
+            without_formulas(frame).to_csv(file, index=False, lineterminator="\n")
     return len(frame)

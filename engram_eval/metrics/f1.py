@@ -4,6 +4,9 @@ Source: snap-research/locomo, task_eval/evaluation.py (`normalize_answer`, `f1_s
 PorterStemmer in its default mode. Snowball's "porter" (PyStemmer) gives other stems for 3 words in 100 of ordinary text
 ("day", "used", "tried"), and importing nltk takes over a second, so language/porter.py implements that
 mode; the tests compare it with nltk's.
+
+The official script splits at spaces, by which a Chinese, Japanese or Thai answer is one token. What is written without spaces
+counts by characters instead, without punctuation, as in the official scripts of CMRC 2018 and MLQA (mixed segmentation).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import string
 from collections import Counter
 
 from engram_eval.language.porter import porter_stem
+from engram_eval.language.scripts import is_unspaced, segmented
 from engram_eval.metrics.measure import Measure
 from engram_eval.tables.numbers import percent
 from engram_eval.types import Question
@@ -35,7 +39,10 @@ def answerable_f1(question: Question, answer: str) -> float | None:
 
 def _tokens(text: str) -> list[str]:
     plain = text.lower().translate(_PUNCTUATION)
-    return [porter_stem(word) for word in _ARTICLES.sub(" ", plain).split()]
+    tokens = _ARTICLES.sub(" ", plain).split()
+    if is_unspaced(plain):
+        tokens = [part for token in tokens for part in (segmented(token) if is_unspaced(token) else [token])]
+    return [porter_stem(token) for token in tokens]
 
 
 F1 = Measure(

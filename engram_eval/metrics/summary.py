@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_eval.language.scripts import is_unspaced
 from engram_eval.metrics.copied_golds import repeats_gold
 from engram_eval.metrics.cost import sum_or_none
 from engram_eval.metrics.failure_stage import FailureStage, LabelErrors, failure_stage
@@ -59,8 +60,8 @@ def summarise(records: Iterable[Record], manifest: Manifest, *, label_errors: La
 
 _FACTS = (
     "backend", "conversation_id", "category", "unanswerable", "ok", "ingest_s", "ingest_cost_usd", "ingest_warnings",
-    "answer_cost_usd", "judge_cost_usd", "truncated", "cut", "names_turns", "repeats_gold", "votes", "failure_stage",
-    "label_error",
+    "answer_cost_usd", "judge_cost_usd", "truncated", "cut", "names_turns", "repeats_gold", "unspaced", "votes",
+    "failure_stage", "label_error",
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def _frame(records: Iterable[Record], label_errors: LabelErrors | None) -> pd.Da
     frame = pd.DataFrame(rows, columns=[*_FACTS, *names])
     numbers = ["ingest_s", "ingest_cost_usd", "ingest_warnings", "answer_cost_usd", "judge_cost_usd", *names]
     frame[numbers] = frame[numbers].astype(float)
-    flags = ["unanswerable", "ok", "truncated", "cut", "names_turns", "repeats_gold", "label_error"]
+    flags = ["unanswerable", "ok", "truncated", "cut", "names_turns", "repeats_gold", "unspaced", "label_error"]
     frame[flags] = frame[flags].astype(bool)
     return frame
 
@@ -96,6 +97,7 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         record.cut,
         bool(record.retrieved),
         repeats_gold(record.answer, record.gold),
+        is_unspaced(record.question),
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
         bool(label_errors and label_errors.reason(record.question_id)),
@@ -122,6 +124,7 @@ def _backend(
         "names_turns": bool(answered["names_turns"].any()),
         "truncated": int(answered["truncated"].sum()),
         "cut": int(rows["cut"].sum()),
+        "unspaced_questions": int(rows["unspaced"].sum()),
         "answers_that_repeat_gold": int(rows["repeats_gold"][rows["ok"] & ~rows["unanswerable"]].sum()),
         "answerable_answers": int((rows["ok"] & ~rows["unanswerable"]).sum()),
         "ingest_s": Total(total=_once_a_conversation(rows, "ingest_s")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 
 import engram_eval
 from engram_eval.cli.main import main
-from tests.records import run, write_run
+from engram_eval.tables.csv import without_formulas
+from tests.records import record, run, write_run
 
 
 @pytest.fixture
@@ -46,6 +48,20 @@ def test_export(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureF
     first = back[back["backend"] == "engram"].iloc[0]
     assert list(first["retrieved_sessions"]) in (["D1"], list("D1"))  # a list, or in CSV a text
     assert back["correct"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("start", ["=HYPERLINK(", "+", "-", "@SUM(", "\t=", "\r", "\n=", "＝"])
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay(tmp_path: Path, start: str) -> None:
+    text = f"{start}1+1"
+    shown = "'" + text.replace("\r", "\n")
+    folder = write_run(tmp_path / "run", [record(answer=text, gold="a-b", f1=0.5)])
+    assert main(["export", str(folder.path), "-o", str(tmp_path / "out.csv")]) == 0
+    with (tmp_path / "out.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["answer"], row["gold"], row["f1"]) == (shown, "a-b", "0.5")
+    frame = pd.DataFrame({text: [text], "number": [-1.5], "maybe": pd.array([-1, None], "Int64")[:1]})
+    escaped = without_formulas(frame)
+    assert escaped.to_dict("records") == [{shown: shown, "number": -1.5, "maybe": -1}]
 
 
 @pytest.mark.parametrize(

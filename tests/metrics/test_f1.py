@@ -14,6 +14,7 @@ from nltk.stem.porter import PorterStemmer
 
 from engram_eval.datasets.locomo.f1 import official_f1
 from engram_eval.language.porter import porter_stem
+from engram_eval.metrics.f1 import token_f1
 
 CATEGORIES = ["multi-hop", "temporal", "open-domain", "single-hop", "adversarial"]
 
@@ -98,7 +99,12 @@ phrases = st.lists(
 ).map(" ".join)
 
 
-@given(st.one_of(phrases, st.text()), st.one_of(phrases, st.text()), st.sampled_from(CATEGORIES))
+texts = st.one_of(
+    phrases, st.text(st.characters(max_codepoint=0x0DFF))
+)  # what follows has no spaces, nor an official F1
+
+
+@given(texts, texts, st.sampled_from(CATEGORIES))
 def test_f1_is_the_official_one(answer: str, gold: str, category: str) -> None:
     assert official_f1(answer, gold, category) == pytest.approx(official(answer, gold, category))
 
@@ -127,3 +133,22 @@ def test_plain_f1_is_symmetric(first: str, second: str) -> None:
 )
 def test_each_category_has_its_rule(answer: str, gold: str, category: str, expected: float) -> None:
     assert official_f1(answer, gold, category) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "expected"),
+    [
+        ("里斯本", "里斯本", 1.0),
+        ("我搬到里斯本。", "里斯本", 2 / 3),  # 3 characters of 6 and of 3
+        ("リスボン、リマ", "リスボン", 0.8),  # 4 of 6 and of 4
+        ("ลิสบอน", "ลิสบอน!", 1.0),
+        ("北京 University", "北京 university", 1.0),
+        ("猫", "狗", 0.0),
+    ],
+)
+def test_what_is_written_without_spaces_counts_by_characters(answer: str, gold: str, expected: float) -> None:
+    assert token_f1(answer, gold) == pytest.approx(expected)
+
+
+def test_chinese_and_japanese_commas_separate_the_parts_of_a_list() -> None:
+    assert official_f1("狗，猫", "猫、狗", "multi-hop") == 1.0

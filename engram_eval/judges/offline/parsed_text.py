@@ -11,10 +11,10 @@ from functools import lru_cache
 from engram_eval.judges.offline.numbers import in_digits, numbers_in
 from engram_eval.judges.offline.spelling import MIN_GLUED, is_misspelled
 from engram_eval.language.dates import DateSpan, find_dates
+from engram_eval.language.scripts import is_unspaced
 from engram_eval.language.words import STOPWORDS, stem, words
 
 SHORT = 12  # content words; longer answers explain, and their precision says nothing
-_NO_SPACES = "\u2e80"  # Chinese and Japanese have no spaces: from here on in Unicode, a substring counts as a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ParsedText:
         """Is the stem in the text, possibly glued to its neighbours ("ice cream" for "icecream") or misspelled?"""
         if word_stem in self.known:
             return True
-        if word_stem >= _NO_SPACES:
+        if is_unspaced(word_stem):
             return word_stem in self.joined
         if len(word_stem) < MIN_GLUED:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from engram_eval.language.words import STOPWORDS
+from engram_eval.language.words import STOPWORDS, count_words, first_words
 
 _INTERJECTION = (
     r"(?:yeah|yep|yup|yes|no|nope|nah|thanks|thank you|thx|wow|hey|hi|hello|oh|well|so|and|but|or|haha|lol|aw+|definitely|"
@@ -32,8 +32,8 @@ def clause(sentence: str, speakers: Iterable[str], limit: int) -> str:
     text = without_opening(sentence)
     for name in speakers:
         text = re.sub(rf"^{re.escape(name)}[,!]\s+|,\s+{re.escape(name)}(?=[.!?,]|$)", "", text)
-    sentence_words = (text.strip() or sentence).split()
-    cut = sentence_words[:limit]
-    while len(sentence_words) > limit and len(cut) > 1 and cut[-1].lower() in STOPWORDS:
+    whole = text.strip() or sentence
+    cut = first_words(whole, limit)
+    while count_words(whole) > limit and len(cut) > 1 and cut[-1].lower() in STOPWORDS:
         cut.pop()
     return " ".join(cut).strip(" ,;:–—-")

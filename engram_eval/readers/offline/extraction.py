@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 
 from engram_eval.language.dates import DateSpan, format_span
-from engram_eval.language.words import words
+from engram_eval.language.words import count_words, words
 from engram_eval.readers.offline import phrases
 from engram_eval.readers.offline.base_stems import base_stem, base_stems
 from engram_eval.readers.offline.clauses import clause
@@ -194,7 +194,7 @@ class _Extraction:
             shortened = clause(self._context.sentences[k], self._context.speakers, left)
             if shortened and (not taken or len(base_stems(shortened)) > 1):
                 taken[k] = shortened
-                left -= len(shortened.split())
+                left -= count_words(shortened)
             if left < ENOUGH_NEW_WORDS:
                 break
         parts = [taken[k] for k in sorted(taken)]
