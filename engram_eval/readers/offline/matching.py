@@ -60,6 +60,9 @@ class Match:
         return [int(i) for i in order if self.score[i] > 0]
 
 
+UNMATCHED = (
+    0.01  # ranks the sentences that share no word with the question: by whom they are about, then in their order
+)
 _SHOWN = re.compile(
     r"\b(?:photos?|pictures?|pics?|images?|signs?|posters?|paint\w*|drawings?|look\w*|wear\w*|shown?|showed|posted)\b",
     re.IGNORECASE,
@@ -101,7 +104,8 @@ def match_sentences(question: QuestionAnalysis, context: Passages, weights: Weig
     about = _about(question, context, weights)
     shown = _SHOWN.search(question.text) is not None
     captions = np.where(context.captions, 1.0 if shown else weights.caption, 1.0)
-    return Match(own, cover, cover * about * np.where(context.questions, weights.asks, 1.0) * captions, about, shown)
+    score = (cover + UNMATCHED) * about * np.where(context.questions, weights.asks, 1.0) * captions
+    return Match(own, cover, score, about, shown)
 
 
 def _about(question: QuestionAnalysis, context: Passages, weights: Weights) -> Floats:
