@@ -83,7 +83,7 @@ def test_answers_become_a_run_like_any_other(data: Path, tmp_path: Path, capsys:
     assert manifest["usage"] == {}
     out, err = capsys.readouterr()
     assert "12 of 12 questions answered" in err
-    assert "answers made elsewhere, from contexts whose limit is unknown" in out
+    assert "the answers were made elsewhere, from contexts whose limit is unknown" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["complete"]
     assert summary["backends"]["answers"]["ingest_s"] == {"total": None}

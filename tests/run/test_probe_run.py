@@ -68,7 +68,7 @@ def test_a_note_reports_that_an_llm_judge_was_not_probed(
     with Server(answer=plays()) as server:
         assert _run(data, tmp_path / "run", server) == 0
         assert len(server.asked) <= 40
-        assert "The LLM judge was not measured in this run: --probe" in capsys.readouterr().out
+        assert "The LLM judge was not measured in this run; --probe" in capsys.readouterr().out
         assert _run(data, tmp_path / "offline", server, "--judge", "offline", "--probe") == 0
         assert "was not measured" not in capsys.readouterr().out
     for name in ("run", "offline"):
