@@ -26,6 +26,7 @@ class NoteKind(StrEnum):
     UNSPACED = "unspaced"
     ROUGH_INTERVALS = "rough_intervals"
     ERROR_BOUNDS = "error_bounds"
+    CATEGORY_MEAN = "category_mean"
     VARIANTS = "variants"
     OFFLINE_JUDGE = "offline_judge"
     BUDGET = "budget"
@@ -44,7 +45,16 @@ class NoteKind(StrEnum):
     PUBLISHED = "published"
 
 
-EXPLANATORY = frozenset((NoteKind.PAIRS, NoteKind.VARIANTS, NoteKind.BUDGET, NoteKind.SESSIONS, NoteKind.OFFLINE_TIMES))
+EXPLANATORY = frozenset(
+    (
+        NoteKind.PAIRS,
+        NoteKind.CATEGORY_MEAN,
+        NoteKind.VARIANTS,
+        NoteKind.BUDGET,
+        NoteKind.SESSIONS,
+        NoteKind.OFFLINE_TIMES,
+    )
+)
 """Notes that explain how figures are computed. A page may fold them away; all other notes stay visible."""
 
 
@@ -59,6 +69,14 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
     ]
     for label, backend in summary.backends.items():
         notes += _backend_notes(label, backend)
+    if any(backend.category_mean is not None for backend in summary.backends.values()):
+        notes.append(
+            Note(
+                NoteKind.CATEGORY_MEAN,
+                "Accuracy counts each question alike; the mean of categories counts each category alike. They differ where "
+                "categories differ in size: name which one you quote.",
+            )
+        )
     if has_session_table(summary):
         notes.append(
             Note(

@@ -40,12 +40,14 @@ _ENDPOINT = "api.openai.com"  # the endpoint of the published models
 class Published:
     """A published figure. Score in %, `tokens` the lowest and highest reported; None, or empty, if unknown.
 
-    `backends`: names of our backends that correspond to the system, the closest first.
+    `backends`: names of our backends that correspond to the system, the closest first. `source` and `table`: the paper and its
+    table. `open`: what the paper leaves open of some settings.
     """
 
     name: str
     backends: tuple[str, ...]
     source: str
+    table: str
     score: float
     judge: str
     plus_minus: float | None = None
@@ -59,7 +61,9 @@ class Published:
     p50_s: float | None = None
     p95_s: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    unchecked: tuple[str, ...] = ()
+    open: Mapping[str, str] = field(default_factory=dict)
+    embedder: str | None = None
+    judge_passes: int | None = None
 
 
 @cache
@@ -124,7 +128,7 @@ def published_tables(
             figures_of_run = [figure for figure in figures if figure.run == path]
             prefix = f"{names[path]}: " if len(manifests) > 1 else ""
             texts += [prefix + text for text in _texts_on_run(manifest, figures_of_run, entries)]
-        texts += _texts_on_unchecked(entries, figures)
+        texts += _texts_on_open_settings(entries, figures)
     return tables, [Note(NoteKind.PUBLISHED, text) for text in texts]
 
 
@@ -208,7 +212,7 @@ def _published_row(entry: Published) -> _Row:
     spread = f" ±{entry.plus_minus:.2f}" if entry.plus_minus is not None else ""
     return _Row(
         system=entry.name,
-        source=f"published ({entry.source})",
+        source=f"published ({entry.source}, {entry.table})",
         score=f"{entry.score:.2f}{spread}",
         interval=None,
         difference=None,
@@ -269,10 +273,27 @@ def _texts_on_run(manifest: Manifest, figures: Sequence[_OurFigure], entries: Se
         if differences := _backend_differences(figure):
             texts.append(f"{figure.label} is not {figure.entry.name} as published: {'; '.join(differences)}.")
     texts.append(
-        f"The prompts, embedder and judge votes of the published runs are unknown. Ours: {', '.join(_our_choices(manifest))}. "
+        f"{_published_choices(figures)} Ours: {', '.join(_our_choices(manifest))}. "
         "The prompt alone can move a score by ten points (full history, gpt-4.1-mini: 81.95 to 92.62)."
     )
     return [*texts, *_texts_on_latency(manifest)]
+
+
+def _published_choices(figures: Sequence[_OurFigure]) -> str:
+    """What is known of the published embedders and judges, and what is not."""
+    entries = {figure.entry.name: figure.entry for figure in figures}.values()
+    known = [f"{entry.name}: {' and '.join(parts)}" for entry in entries if (parts := _known_choices(entry))]
+    unknown = (
+        "The prompts of the published runs are unknown, and so are embedder and judge votes where they are not named."
+    )
+    return f"{unknown} Published for {'; '.join(known)}." if known else unknown
+
+
+def _known_choices(entry: Published) -> list[str]:
+    return [
+        *([f"embedder {entry.embedder}"] if entry.embedder else []),
+        *([f"the mean of {entry.judge_passes} judge passes"] if entry.judge_passes else []),
+    ]
 
 
 def _our_choices(manifest: Manifest) -> list[str]:
@@ -325,8 +346,7 @@ def _backend_differences(figure: _OurFigure) -> list[str]:
     if figure.manifest.has_recorded_answers:
         return ["its settings and its budget are unknown"]
     differences = [
-        f"{name} {_plain(backend.settings.get(name, 'unknown'))}"
-        f"{_published(_plain(value), unchecked=name in entry.unchecked)}"
+        f"{name} {_plain(backend.settings.get(name, 'unknown'))}{_published(_plain(value), is_open=name in entry.open)}"
         for name, value in entry.settings.items()
         if backend.settings.get(name) != value
     ]
@@ -340,11 +360,11 @@ def _backend_differences(figure: _OurFigure) -> list[str]:
     return differences
 
 
-def _published(value: object, *, unchecked: bool = False) -> str:
+def _published(value: object, *, is_open: bool = False) -> str:
     if value is None:
         return " (published: unknown)"
     text = f"{value:,}" if isinstance(value, int) else value
-    return f" (published: {text}{', unchecked' if unchecked else ''})"
+    return f" (published: {text}{', open in the paper' if is_open else ''})"
 
 
 def _plain(value: object) -> object:
@@ -371,11 +391,12 @@ def _texts_on_latency(manifest: Manifest) -> list[str]:
     return texts
 
 
-def _texts_on_unchecked(entries: Sequence[Published], figures: Sequence[_OurFigure]) -> list[str]:
+def _texts_on_open_settings(entries: Sequence[Published], figures: Sequence[_OurFigure]) -> list[str]:
     corresponding = [figure.entry for figure in figures]
     return [
-        f"{entry.name}'s published {' and '.join(f'{name} = {entry.settings[name]}' for name in entry.unchecked)} could not be "
-        "checked against the paper's text (total is its K)."
+        f"The paper leaves open, of {entry.name}: "
+        + "; ".join(f"{name} = {entry.settings[name]} ({why})" for name, why in entry.open.items())
+        + " (total is its K)."
         for entry in entries
-        if entry.unchecked and entry in corresponding
+        if entry.open and entry in corresponding
     ]

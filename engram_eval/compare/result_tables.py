@@ -33,6 +33,8 @@ def answers_table(rows: Sequence[BackendRow], categories: Sequence[str], headlin
     for measure in table_measures("answers"):
         columns += _measure_columns(measure)
         if measure is ACCURACY:
+            if any(row.summary.category_mean is not None for row in rows):
+                columns.append(Column("mean of categories", lambda row: row.summary.category_mean, percent, "high"))
             columns += _without_label_errors(rows)
     columns += [_category_column(category, competes=category in headline) for category in present]
     columns += [

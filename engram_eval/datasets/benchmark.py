@@ -92,6 +92,9 @@ class Benchmark:
     tables: frozenset[str] = frozenset()
     """Tables that `compare` shows for this benchmark besides those that all have: SESSIONS_TABLE."""
 
+    category_mean: bool = False
+    """Whether the field also quotes the mean of the headline categories' accuracies, in which each category counts alike."""
+
     published: Path | None = None
     """Published figures, for `compare --published`: a TOML file in the form of locomo/published.toml."""
     generator: Generator | None = None

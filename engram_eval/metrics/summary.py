@@ -133,6 +133,10 @@ def _backend(
         "votes": _votes(answered),
         "failure_stages": {str(stage): int(stages.get(stage, 0)) for stage in FailureStage},
     }
+    if dataset.category_mean:
+        accuracies = [_mean(by_category[name][by_category[name]["ok"]]["accuracy"]) for name in dataset.headline]
+        known = [accuracy for accuracy in accuracies if accuracy is not None]
+        values["category_mean"] = float(np.mean(known)) if known else None
     if label_errors:
         values["without_label_errors"] = Scores(**_scores(headline[~headline["label_error"]], seed))
     return BackendSummary(**values)

@@ -16,7 +16,8 @@ RECORDED = "recorded"
 class DatasetInfo(Stored):
     """`questions` and `conversations` count those that the run asks, `skipped_records` what could not be read of the data.
 
-    `tables`: extra result tables that the benchmark has.
+    `tables`: extra result tables that the benchmark has. `category_mean`: whether its accuracy is quoted as the mean of its
+    categories too.
     """
 
     name: Text
@@ -28,6 +29,7 @@ class DatasetInfo(Stored):
     conversations: int
     skipped_records: int = 0
     tables: tuple[str, ...] = ()
+    category_mean: bool = False
 
 
 class BackendEntry(Stored):

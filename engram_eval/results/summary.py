@@ -75,6 +75,7 @@ class BackendSummary(Scores):
 
     - `errors` counts those of all categories; `expected`: the questions that the run asks.
     - `names_turns`: whether any context names the turns it holds. `truncated`, `cut`: in how many contexts (see `Record`).
+    - `category_mean`: the mean of the headline categories' accuracies, if the benchmark's accuracy is quoted so too.
     - `unspaced_questions`: how many, of all categories, are in a writing system without spaces between words.
     - `answers_that_repeat_gold`: how many answers to answerable questions equal their golds word for word, of
       `answerable_answers`, over all categories.
@@ -93,6 +94,7 @@ class BackendSummary(Scores):
     names_turns: bool
     truncated: int
     cut: int
+    category_mean: float | None = None
     unspaced_questions: int = 0
     answers_that_repeat_gold: int = 0
     answerable_answers: int = 0

@@ -121,6 +121,7 @@ class _Data:
             conversations=self.conversations,
             skipped_records=len(self.notes.faults),
             tables=tuple(sorted(benchmark.tables)),
+            category_mean=benchmark.category_mean,
         )
 
 

@@ -84,6 +84,23 @@ def test_sessions_have_a_table_if_the_benchmark_labels_them(tmp_path: Path) -> N
     )
 
 
+def test_a_benchmark_may_have_its_accuracy_as_the_mean_of_categories_too(tmp_path: Path) -> None:
+    records = [
+        record(question_id=f"q{i}", category="multi-hop" if i < 9 else "single-hop", correct=i < 9) for i in range(10)
+    ]
+    dataset = {**manifest_json()["dataset"], "category_mean": True, "questions": 10}
+    folder = write_run(tmp_path / "skewed", records, dataset=dataset, backends={"engram": backend()})
+    result = compare([folder])
+    shown = {
+        column.name: cell.text
+        for column, cell in zip(result.tables[0].columns, result.tables[0].cells()[0], strict=True)
+    }
+    assert (shown["accuracy"], shown["mean of categories"]) == ("90.0", "50.0")
+    assert any(note.kind == NoteKind.CATEGORY_MEAN for note in result.notes)
+    plain = compare([_folder(tmp_path / "plain")])
+    assert all(column.name != "mean of categories" for column in plain.tables[0].columns)
+
+
 def test_csv_has_unrounded_numbers(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(compare([_folder(tmp_path / "mine")]).to_csv())))
     engram = next(row for row in rows if row["backend"] == "engram")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engram_eval.llm import Completion
 
 _WITH_LLM = {"router": "llm", "extractor": "llm"}
-# k and total are not checked against the paper's text.
+# The paper leaves k open: 20 or 25.
 _PAPER = {**_WITH_LLM, "ranker": "dense", "k": 20, "total": 25, "fill": False}
 
 

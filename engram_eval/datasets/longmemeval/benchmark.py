@@ -92,6 +92,7 @@ LONGMEMEVAL_S = Benchmark(
     answer_tokens_beyond_gold=30,  # its answers are sentences
     rubric_categories=frozenset({"single-session-preference"}),
     tables=frozenset({SESSIONS_TABLE}),
+    category_mean=True,  # print_qa_metrics.py prints "Task-averaged Accuracy" and "Overall Accuracy"
     published=_FOLDER / "published.toml",
     licence="MIT",
     citation="Wu et al., LongMemEval: Benchmarking Chat Assistants on Long-Term Interactive Memory, ICLR 2025",
