@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engram_eval.cli.main import main
+from engram_eval.datasets.synthetic import locomo_records, write_json_array
 from engram_eval.run.settings import from_mapping
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, refuses
@@ -194,10 +195,10 @@ def test_a_turn_routed_nowhere_is_dropped_and_one_that_the_extractor_skipped_is_
 def test_the_estimated_cost_is_close_to_the_actual_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On dialogues of realistic length, each backend by itself."""
     data = tmp_path / "dialogues.json"
-    assert main(["datasets", "generate", "--style", "locomo", "--conversations", "1", "--out", str(data)]) == 0
+    write_json_array(locomo_records(conversations=1, sessions=15, turns=300), data)
     for backend in ("full-history", "bm25", "engram:paper"):
         with Server(answer=plays()) as server:
-            flags = ["--limit", "30", "--categories", "1,2,3,4"]
+            flags = ["--limit", "15", "--categories", "1,2,3,4"]
             assert _run(data, tmp_path / "none", server, *flags, "--dry-run", backend=backend) == 0
             plan = capsys.readouterr().out
             assert not server.asked
