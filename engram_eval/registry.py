@@ -239,7 +239,7 @@ def _services_for(factory: Any, services: Any) -> list[Any]:
 
 def require_role(kind: Literal["readers", "judges"], label: str, role: Any) -> Any:
     """The reader or judge. Raises UserError if it lacks a method or an attribute."""
-    needed = {"readers": ("name", "model", "window", "answer"), "judges": ("name", "judge")}[kind]
+    needed = {"readers": ("name", "model", "window", "answer"), "judges": ("name", "judge", "agreement")}[kind]
     for attribute in needed:
         if not hasattr(role, attribute):
             raise UserError(f"{kind[:-1]} {label!r} has no {attribute!r}; see engram_eval/{kind}/{kind[:-1]}.py")

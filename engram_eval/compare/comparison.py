@@ -25,7 +25,7 @@ from engram_eval.errors import UserError
 from engram_eval.metrics.failure_stage import LabelErrors
 from engram_eval.metrics.summary import summarise
 from engram_eval.results.folder import RunFolder
-from engram_eval.results.manifest import Manifest
+from engram_eval.results.manifest import JudgeInfo, Manifest, ReaderInfo
 from engram_eval.results.summary import Summary
 from engram_eval.tables.csv import to_csv
 from engram_eval.tables.html import escaped as html_escaped
@@ -203,6 +203,10 @@ def _labelled(table: Table[Any], different: Sequence[Mismatch]) -> Table[Any]:
     return replace(table, title=title, competes=no_row_competes)
 
 
+def _role(info: ReaderInfo | JudgeInfo) -> str:
+    return info.name if info.model in (info.name, "unknown") else f"{info.name} ({info.model})"
+
+
 def _data_lines(manifests: Mapping[str, Manifest]) -> list[str]:
     names = run_names(list(manifests))
     lines = []
@@ -211,4 +215,5 @@ def _data_lines(manifests: Mapping[str, Manifest]) -> list[str]:
         run = f"{names[path]}: " if len(manifests) > 1 else ""
         size = f"{plural(dataset.conversations, 'conversation')}, {plural(dataset.questions, 'question')}"
         lines.append(f"Data: {run}{dataset.name}, {size}: {dataset.origin}")
+        lines.append(f"Reader: {run}{_role(manifest.reader)}. Judge: {_role(manifest.judge)}.")
     return lines

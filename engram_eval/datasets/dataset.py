@@ -82,7 +82,18 @@ class Dataset:
     def samples(self, notes: Notes | None = None) -> Iterator[Sample]:
         notes = notes if notes is not None else Notes()
         notes.skip_bad_records = self.skip_bad_records
-        return self.read(notes)
+        return self._samples(notes)
+
+    def _samples(self, notes: Notes) -> Iterator[Sample]:
+        try:
+            yield from self.read(notes)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a third party's loader raises
+            raise UserError(
+                f"{self.origin}: dataset {self.benchmark.name!r} cannot be read ({type(error).__name__}: {error}); correct the "
+                "data, or the loader of this dataset"
+            ) from error
 
 
 def refuse_options(name: str, options: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
+from engram_eval.system.event_loop import awaited
 from engram_eval.system.pool import Pool
 from engram_eval.types import Question, Verdict
 
@@ -22,7 +23,7 @@ async def grade(
 
     async def grade_one(index: int, judge: Judge, question: Question, answer: str) -> None:
         try:
-            graded[index] = await judge.judge(question, answer)
+            graded[index] = await awaited(judge.judge(question, answer))
         except UserError:
             raise
         except Exception as error:

@@ -25,7 +25,7 @@ class Measure:
       mean, p50 and p95; None leaves it out of the summary.
     - `table`: the result table that has its column, if any, and `show_interval` whether a column with the interval follows.
     - `gate`: whether gate rules can use it, and what they compare: the mean `difference` of the questions, or the mean `ratio`
-      (then a rule names it `NAME_ratio`). Such a measure needs `better`.
+      (then a rule names it `NAME_ratio`). A rise is a loss unless `better` is `high`.
     """
 
     name: str

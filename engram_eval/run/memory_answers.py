@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -19,6 +18,7 @@ from engram_eval.metrics.named_turns import NamedTurns
 from engram_eval.readers.reader import Reader
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
+from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
@@ -42,19 +42,19 @@ class MemoryAnswers:
         workspace.folder.mkdir(parents=True, exist_ok=True)
         services = Services(self.embedder, self.tokens, workspace.folder, self.llm)
         span = _Span(self.meter)
-        memory = await _result(self.backend.open(conversation.info, services))
+        memory = await awaited(self.backend.open(conversation.info, services))
         if not callable(getattr(memory, "retrieve", None)):
             raise TypeError(f"open returned {type(memory).__name__}, which has no method 'retrieve'")
         try:
             for session in conversation.sessions:
-                await _result(memory.ingest(session))
+                await awaited(memory.ingest(session))
                 with span.paused():  # other questions may finish meanwhile
                     await asyncio.sleep(0)
             if hasattr(memory, "ready"):
-                await _result(memory.ready())
+                await awaited(memory.ready())
         except (Exception, asyncio.CancelledError):
             with contextlib.suppress(Exception):  # the first error is the one to report
-                await _result(memory.close())
+                await awaited(memory.close())
             raise
         warnings = [str(warning) for warning in getattr(memory, "warnings", ())]
         if warnings:
@@ -101,7 +101,7 @@ class _OpenMemory:
             self._memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
         span = _Span(self._source.meter)
         limit = self._source.context_limit
-        context = await _result(self._memory.retrieve(question.text, asked_at=question.asked_at, budget=limit))
+        context = await awaited(self._memory.retrieve(question.text, asked_at=question.asked_at, budget=limit))
         retrieved = _Retrieved(context, span.seconds(), span.dollars())
         _require_context(context, self._turns)
         return retrieved
@@ -111,7 +111,7 @@ class _OpenMemory:
         sent = replace(retrieved.context, text=self._within_limit(retrieved.context.text))
         cut = sent.text != retrieved.context.text
         began = perf_counter()
-        answer = await source.reader.answer(question.text, asked_at=question.asked_at, context=sent)
+        answer = await awaited(source.reader.answer(question.text, asked_at=question.asked_at, context=sent))
         answer_s = perf_counter() - began if answer.latency_s is None else answer.latency_s
         return SourceAnswer(
             answer.text,
@@ -163,17 +163,12 @@ class _OpenMemory:
         return list(dict.fromkeys(self._session_of[turn_id] for turn_id in turn_ids))
 
     async def close(self) -> None:
-        await _result(self._memory.close())
+        await awaited(self._memory.close())
 
 
 def _share(part: Collection[str], whole: Collection[str]) -> float | None:
     """The share of `part` that is in `whole`; None if `part` is empty."""
     return sum(each in whole for each in part) / len(part) if part else None
-
-
-async def _result(value: Any) -> Any:
-    """The result of a method, which its author may have written with or without `async`."""
-    return await value if inspect.isawaitable(value) else value
 
 
 def _require_context(context: object, turns: Mapping[str, Turn]) -> None:

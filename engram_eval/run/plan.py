@@ -100,10 +100,10 @@ class _Data:
         return f"{self.dataset.benchmark.name}, {size}: {self.why}"
 
     def oddities(self) -> dict[str, str]:
-        """What `datasets check` lists, in one line, and what was skipped; nothing for data without oddities."""
+        """What of the data a person should look at, in one line, and what was skipped; nothing for data without such."""
         lines = {}
-        if self.notes.places:
-            lines["oddities"] = f"{self.notes.in_one_line()} (engram-eval datasets check lists them)"
+        if self.notes.doubtful:
+            lines["oddities"] = f"{self.notes.in_one_line()} ('engram-eval datasets check' lists them)"
         if faults := self.notes.faults:
             lines["SKIPPED"] = f"{plural(len(faults), 'record')} that cannot be read, the first: {faults[0]}"
         return lines

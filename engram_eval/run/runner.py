@@ -28,9 +28,10 @@ from engram_eval.run.answer_source import AnswerSource, OpenSource, Workspace
 from engram_eval.run.plan import Plan
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
+from engram_eval.system.event_loop import awaited
 from engram_eval.system.files import make_folder
 from engram_eval.system.pool import Pool
-from engram_eval.types import Conversation, Question
+from engram_eval.types import Conversation, Question, Verdict
 
 Step = Literal["ingest", "retrieve", "answer", "judge"]
 
@@ -141,7 +142,7 @@ class _Work:
         """The fields of the record that the judge decides."""
         judge = self.plan.judge
         began = perf_counter()
-        verdict = await judge.judge(question, answer)
+        verdict: Verdict = await awaited(judge.judge(question, answer))
         judge_s = perf_counter() - began if verdict.latency_s is None else verdict.latency_s
         decision = JudgeDecision(
             name=judge.name, votes=verdict.votes, reason=verdict.reason, cost_usd=verdict.cost_usd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -48,6 +49,11 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(registered())
     except asyncio.CancelledError:  # by `_cancel`: in the main thread, asyncio raises KeyboardInterrupt itself
         raise KeyboardInterrupt from None
+
+
+async def awaited(value: Any) -> Any:
+    """The result of a third party's method, which its author may have written with or without `async`."""
+    return await value if inspect.isawaitable(value) else value
 
 
 def _call(function: Callable[[], T], result: Future[T]) -> None:

@@ -67,7 +67,7 @@ def test_evidence_sessions_are_measured_on_a_file_of_ones_own(
     experiment = str(_ROOT / "benchmarks" / "retrieval_longmemeval.toml")
     data = ["--dataset", "longmemeval_s", "--data", str(file)]
     assert main(["run", experiment, *data, "--backend", "bm25", "--out", str(run)]) == 0
-    assert "Sessions (the distinct sessions of the turns in the context" in capsys.readouterr().out
+    assert "Sessions (distinct sessions of the turns in the context" in capsys.readouterr().out
     bm25 = json.loads((run / "summary.json").read_text())["backends"]["bm25"]
     assert 0 <= bm25["session_recall_any@5"] <= bm25["session_recall_any@10"] <= 1
 

@@ -211,8 +211,11 @@ def test_a_refusal_says_which_run_is_unfinished(tmp_path: Path) -> None:
         compare([_folder(tmp_path / "one"), other])
 
 
-def test_the_data_is_named_above_the_tables(tmp_path: Path) -> None:
-    assert compare([_folder(tmp_path / "one")]).data_lines == ["Data: locomo, 2 conversations, 4 questions: here"]
+def test_data_reader_and_judge_are_named_above_the_tables(tmp_path: Path) -> None:
+    assert compare([_folder(tmp_path / "one")]).data_lines == [
+        "Data: locomo, 2 conversations, 4 questions: here",
+        "Reader: offline. Judge: offline.",
+    ]
 
 
 def test_offline_scores_are_labelled(tmp_path: Path) -> None:

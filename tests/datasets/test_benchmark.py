@@ -86,6 +86,7 @@ judge = "llm"
 name = "Oedipus"
 backends = ["bm25"]
 source = "Sophocles"
+table = "Oedipus the King"
 score = 99.00
 """
 _RIDDLES = [
@@ -164,8 +165,8 @@ def test_a_third_benchmark_is_run_judged_and_compared(
 
     assert main(["compare", str(run), "--published"]) == 0
     compared = capsys.readouterr().out
-    assert "Oedipus" in compared and "published (Sophocles)" in compared
-    assert "Sessions (the distinct sessions" in compared
+    assert "Oedipus" in compared and "published (Sophocles, Oedipus the King)" in compared
+    assert "Sessions (distinct sessions" in compared
 
 
 def test_a_benchmark_can_be_named_by_its_place_in_a_module(riddles: Path, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_run_sums_up_the_oddities_in_one_line(file: Path, capsys: pytest.Captu
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("oddities ")]
     assert line == (
         "oddities  evidence sessions later than the question's date: kept (1); turns without text: kept (1); 2 kinds of "
-        "oddities repaired or kept by rule (engram-eval datasets check lists them)"
+        "oddities repaired or kept by rule ('engram-eval datasets check' lists them)"
     )
 
 

@@ -73,7 +73,7 @@ DIALOGUES = Benchmark(
     categories=(),  # the file's own
     headline=(),
     budget=916,
-    budget_reason="ENGRAM's published budget on locomo",
+    budget_reason="the budget of ENGRAM's paper on LoCoMo",
     reader_prompt=read_prompt(_PROMPTS, "reader_dialogues_v1"),
     judge_rules=JudgeRules(default=read_prompt(_PROMPTS, "judge_dialogues_v1")),
     f1=answerable_f1,

@@ -44,7 +44,7 @@ LOCOMO = Benchmark(
     categories=tuple(loader.CATEGORIES.values()),
     headline=tuple(name for number, name in loader.CATEGORIES.items() if number != loader.ADVERSARIAL),
     budget=916,  # what ENGRAM uses (arXiv 2511.12960)
-    budget_reason="ENGRAM's published budget on locomo",
+    budget_reason="the budget of ENGRAM's paper on LoCoMo",
     reader_prompt=read_prompt(_PROMPTS, "reader_locomo_v1"),
     # The default is the generous judge that the field quotes; `strict` requires the exact fact.
     judge_rules=JudgeRules(

@@ -76,7 +76,7 @@ LONGMEMEVAL_S = Benchmark(
     categories=loader.CATEGORIES,
     headline=loader.CATEGORIES,
     budget=1200,  # ENGRAM uses 1.0-1.2k (arXiv 2511.12960)
-    budget_reason="ENGRAM's published budget on longmemeval",
+    budget_reason="the budget of ENGRAM's paper on LongMemEval-S",
     reader_prompt=read_prompt(_PROMPTS, "reader_longmemeval_v1"),
     # A rule a question type, as in the official evaluate_qa.py: counts of days may be off by one in temporal questions,
     # the updated answer counts in knowledge updates, a rubric is the gold of preferences.
