@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from engram_eval.judges.offline.word_vectors import similarity
-from engram_eval.judges.probe.rewriting import MONTHS, SIDE, Pick, core, question_word
+from engram_eval.judges.probe.rewriting import MONTHS, YES_OR_NO, Pick, as_sentence, bare_gold, question_word
 from engram_eval.language.dates import find_dates
 from engram_eval.language.words import STOPWORDS, content_stems, stem, words
 from engram_eval.types import Question
@@ -60,8 +60,8 @@ class AdversarialAnswers:
             ("negation", self._negations(question, pick)),
             ("hedge", self._hedges(question, pick)),
             ("context dump", iter([("context", context)] if context else [])),
-            ("not mentioned", iter([("not mentioned", pick.of("abstention", NOT_MENTIONED))])),
-            ("content-free", iter([("content-free", pick.of("content-free", CONTENT_FREE))])),
+            ("not mentioned", iter([("not mentioned", pick.choose("abstention", NOT_MENTIONED))])),
+            ("content-free", iter([("content-free", pick.choose("content-free", CONTENT_FREE))])),
         )
         for form, answers in made:
             for kind, answer in answers:
@@ -79,9 +79,9 @@ class AdversarialAnswers:
 
     def near_misses(self, question: Question) -> Iterator[tuple[str, str]]:
         """Kind and answer: the gold with its substance changed, in the gold's own frame where it has one."""
-        gold = core(question.gold)
+        gold = bare_gold(question.gold)
         for kind, answer in self._changed(question, gold):
-            if set(content_stems(answer)) != set(content_stems(gold)) or kind.startswith("swapped"):
+            if sorted(words(answer)) != sorted(words(gold)) or kind.startswith("swapped"):
                 yield kind, answer
 
     def altered(self, question: Question, answer: str) -> Iterator[tuple[str, str]]:
@@ -96,7 +96,7 @@ class AdversarialAnswers:
 
     def _changed(self, question: Question, gold: str) -> Iterator[tuple[str, str]]:
         pick = Pick(self._seed, question)
-        side = SIDE.match(gold)
+        side = YES_OR_NO.match(gold)
         if side:
             yield "other side", "No." if side[2].lower() == "yes" else "Yes."
             return
@@ -105,7 +105,7 @@ class AdversarialAnswers:
         numbers = [n for n in _NUMBER.finditer(gold) if not _is_in_date(n, gold)]
         if numbers:
             yield "other number", _with_other_numbers(gold, numbers, pick)
-        if len({n[0].lower() for n in numbers}) > 1:
+        if len({n[0].lower() for n in numbers}) > 1 and len(_NAME.findall(gold)) > 1:
             yield "swapped numbers", _swapped(gold, numbers)
         fixed = set(content_stems(question.text))
         new = [
@@ -116,7 +116,7 @@ class AdversarialAnswers:
         avoid = set(content_stems(gold)) | fixed
         names = [w for w in new if re.search(rf"(?<!^)\b{re.escape(w.capitalize())}\b", gold)]
         choices = [("other words", new), ("half other words", new[:: 2] if len(new) > 2 else []),
-                   ("one other word", [pick.of("one word", new)] if len(new) > 1 else []),
+                   ("one other word", [pick.choose("one word", new)] if len(new) > 1 else []),
                    ("other names", names if len(names) < len(new) else [])]  # fmt: skip
         for kind, targets in choices:
             if targets and (answer := self._replaced(gold, targets, pick, kind, avoid=avoid)):
@@ -138,7 +138,7 @@ class AdversarialAnswers:
             candidates = [w for w in candidates if _similarity(target, w) < _SYNONYM]
             if not candidates:
                 return None
-            other = pick.of(f"{what} {target}", candidates)
+            other = pick.choose(f"{what} {target}", candidates)
             used.add(stem(other))
 
             def like(match: re.Match[str], other: str = other) -> str:
@@ -151,23 +151,26 @@ class AdversarialAnswers:
         """The gold of another question of the same form, with no content word in common."""
         taken = {*content_stems(gold), *content_stems(question.text)}
         others = [p for p in self._phrases.get(_phrase_shape(question, gold), ()) if not taken & set(content_stems(p))]
-        return pick.of("other phrase", others) if others else None
+        return pick.choose("other phrase", others) if others else None
 
     # --- negations and hedges -------------------------------------------------------------------------------------
 
     def _negations(self, question: Question, pick: Pick) -> Iterator[tuple[str, str]]:
-        gold = core(question.gold)
-        if SIDE.match(gold) or len(words(gold)) > 8:
+        gold = bare_gold(question.gold)
+        if YES_OR_NO.match(gold) or len(words(gold)) > 8:
             return
-        yield "negation", pick.of("negation", ("Not {}.", "It was not {}.", "Anything but {}.")).format(_inside(gold))
+        yield (
+            "negation",
+            pick.choose("negation", ("Not {}.", "It was not {}.", "Anything but {}.")).format(_inside(gold)),
+        )
         if other := self._alternatives(question, gold, pick, 1):
-            template = pick.of("correction", ("Not {}. It was {}.", "It wasn't {}, it was {}.", "{1}, not {0}."))
+            template = pick.choose("correction", ("Not {}. It was {}.", "It wasn't {}, it was {}.", "{1}, not {0}."))
             yield "correction", template.format(_inside(gold), _inside(other[0]))
 
     def _hedges(self, question: Question, pick: Pick) -> Iterator[tuple[str, str]]:
-        gold = core(question.gold)
-        if SIDE.match(gold):
-            yield "both sides", pick.of("both", ("Maybe yes, maybe no.", "It could be yes or no.", "Yes and no."))
+        gold = bare_gold(question.gold)
+        if YES_OR_NO.match(gold):
+            yield "both sides", pick.choose("both", ("Maybe yes, maybe no.", "It could be yes or no.", "Yes and no."))
             return
         others = self._alternatives(question, gold, pick, 5)
         for count, kind in ((1, "two candidates"), (2, "three candidates"), (5, "six candidates")):
@@ -176,7 +179,7 @@ class AdversarialAnswers:
             listed = others[:count]
             listed.insert(pick.number(kind) % (count + 1), gold)
             parts = [_inside(part) for part in listed]
-            template = pick.of(f"hedge {kind}", _HEDGES)
+            template = pick.choose(f"hedge {kind}", _HEDGES)
             yield kind, template.format(", or ".join(parts), f"{', '.join(parts[:-1])} or {parts[-1]}")
 
     def _alternatives(self, question: Question, gold: str, pick: Pick, count: int) -> list[str]:
@@ -194,17 +197,20 @@ class AdversarialAnswers:
 
 
 def context_of(question: Question, questions: Sequence[Question]) -> str:
-    """Text that holds the gold among much else, as a whole context does: golds of the same conversation, the question's own
-    in the middle. Empty if the conversation has too few."""
+    """Text that holds the gold among much else, as a context does: golds of the same conversation, one sentence each.
+
+    Empty if the conversation has too few.
+    """
     same = sorted((q for q in questions if q.conversation_id == question.conversation_id), key=lambda q: q.id)
-    if len(same) < _SHORTEST_CONTEXT:
+    size = _CONTEXT_SIZES[Pick(0, question).number("context") % len(_CONTEXT_SIZES)]
+    if len(same) < min(_CONTEXT_SIZES):
         return ""
     place = next(i for i, q in enumerate(same) if q.id == question.id)
-    start = max(0, min(place - _LONGEST_CONTEXT // 2, len(same) - _LONGEST_CONTEXT))
-    return " ".join(f"{core(q.gold)}." for q in same[start : start + _LONGEST_CONTEXT])
+    start = max(0, min(place - size // 2, len(same) - size))
+    return " ".join(as_sentence(bare_gold(q.gold)) for q in same[start : start + size])
 
 
-_SHORTEST_CONTEXT, _LONGEST_CONTEXT = 20, 80  # golds
+_CONTEXT_SIZES = (12, 30, 80)  # golds
 
 _SYNONYM = 0.62  # cosine of two words' vectors; above it, one word often says what the other says
 _NEAREST = 12
@@ -234,7 +240,7 @@ def _echoes(question: Question) -> Iterator[tuple[str, str]]:
 
 
 def _prefixed_echoes(question: Question, pick: Pick) -> Iterator[tuple[str, str]]:
-    template = pick.of("prefix", _PREFIXES)
+    template = pick.choose("prefix", _PREFIXES)
     yield "prefixed echo", template.format(question.text)
 
 
@@ -268,6 +274,7 @@ def _rephrased_echoes(question: Question) -> Iterator[tuple[str, str]]:
 
 # --- dates and numbers ----------------------------------------------------------------------------------------------
 
+_NAME = re.compile(r"\b[A-Z][a-z]+\b")
 _SHIFTS = (7, -7, 30, -31, 61, 100, -150, 365, -365, 790)  # days
 _NUMBER_NAMES = "one two three four five six seven eight nine ten eleven twelve".split()
 _TIMES = {"once": "three times", "twice": "four times", "thrice": "once"}
@@ -334,8 +341,8 @@ def _swapped(gold: str, numbers: Sequence[re.Match[str]]) -> str:
 def _phrases_by_shape(questions: Sequence[Question]) -> dict[tuple[str, str, int], list[str]]:
     phrases: dict[tuple[str, str, int], dict[str, None]] = {}
     for question in questions:
-        gold = core(question.gold)
-        if words(gold) and not SIDE.match(gold):
+        gold = bare_gold(question.gold)
+        if words(gold) and not YES_OR_NO.match(gold):
             phrases.setdefault(_phrase_shape(question, gold), {})[gold] = None
     return {shape: list(golds) for shape, golds in phrases.items()}
 
@@ -352,7 +359,7 @@ def _words_by_shape(questions: Sequence[Question]) -> dict[str, list[str]]:
     """The content words of all golds by shape, in order of the alphabet."""
     found: dict[str, set[str]] = {}
     for question in questions:
-        for match in _WORD.finditer(core(question.gold)):
+        for match in _WORD.finditer(bare_gold(question.gold)):
             word = match[0].lower()
             if word not in STOPWORDS:
                 capitalised = match[0][0].isupper() and match.start() > 0

@@ -38,11 +38,13 @@ class Alignment:
 
     @property
     def recall(self) -> float:
-        return 1 - len(self.missing) / len(self.new)
+        return 1 - len(self.missing) / len(self.new) if self.new else 0.0
 
     @property
     def soft_recall(self) -> float:
         """A missing word counts as far as a word of like meaning is there; rare words count more."""
+        if not self.missing:
+            return self.recall
         weights = {word: 0.2 + rarity(word) for word in self.new}
         lost = sum(weights[word] * (1 - near) for word, near in zip(self.missing, self.support, strict=True))
         return 1 - lost / sum(weights.values())
@@ -50,7 +52,7 @@ class Alignment:
     @property
     def evidence(self) -> float:
         """1 if the answer has any of the new words, else the likeness of the likest word."""
-        return 1.0 if len(self.missing) < len(self.new) else max(self.support)
+        return 1.0 if len(self.missing) < len(self.new) else max(self.support, default=0.0)
 
     @property
     def unsupported(self) -> int:

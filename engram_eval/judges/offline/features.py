@@ -14,6 +14,7 @@ from typing import Literal
 
 from engram_eval.judges.offline.cleaning import clean
 from engram_eval.judges.offline.date_rule import compare_dates
+from engram_eval.judges.offline.digression import is_mostly_about_other_things
 from engram_eval.judges.offline.echo import repeats_question
 from engram_eval.judges.offline.number_rule import compare_numbers
 from engram_eval.judges.offline.parsed_text import ParsedText, parse_text, without_dates
@@ -45,6 +46,8 @@ def compare(question: str, gold: str, answer: str) -> Comparison:
     parsed_answer = parse_text(clean(answer), dated=dated, near=near)
     if repeats_question(parsed_question, parsed_answer) and not (kind == "yes-no" and polarity(answer)):
         return Comparison(kind, {kind: 1.0}, "only repeats the question", ruled_out=True)
+    if is_mostly_about_other_things(parsed_question, parsed_gold, parsed_answer):
+        return Comparison(kind, {kind: 1.0}, "mostly about other things: a context, not an answer", ruled_out=True)
     result = _RULES[kind](parsed_question, parsed_gold, parsed_answer)
     features = {kind: 1.0} | {f"{kind}.{name}": value for name, value in result.features.items()}
     return Comparison(kind, features, result.reason, result.ruled_out)

@@ -68,11 +68,11 @@ def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
         "soft_recall": aligned.soft_recall,
         "evidence": aligned.evidence,
         "nothing": float(len(missing) == len(new)),
-        "unsupported": aligned.unsupported / len(new),
+        "unsupported": aligned.unsupported / max(1, len(new)),
         "precision": 1 - len(foreign) / len(aligned.added) if aligned.added else 0.0,
         "likeness": likeness(new, aligned.added),
         "substituted": replaced,
-        "short_replaced": answer.is_short * min(len(missing), len(foreign)) / len(new),
+        "short_replaced": answer.is_short * min(len(missing), len(foreign)) / max(1, len(new)),
         "other_number": float(bool(new_numbers - set(answer.numbers)) and bool(other_numbers)),
         "other_date": float(_has_other_date(question, gold, answer)),
     }

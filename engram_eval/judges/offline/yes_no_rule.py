@@ -16,14 +16,19 @@ _POLARITY = re.compile(
     |(?P<no>no|nope|unlikely|not\ (?:really|particularly|at\ all)))\b(?!\s+(?:\w+\s+)?(?:evidence|one|idea|mention))""",
     re.IGNORECASE | re.VERBOSE,
 )
+_STATED = re.compile(
+    r"\W*(?:it|that|the\s+answer)\s+(?:is|was|would\s+be)\s+(?:a\s+)?(?:(?P<yes>yes)|(?P<no>no))\s*(?:[.,;!]|$)",
+    re.IGNORECASE,
+)
 _NEGATION = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|unlikely)\b|n't\b", re.IGNORECASE
 )
 
 
 def polarity(text: str) -> int:
-    """1 if the text begins with yes, -1 if it begins with no, else 0."""
-    match = _POLARITY.match(text.replace("’", "'"))
+    """1 if the text begins with yes ("Yes, …", "It is a yes."), -1 if it begins with no, else 0."""
+    text = text.replace("’", "'")
+    match = _POLARITY.match(text) or _STATED.match(text)
     return 0 if not match else 1 if match["yes"] else -1
 
 
