@@ -88,7 +88,7 @@ def backend(**traits: Any) -> dict[str, Any]:
 def probe(note: str) -> dict[str, Any]:
     """The summary of a judge probe without errors, as it is on disk."""
     rate = {"n": 12, "count": 0, "rate": 0.0, "ci": [0.0, 0.24]}
-    by_kind = dict.fromkeys(("paraphrase", "vague", "corrupted"), rate)
+    by_kind = dict.fromkeys(("paraphrase", "vague", "corrupted", "adversarial"), rate)
     return {"n": 36, "errors": 0, "false_accept": rate, "false_reject": rate, "by_kind": by_kind, "note": note}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engram_eval.cli.command import DONE, SOME_ERRORED, define
 from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.terminal import print_tables
+from engram_eval.errors import UserError
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         parser, _agree,
         """agree verdicts.jsonl
 agree verdicts.jsonl --wrong 'adversarial*'
+agree verdicts.jsonl --adversarial
 agree verdicts.jsonl --judge llm:strict --model gpt-4o-mini --max-cost 2 --out strict.jsonl""",
         _LINE,
     )  # fmt: skip
@@ -33,6 +35,9 @@ agree verdicts.jsonl --judge llm:strict --model gpt-4o-mini --max-cost 2 --out s
     add("verdicts", type=Path, metavar="VERDICTS.jsonl", help="graded answers, one JSON object per line")
     add("--wrong", action="append", default=[], metavar="SYSTEM",
         help="a system whose answers are all wrong, or a pattern such as 'adversarial*'; can be repeated")  # fmt: skip
+    add("--adversarial", action="store_true",
+        help="grade answers to the file's questions that are wrong by construction, instead of the file's answers: echoes, "
+        "near misses, negations, hedges, context dumps, abstentions, empty phrases; up to nine per question")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="write this judge's verdicts, one line for each answer")
     add_settings(parser, ("judge", "models"), without=("judge_probe",))
 
@@ -44,7 +49,11 @@ def _agree(options: argparse.Namespace) -> int:
     from engram_eval.run.agree import prepare_agreement
 
     recorded, sha256 = verdict_file.read_verdicts(options.verdicts)
+    if options.adversarial and options.wrong:
+        raise UserError("--adversarial: does not grade the answers that --wrong is about; leave one of the two out")
     wrong = agreement.matching_systems(recorded, options.wrong)
+    if options.adversarial:
+        recorded = agreement.adversarial_answers(recorded)
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
     prepared = prepare_agreement(recorded, given(options))
@@ -60,8 +69,13 @@ def _agree(options: argparse.Namespace) -> int:
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
     judge = prepared.settings.judge
-    tables = agreement_tables.make_tables(answers, wrong, judge)
-    print_tables(tables, notes=agreement_tables.make_notes(tables, judge, sha256, wrong=bool(wrong)))
+    if options.adversarial:
+        print_tables(
+            [agreement_tables.make_adversarial_table(answers, judge)], notes=agreement_tables.ADVERSARIAL_NOTES
+        )
+    else:
+        tables = agreement_tables.make_tables(answers, wrong, judge)
+        print_tables(tables, notes=agreement_tables.make_notes(tables, judge, sha256, wrong=bool(wrong)))
     return _report_errors([answer for answer in answers if answer.error])
 
 

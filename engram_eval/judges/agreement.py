@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engram_eval.errors import UserError
+from engram_eval.judges.adversarial import AdversarialAnswers, context_of
 from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
+from engram_eval.language.words import words
 from engram_eval.metrics.intervals import bootstrap_proportion, wilson
 from engram_eval.metrics.kappa import bootstrap_kappa, cohen_kappa
 from engram_eval.types import Verdict
@@ -34,6 +36,22 @@ def matching_systems(recorded: Sequence[RecordedVerdict], patterns: Sequence[str
             known = ", ".join(repr(system) for system in systems if system) or "not named in this file"
             raise UserError(f"--wrong {pattern!r}: names no system; the systems are {known}")
     return frozenset(system for system in systems if any(fnmatchcase(system, pattern) for pattern in patterns))
+
+
+def adversarial_answers(recorded: Sequence[RecordedVerdict]) -> list[RecordedVerdict]:
+    """One answer of each adversarial form to each question of the file that has a gold. All of them are wrong.
+
+    `system` is the form. The answers are made from the questions and golds alone.
+    """
+    benchmarks = {answer.question.id: answer.benchmark for answer in recorded}
+    questions = list({answer.question.id: answer.question for answer in recorded}.values())
+    maker = AdversarialAnswers(questions)
+    return [
+        RecordedVerdict(made.question, made.answer, False, made.form, benchmarks[question.id])
+        for question in questions
+        if not question.unanswerable and words(question.gold)
+        for made in maker.one_of_each(question, context=context_of(question, questions))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

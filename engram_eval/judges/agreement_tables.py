@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engram_eval.judges.adversarial import FORMS
 from engram_eval.judges.agreement import Agreement, Proportion, agreement, wrong_answers_accepted
 from engram_eval.judges.offline.judge import PARAMETERS
 from engram_eval.judges.verdict_file import GradedAnswer
@@ -29,6 +30,18 @@ def make_tables(answers: Sequence[GradedAnswer], wrong_systems: frozenset[str], 
         rows = [{"answers": label, "result": wrong_answers_accepted(group)} for label, group in _by_system(wrong)]
         tables.append(_wrong_answers_table(rows, judge))
     return tables
+
+
+def make_adversarial_table(answers: Sequence[GradedAnswer], judge: str) -> Table[Row]:
+    """How many answers of each adversarial form the judge accepts. Rows as in `make_tables`."""
+    by_form = [(form, [a for a in answers if a.recorded.system == form]) for form in FORMS]
+    rows = [{"answers": form, "result": wrong_answers_accepted(group)} for form, group in by_form if group]
+    columns = [
+        _LABEL,
+        *_error_column(rows),
+        *_proportion_columns(f"accepted by {judge}", lambda row: row["result"].judged),
+    ]
+    return Table("Answers that are wrong by construction, in %", columns, rows)
 
 
 def _groups(answers: Sequence[GradedAnswer]) -> list[tuple[str, list[GradedAnswer]]]:
@@ -143,13 +156,22 @@ def make_notes(tables: Sequence[Table[Row]], judge: str, sha256: str, *, wrong: 
     return notes
 
 
+ADVERSARIAL_NOTES = [
+    "Echo: the question, also with words before it or as a statement. Near miss: the gold with other words, names, numbers or "
+    "dates. Negation: the gold denied. Hedge: the gold among other candidates. Context dump: the gold among much else. "
+    "Content-free: such as 'The answer is correct'.",
+    "Each answer that the judge accepts is its mistake, apart from a few near misses that say the same by chance. Intervals "
+    "resample whole conversations.",
+]
+
+
 def _fitted_note(sha256: str) -> str:
     """A warning if the offline judge was fitted to this very file, where it agrees better than elsewhere; else empty."""
     parameters = json.loads(PARAMETERS.read_text(encoding="utf-8"))
     if parameters["sha256"] != sha256:
         return ""
-    measured = parameters["agreement"]
+    measured = parameters["agreement"]["conversation_left_out"]
     return (
         "The offline judge was fitted to this very file. On conversations that it was not fitted to, its agreement was "
-        f"{100 * measured['accuracy']:.1f} and κ {measured['kappa']:.2f} (leave-one-conversation-out, honest answers)."
+        f"{100 * measured['accuracy']:.1f} and κ {measured['kappa']:.2f} (nested leave-one-conversation-out, honest answers)."
     )

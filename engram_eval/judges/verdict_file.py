@@ -67,6 +67,8 @@ class GradedAnswer:
         """A line of --out. `correct` and `reason` are null after an error."""
         return {
             "question_id": self.recorded.question.id,
+            "system": self.recorded.system,
+            "answer": self.recorded.answer,
             "correct": self.verdict.correct if self.verdict else None,
             "reason": self.verdict.reason if self.verdict else None,
             "error": self.error,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from engram_eval.results.stored import Interval, Stored, Text
 
-ProbeKind = Literal["paraphrase", "vague", "corrupted"]
+ProbeKind = Literal["paraphrase", "vague", "corrupted", "adversarial"]
 
 
 class ProbeResult(Stored):
@@ -36,6 +36,7 @@ class ErrorRatesByKind(Stored):
     paraphrase: ErrorRate
     vague: ErrorRate
     corrupted: ErrorRate
+    adversarial: ErrorRate
 
 
 class ProbeSummary(Stored):

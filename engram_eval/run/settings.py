@@ -143,7 +143,7 @@ class Settings(BaseModel):
     judge_votes: Annotated[Positive, Setting("judge", "verdicts per answer; the majority counts (default: 1)", "N")] = 1
     judge_probe: Annotated[
         bool,
-        Setting("judge", "measure the llm judge by answers with a known verdict: up to 36 more calls", flag="--probe"),
+        Setting("judge", "measure the llm judge by answers with a known verdict: up to 48 more calls", flag="--probe"),
     ] = False
     embedder: Annotated[
         str,

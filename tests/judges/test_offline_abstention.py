@@ -44,6 +44,23 @@ ABSTAINS = [
     "I'm unable to find any reference to that in the transcript.",
     "She did not mention which hotel.",
     "Nothing is mentioned about a cat.",
+    "You haven't told me about a canoe.",
+    "You never said which canoe you bought.",
+    "We have not talked about a canoe yet.",
+    "I don't see any record of that",
+    "I can't find anything about a canoe.",
+    "I do not recall you mentioning a canoe.",
+    "I don't think you've mentioned a canoe.",
+    "I have no memory of a canoe.",
+    "I was never told about that.",
+    "No canoe is discussed.",
+    "No such trip appears in our history.",
+    "That never came up.",
+    "There's nothing in our chats about a canoe.",
+    "None of the sessions mention a canoe.",
+    "The transcript is silent on this.",
+    "There doesn't seem to be any mention of a canoe.",
+    "You told me about a kayak, but not about a canoe.",
 ]
 
 ASSERTS = [
@@ -66,6 +83,14 @@ ASSERTS = [
     "She was not sure about the job.",
     "I can't find my keys.",
     "An unknown artist painted it.",
+    "She never told her boss.",
+    "She never came up with a plan.",
+    "He has no memory of the accident.",
+    "We have nothing in the fridge.",
+    "We never talked again after 2019.",
+    "Nothing came up, so they went to Rome.",
+    "You didn't give me the red one, you gave me the blue one.",
+    "No dogs are allowed.",
     "",
 ]
 

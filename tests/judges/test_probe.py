@@ -179,7 +179,7 @@ def test_probes_of_the_synthetic_data_are_right_or_wrong_as_expected(seed: int) 
         gold = set(content_stems(probe.question.gold.split(". ")[0]))
         assert not probe.question.unanswerable and probe.question.category != "single-session-preference"
         assert probe.expected == (probe.kind == "paraphrase") and probe.answer.strip()
-        if not probe.expected:
+        if probe.kind in ("vague", "corrupted"):
             assert not gold <= set(content_stems(probe.answer))
         if probe.kind == "vague":
             assert not gold & set(content_stems(probe.answer))
@@ -202,7 +202,8 @@ def test_the_offline_judge_grades_most_probes_correctly() -> None:
     probes = make_probes(synthetic(), size=60, seed=0)
     summary = summarise_probe(asyncio.run(run_probe(OfflineJudge(), probes, 1)))
     assert summary.errors == 0
-    for kind in (summary.by_kind.paraphrase, summary.by_kind.vague, summary.by_kind.corrupted):
+    kinds = summary.by_kind
+    for kind in (kinds.paraphrase, kinds.vague, kinds.corrupted, kinds.adversarial):
         assert kind.rate is not None and kind.rate < 0.2
 
 

@@ -49,7 +49,7 @@ def test_a_judge_that_accepts_everything_is_reported(
     lines = (tmp_path / "run" / "probe.jsonl").read_bytes().splitlines()
     results = [ProbeResult.read(line, "probe.jsonl", "fix it") for line in lines]
     assert len(results) == probe.n
-    assert {result.kind for result in results} == {"paraphrase", "vague", "corrupted"}
+    assert {result.kind for result in results} == {"paraphrase", "vague", "corrupted", "adversarial"}
 
 
 def test_a_judge_that_searches_for_the_gold_rejects_other_wording(data: Path, tmp_path: Path) -> None:

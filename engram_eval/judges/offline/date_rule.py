@@ -6,6 +6,7 @@ import math
 import re
 
 from engram_eval.judges.offline.parsed_text import ParsedText
+from engram_eval.judges.offline.rule_result import RuleResult
 from engram_eval.language.dates import DateSpan, find_dates
 
 _RELATIVE = re.compile(r"\b(?:before|after|prior|later|around|week|weekend)\b", re.IGNORECASE)
@@ -19,7 +20,7 @@ _ROUGHLY = re.compile(
 _BEFORE = 25  # characters before a date that are searched for such a word: "sometime during the ..."
 
 
-def compare_dates(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
+def compare_dates(question: ParsedText, gold: ParsedText, answer: ParsedText) -> RuleResult:
     """The features of an answer whose gold is a date, and the reason in words.
 
     Only the gold's first date counts, and the answer's nearest to it. The answer may repeat a date of the question.
@@ -28,7 +29,7 @@ def compare_dates(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
     target = gold.dates[0]
     spans = [span for span in answer.dates if (span.start, span.end) not in in_question] or list(answer.dates)
     if not spans:
-        return {}, f"no date where the gold is {target.text}"
+        return RuleResult({}, f"no date where the gold is {target.text}")
     best = min(spans, key=lambda span: (_gap(span, target), _days(span)))
     gap = _gap(best, target)
     wider = max(0.0, math.log(_days(best) / _days(target))) if gap == 0 else 0.0
@@ -45,7 +46,7 @@ def compare_dates(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
     reason = f"date {best.text} {distance} the gold's {target.text}"
     if wider > _COARSER:
         reason += ", but is coarser"
-    return features, reason + (", told roughly" if rough else "")
+    return RuleResult(features, reason + (", told roughly" if rough else ""))
 
 
 _COARSER = math.log(

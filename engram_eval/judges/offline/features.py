@@ -14,6 +14,8 @@ from typing import Literal
 
 from engram_eval.judges.offline.cleaning import clean
 from engram_eval.judges.offline.date_rule import compare_dates
+from engram_eval.judges.offline.digression import is_mostly_about_other_things
+from engram_eval.judges.offline.echo import repeats_question
 from engram_eval.judges.offline.number_rule import compare_numbers
 from engram_eval.judges.offline.parsed_text import ParsedText, parse_text, without_dates
 from engram_eval.judges.offline.text_rule import compare_texts
@@ -27,11 +29,12 @@ _RULES = {"date": compare_dates, "number": compare_numbers, "yes-no": compare_po
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The features of one answer by name, and the reason for them in words."""
+    """The features of one answer by name, the reason for them in words, and whether a rule alone says that it is wrong."""
 
     kind: Kind
     features: Mapping[str, float]
     reason: str
+    ruled_out: bool
 
 
 def compare(question: str, gold: str, answer: str) -> Comparison:
@@ -39,9 +42,22 @@ def compare(question: str, gold: str, answer: str) -> Comparison:
     parsed_question, parsed_gold = parse_text(clean(question)), parse_text(_core(clean(gold)))
     kind = _kind(parsed_question, parsed_gold)
     near = parsed_gold.dates[0].start if kind == "date" else None
-    parsed_answer = parse_text(clean(answer), dated=kind in ("date", "number"), near=near)
-    features, reason = _RULES[kind](parsed_question, parsed_gold, parsed_answer)
-    return Comparison(kind, {kind: 1.0} | {f"{kind}.{name}": value for name, value in features.items()}, reason)
+    dated = kind in ("date", "number") or bool(parsed_gold.dates or parsed_gold.numbers)
+    parsed_answer = parse_text(clean(answer), dated=dated, near=near)
+    if repeats_question(parsed_question, parsed_answer) and not (kind == "yes-no" and polarity(answer)):
+        return Comparison(kind, {kind: 1.0}, "only repeats the question", ruled_out=True)
+    if is_mostly_about_other_things(parsed_question, parsed_gold, parsed_answer):
+        return Comparison(kind, {kind: 1.0}, "mostly about other things: a context, not an answer", ruled_out=True)
+    result = _RULES[kind](parsed_question, parsed_gold, parsed_answer)
+    features = {kind: 1.0} | {f"{kind}.{name}": value for name, value in result.features.items()}
+    return Comparison(kind, features, result.reason, result.ruled_out)
+
+
+def names_gold(question: str, gold: str, text: str) -> bool:
+    """Does a piece of text contain one of the words that the gold adds to the question?"""
+    parsed_question, parsed_gold = parse_text(clean(question)), parse_text(_core(clean(gold)))
+    new = [s for s in parsed_gold.content if s not in parsed_question.known] or parsed_gold.content
+    return any(map(parse_text(clean(text), dated=False).contains, new))
 
 
 # "Yes; she likes music", "No, because he has moved": the rest gives reasons, which the answer does not have to give.

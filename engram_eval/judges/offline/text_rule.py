@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engram_eval.judges.offline.abstention import contains_abstention
+from engram_eval.judges.offline.alignment import align, likeness, substituted, swaps
 from engram_eval.judges.offline.parsed_text import ParsedText, expand_acronyms, parse_text, share_found
+from engram_eval.judges.offline.rule_result import RuleResult
 from engram_eval.language.words import sentences, stem, words
 
 _PART = re.compile(r",|;|\n|\b(?:and|or)\b")
+_LISTED = re.compile(r"[,;+&]|\b(?:and|or)\b")
 _QUOTED = re.compile(r"\W*[\"“'‘]")
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w'’]+")
 
@@ -30,17 +33,20 @@ VAGUE = frozenset(
 )
 
 
-def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) -> tuple[dict[str, float], str]:
-    """The features of an answer whose gold is a text, and the reason in words."""
+LEAST_EVIDENCE = 0.5
+"""An answer with none of the gold's new words, and with no word this close in meaning to one of them, is wrong."""
+
+
+def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) -> RuleResult:
     answer = expand_acronyms(answer, gold)
-    expected = list(dict.fromkeys(gold.content))
-    new = [s for s in expected if s not in question.known] or expected  # what the question does not say already
-    extra = [s for s in dict.fromkeys(answer.content) if s not in question.known]
-    missing = [s for s in new if not answer.contains(s)]
-    foreign = [s for s in extra if not gold.contains(s)]
-    names = _names(gold, new) - question.known
+    names = _names(gold, [s for s in gold.content if s not in question.known] or gold.content) - question.known
+    aligned = align(question, gold, answer, names=frozenset(names))
+    new, missing, foreign = aligned.new, aligned.missing, aligned.foreign
     name_recall = share_found(names, answer)
     vague_words = _vague_words(answer, question, gold)
+    new_numbers = set(gold.numbers) - set(question.numbers)
+    other_numbers = set(answer.numbers) - set(question.numbers) - new_numbers
+    replaced = substituted(gold, answer, aligned)
     features = {
         "sentence_recall": max((share_found(new, part) for part in _sentences(answer)), default=0.0),
         "best_part": max((share_found(part, answer) for part in _list_parts(gold, question)), default=0.0),
@@ -52,11 +58,23 @@ def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
         "names": name_recall,
         "no_name": float(bool(names) and not name_recall),
         "has_names": float(bool(names)),
+        "other_name": float(bool(names) and not name_recall and _has_name(answer, foreign)),
         "length": math.log1p(len(answer.content)),
-        "length_ratio": math.log((1 + len(extra)) / (1 + len(new))),
+        "length_ratio": math.log((1 + len(aligned.added)) / (1 + len(new))),
         "vague": len(vague_words) / max(1, len(words(answer.text))),
         "vague_gold": float(not VAGUE.isdisjoint(words(gold.text))),
         "refuses": float(contains_abstention(answer.text) and not contains_abstention(gold.text)),
+        "recall": aligned.recall,
+        "soft_recall": aligned.soft_recall,
+        "evidence": aligned.evidence,
+        "nothing": float(len(missing) == len(new)),
+        "unsupported": aligned.unsupported / max(1, len(new)),
+        "precision": 1 - len(foreign) / len(aligned.added) if aligned.added else 0.0,
+        "likeness": likeness(new, aligned.added),
+        "substituted": replaced,
+        "short_replaced": answer.is_short * min(len(missing), len(foreign)) / max(1, len(new)),
+        "other_number": float(bool(new_numbers - set(answer.numbers)) and bool(other_numbers)),
+        "other_date": float(_has_other_date(question, gold, answer)),
     }
     reason = f"{len(new) - len(missing)} of the gold's {len(new)} content words found"
     if missing:
@@ -64,7 +82,28 @@ def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
         reason += f", not {', '.join(missing_words[:3])}" if missing_words else ""
     if answer.is_short and vague_words:
         reason += f"; told vaguely: {', '.join(vague_words[:3])}"
-    return features, reason
+    ruled_out = (
+        aligned.evidence < LEAST_EVIDENCE
+        or swaps(gold, answer)
+        or (replaced >= 0.5 and not _LISTED.search(gold.text))  # of a list, a part may do
+        or (replaced > 0 and bool(features["other_name"] or features["other_number"]))
+    )
+    return RuleResult(features, reason, ruled_out=ruled_out)
+
+
+def _has_other_date(question: ParsedText, gold: ParsedText, answer: ParsedText) -> bool:
+    """Does the answer give dates, and none that shares a day with a date of the gold?"""
+    asked = {(span.start, span.end) for span in question.dates}
+    given = [span for span in answer.dates if (span.start, span.end) not in asked]
+    expected = [span for span in gold.dates if (span.start, span.end) not in asked]
+    shared = any(a.start <= b.end and b.start <= a.end for a in expected for b in given)
+    return bool(expected) and bool(given) and not shared
+
+
+def _has_name(answer: ParsedText, stems: Iterable[str]) -> bool:
+    """Is one of these stems a capitalised word of the answer, and not its first word?"""
+    names = {stem(word) for match in _CAPITALISED.finditer(answer.text) if match.start() for word in words(match[0])}
+    return not names.isdisjoint(stems)
 
 
 def _vague_words(answer: ParsedText, question: ParsedText, gold: ParsedText) -> list[str]:

@@ -63,6 +63,7 @@ def summarise_probe(results: Sequence[ProbeResult]) -> ProbeSummary:
         paraphrase=error_rate(lambda result: result.kind == "paraphrase"),
         vague=error_rate(lambda result: result.kind == "vague"),
         corrupted=error_rate(lambda result: result.kind == "corrupted"),
+        adversarial=error_rate(lambda result: result.kind == "adversarial"),
     )
     return ProbeSummary(
         n=n,
@@ -78,7 +79,7 @@ def _note(n: int, errors: int, false_accept: ErrorRate, false_reject: ErrorRate,
     """The figures in one sentence, to print under the tables."""
     findings = []
     if false_accept.n:
-        rates = (("vague", by_kind.vague), ("corrupted", by_kind.corrupted))
+        rates = (("vague", by_kind.vague), ("corrupted", by_kind.corrupted), ("adversarial", by_kind.adversarial))
         kinds = ", ".join(f"{kind} {rate.count} of {rate.n}" for kind, rate in rates if rate.n)
         findings.append(
             f"accepted {false_accept.count} of {false_accept.n} wrong answers "
