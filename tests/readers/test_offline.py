@@ -91,6 +91,46 @@ def test_a_short_context_is_read_though_it_shares_no_word_with_the_question() ->
     assert read("How did Bruno cope with the storm?", context) == NOT_MENTIONED  # no such person
 
 
+def test_what_is_told_on_several_days_is_counted() -> None:
+    trips = (
+        "[1 May 2023]\nTom: I went to the beach.\n[2 June 2023]\nTom: The beach again!\n[3 June 2023]\nTom: I cooked."
+    )
+    assert read("How many times did Tom go to the beach?", trips) == "2"
+    wins = (
+        "[1 May 2023]\nTom: I won my first chess game.\n[2 June 2023]\nTom: This was the fourth chess game that I won!"
+    )
+    assert read("How many chess games has Tom won?", wins) == "4"
+    assert read("How many cats does Tom have?", f"{TALK}\n[10 June 2023]\nTom: A cat is a joy.") == "three cats"
+
+
+def test_a_name_may_begin_the_sentence() -> None:
+    context = "[8 May 2023]\nInes: Spider-Man has always been my favourite, but I like any superhero."
+    assert read("What is the name of Ines's favourite superhero?", context) == "Spider-Man"
+
+
+def test_a_place_that_repeats_the_question_is_no_answer() -> None:
+    context = "[8 May 2023]\nInes: I moved here from my home country, but I miss the sea in Portugal."
+    assert read("Which country did Ines move from?", context) == "Portugal"
+
+
+def test_of_two_options_one_is_the_answer() -> None:
+    assert read("Would Ines rather visit an opera or a zoo?", TALK) in ("opera", "zoo")
+
+
+def test_what_is_told_in_a_short_context_happened_when_it_was_told() -> None:
+    assert read("When did Tom get a toy for Ines?", "[8 May 2023]\nTom: Look, this is for you!") == "8 May 2023"
+
+
+def test_an_answer_may_be_rendered_far_from_its_question() -> None:
+    """A memory that sorts by type puts the two in different sections, under the same date."""
+    context = "\n".join(
+        ["# Events", "[8 May 2023]", "Tom: A lemon cake, with a lot of cream on it.", "[9 May 2023]",
+         "Tom: A bike ride, with a lot of rain on it.", *(f"Ines: Today was day {i}." for i in range(9)),
+         "# Facts", "[8 May 2023]", "Ines: What did you bake for the fair?"]
+    )  # fmt: skip
+    assert "lemon cake" in read("What did Tom bake for the fair?", context)
+
+
 @pytest.mark.parametrize("context", ["", "   \n\n", "[8 May 2023]", "# Events\n[8 May 2023]"])
 def test_it_abstains_on_an_empty_context(context: str) -> None:
     assert read("When did Tom run?", context) == NOT_MENTIONED

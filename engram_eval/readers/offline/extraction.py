@@ -18,7 +18,7 @@ from engram_eval.readers.offline import phrases
 from engram_eval.readers.offline.base_stems import base_stem, base_stems
 from engram_eval.readers.offline.clauses import clause
 from engram_eval.readers.offline.matching import Match
-from engram_eval.readers.offline.passages import Passage, Passages
+from engram_eval.readers.offline.passages import SHORT, Passage, Passages
 from engram_eval.readers.offline.question_analysis import QuestionAnalysis
 
 MAX_WORDS = 25  # about the length of an LLM's answer; longer answers could pass a lexical judge by bulk
@@ -35,6 +35,7 @@ NEIGHBOURS = 3  # sentences on either side, in the same turn, that may have the 
 LIST_DEPTH = 0.7  # a list takes the turns with at least this share of the best score ...
 LIST_LENGTH = 3  # ... but at most this many
 NAMES_DEPTH, NAMES_LENGTH = 0.5, 6  # names are short and wrong ones are rare, so a list of names takes more
+COUNT_DEPTH = 0.7  # what is counted is told in the sentences with at least this share of the best score
 SAID_ON_COVER = 0.4  # the cover that a match needs so that the day on which it was said answers "when"
 
 
@@ -54,7 +55,7 @@ class _Extraction:
         kinds: dict[str, Callable[[], str]] = {
             "duration": lambda: self._phrase(lambda sentence, _: phrases.durations(sentence)[:1], or_near=True),
             "how-often": lambda: self._phrase(lambda sentence, _: phrases.frequencies(sentence)[:1], or_near=True),
-            "count": lambda: self._phrase(self._numbers),
+            "count": self._count,
             "who": lambda: self._phrase(
                 lambda sentence, _: self._without_speakers(phrases.people(sentence, self._known))
             ),
@@ -93,10 +94,24 @@ class _Extraction:
         speakers = [name.lower() for name in self._context.speakers]
         return [name for name in names if not any(speaker.startswith(name.lower()) for speaker in speakers)]
 
-    def _numbers(self, sentence: str, passage: Passage) -> list[str]:
-        """The number of the thing in the question, if the sentence has it, else the first number."""
-        numbers = phrases.numbers(sentence, passage.said_on)
-        return [number for number in numbers if self._question_stems & set(base_stems(number))][:1] or numbers[:1]
+    def _count(self) -> str:
+        """A number with the counted thing, else as many as the highest "my third ...", else the days it is told of.
+
+        A number of something else is the last resort.
+        """
+        of_thing = self._phrase(lambda sentence, p: self._with_thing(phrases.numbers(sentence, p.said_on)))
+        if of_thing:
+            return of_thing
+        least = COUNT_DEPTH * self._match.score[self._best[0]]
+        telling = [i for i in self._best if self._match.score[i] >= least and not self._context.questions[i]]
+        ordinals = [n for i in telling for n in phrases.ordinals(self._context.sentences[i], self._question_stems)]
+        days = {self._passage(i).said_on for i in telling}
+        if (number := max(ordinals, default=len(days))) > 1:
+            return str(number)
+        return self._phrase(lambda sentence, p: phrases.numbers(sentence, p.said_on)[:1])
+
+    def _with_thing(self, numbers: Sequence[str]) -> list[str]:
+        return [number for number in numbers if self._question_stems & set(base_stems(number))][:1]
 
     def _when(self) -> str:
         scored: list[tuple[float, int, tuple[DateSpan, ...]]] = []
@@ -109,7 +124,8 @@ class _Extraction:
             scored.append((self._match.score[i] * (1 + bonus), -i, around))
         _, minus, spans = max(scored, key=lambda entry: entry[:2])
         said_on = self._passage(-minus).said_on
-        if not spans and said_on and self._match.cover[-minus] >= SAID_ON_COVER:
+        covered = self._match.cover[-minus] >= SAID_ON_COVER or len(self._context.sentences) <= SHORT
+        if not spans and said_on and covered:
             spans = (DateSpan(said_on, said_on, "", (0, 0), False),)  # people talk about what has just happened
         return _in_unit(spans[0], self._question.unit) if spans else ""
 
@@ -123,8 +139,7 @@ class _Extraction:
     def _yes_no(self) -> str:
         if self._question.options:
             support = [self._support(option) for option in self._question.options]
-            if max(support) > 0:
-                return self._question.options[int(np.argmax(support))]
+            return self._question.options[int(np.argmax(support))]
         negative = phrases.is_negative(self._context.sentences[self._best[0]]) != phrases.is_negative(
             self._question.text
         )

@@ -36,6 +36,7 @@ Flags = npt.NDArray[np.bool_]
 CACHED_CONTEXTS = (
     8  # all questions of a conversation read the same full history, and a few conversations can run at once
 )
+SHORT = 8  # sentences: a context of two or three turns, which was chosen for the question
 CACHED_PASSAGES = 4_096  # several conversations of LoCoMo or LongMemEval-S
 
 
@@ -80,6 +81,8 @@ class Passages:
     passage_of: Ints
     before: Ints
     after: Ints
+    day_of: Ints
+    days: int
     speaker_of: tuple[str | None, ...]
     speakers: tuple[str, ...]
     addresses_listener: Flags
@@ -133,8 +136,12 @@ def read_passages(text: str) -> Passages:
     if len(passages) > 1:
         before[1:] = np.where(linked, numbers[:-1], numbers[1:])
         after[:-1] = np.where(linked, numbers[1:], numbers[:-1])
+    numbers_of_days: dict[date | None, int] = {}
+    day_of = [numbers_of_days.setdefault(passage.said_on, len(numbers_of_days)) for passage in passages]
     return Passages(
         passages=passages,
+        day_of=np.array(day_of, dtype=np.int32),
+        days=len(numbers_of_days),
         sentences=tuple(sentence.text for sentence in sentences),
         dated=tuple(sentence.dated for sentence in sentences),
         passage_of=np.array(passage_of, dtype=np.int32),

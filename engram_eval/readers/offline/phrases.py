@@ -82,6 +82,16 @@ def numbers(sentence: str, said_on: date | None) -> list[str]:
     ]
 
 
+_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
+_ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\s+((?:[\w-]+\s+){{0,3}}?[\w-]+)\b", re.IGNORECASE)
+
+
+def ordinals(sentence: str, stems: Collection[str]) -> list[int]:
+    """3 for `my third video game tournament`, if one of the next four words has a stem of the question."""
+    after = ((match[1].lower(), sentence[match.start(2) :].split()[:4]) for match in _ORDINAL.finditer(sentence))
+    return [_ORDINALS.index(name) + 1 for name, then in after if not set(base_stems(" ".join(then))).isdisjoint(stems)]
+
+
 _KIN = (
     "mom|mum|mother|dad|father|parents?|sisters?|brothers?|siblings?|husband|wife|partner|boyfriend|girlfriend|fianc[ée]e?|"
     "sons?|daughters?|kids|children|grandma|grandmother|grandpa|grandfather|grandparents|aunt|uncle|cousins?|niece|nephew|"
@@ -93,7 +103,9 @@ _PERSON = re.compile(
 )
 # Consecutive capitalised words, unless they begin the sentence.
 _CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"'“])\b[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*\b")
-_PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'&-]*(?::\w+)?(?:\s+(?:(?:of|the|and|in)\s+)*[A-Z0-9][\w'&-]*)*")
+_PROPER = re.compile(
+    r"(?<![.!?]\s)(?<!^)(?<!-)\b[A-Z][\w'&-]*(?::\w+)?(?:\s+(?:(?:of|the|and|in)\s+)*[A-Z0-9][\w'&-]*)*"
+)
 _QUOTED = re.compile(r"[\"“]([^\"”]{2,60})[\"”]")
 CALENDAR = frozenset(
     map(
@@ -115,11 +127,16 @@ def people(sentence: str, known: Collection[str]) -> list[str]:
     return [match[0] for match in _PERSON.finditer(sentence)] + names
 
 
+# At the beginning of a sentence, only what cannot be an ordinary word is a name: "Harry Potter", "J.K. Rowling", "Spider-Man".
+_FIRST_NAME = re.compile(r"^(?:[A-Z]\.\s?)*[A-Z][\w'&]*(?:-[A-Z]\w+|(?:\s+(?:(?:of|the|and|in)\s+)*[A-Z][\w'&-]*)+)")
+
+
 def names(sentence: str, known: Collection[str]) -> list[str]:
     """Titles in quotation marks, and proper names except those with a stem in `known`."""
     titles = [match[1].rstrip(",.!") for match in _QUOTED.finditer(sentence)]
     sentence = _QUOTED.sub("", without_opening(sentence))
-    proper = [match[0] for match in _PROPER.finditer(sentence)]
+    first = _FIRST_NAME.match(sentence)
+    proper = ([first[0]] if first else []) + [match[0] for match in _PROPER.finditer(sentence)]
     return titles + [name for name in proper if not _is_known(name, known) and name.lower() not in STOPWORDS]
 
 
@@ -139,7 +156,7 @@ def places(sentence: str, said_on: date | None, known: Collection[str]) -> list[
     proper = [match[1] for match in _PROPER_PLACE.finditer(sentence) if not any(match[1] in d for d in dates)]
     common = [match[1] for match in _PLACE.finditer(sentence) if not any(match[1] in d for d in dates)]
     return [p for p in proper if not set(base_stems(p)) <= set(known)] or [
-        p for p in common if not set(base_stems(p)) <= set(known)
+        p for p in common if set(base_stems(p)).isdisjoint(known)
     ]
 
 

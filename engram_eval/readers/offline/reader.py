@@ -16,7 +16,7 @@ from time import perf_counter
 
 from engram_eval.readers.offline.extraction import extract
 from engram_eval.readers.offline.matching import Match, Weights, match_sentences
-from engram_eval.readers.offline.passages import CACHED_CONTEXTS, ROLES, read_passages
+from engram_eval.readers.offline.passages import CACHED_CONTEXTS, ROLES, SHORT, read_passages
 from engram_eval.readers.offline.question_analysis import QuestionAnalysis, analyse_question
 from engram_eval.services import RoleServices
 from engram_eval.types import Answer, Context
@@ -29,7 +29,6 @@ WEIGHTS = Weights()
 # 0.55: this is the middle. In a context of at most `SHORT` sentences, two or three turns, it need not match at all: so short a
 # context was chosen for the question, and an answer seldom repeats the question's words.
 LEAST_COVER = 0.3
-SHORT = 8
 # The best sentence by or to the person in the question must match at least this share as well as the best sentence of all;
 # otherwise the question names the wrong person. At 0.85, 0.9 and 0.95 it abstains on 41, 49 and 56 % of such questions and
 # answers 51.7, 51.0 and 50.0 % of the others correctly: this is the middle.
