@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from hypothesis import example, given
@@ -173,7 +172,7 @@ def test_any_text_gets_the_same_verdict_twice(text: str, gold: str, answer: str,
 @pytest.mark.parametrize(
     "filler", ["a", "sunset ", "not ", "no information ", "7 May 2023 ", ", ", "\n", "((((", "1", "Ana's. "]
 )
-def test_a_huge_answer_is_judged_within_a_second(filler: str) -> None:
-    started = time.perf_counter()
-    judge("What did Ana paint?", "a sunset", filler * (2_000_000 // len(filler)))
-    assert time.perf_counter() - started < 1
+def test_of_a_huge_answer_the_beginning_is_judged(filler: str) -> None:
+    huge = filler * (2_000_000 // len(filler))
+    verdict = judge("What did Ana paint?", "a sunset", huge)
+    assert verdict == judge("What did Ana paint?", "a sunset", huge[:1_000_000])
