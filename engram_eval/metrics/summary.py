@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
 from engram_eval.language.scripts import is_unspaced
 from engram_eval.metrics.copied_golds import repeats_gold
@@ -43,9 +44,9 @@ def summarise(records: Iterable[Record], manifest: Manifest, *, label_errors: La
     `label_errors` (known errors of the answer key) count among the failure stages, and each backend then has
     `without_label_errors` too.
     """
-    frame = _frame(records, label_errors)
+    rows = _rows(records, label_errors)
     backends = {
-        label: _backend(frame[frame["backend"] == label], entry, manifest, label_errors)
+        label: _backend(rows.select(rows["backend"] == label), entry, manifest, label_errors)
         for label, entry in manifest.backends.items()
     }
     return Summary(
@@ -54,31 +55,49 @@ def summarise(records: Iterable[Record], manifest: Manifest, *, label_errors: La
         dataset=manifest.dataset,
         reader=manifest.reader,
         judge=manifest.judge,
-        complete=len(frame) == manifest.dataset.questions * len(manifest.backends),
+        complete=len(rows) == manifest.dataset.questions * len(manifest.backends),
     )
 
 
-_FACTS = (
-    "backend", "conversation_id", "category", "unanswerable", "ok", "ingest_s", "ingest_cost_usd", "ingest_warnings",
-    "answer_cost_usd", "judge_cost_usd", "truncated", "cut", "names_turns", "repeats_gold", "unspaced", "votes",
-    "failure_stage", "label_error",
-)  # fmt: skip
+class _Rows:
+    """A row per record, a column per fact and measure. Arrays: slicing a data frame took most of the time of a small run."""
+
+    def __init__(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        return len(self._columns["backend"])
+
+    def select(self, rows: npt.NDArray[Any]) -> _Rows:
+        """Those at which a mask is true, or those of these numbers."""
+        return _Rows({name: column[rows] for name, column in self._columns.items()})
 
 
-def _frame(records: Iterable[Record], label_errors: LabelErrors | None) -> pd.DataFrame:
-    """One row a record, without its texts and lists: a large run has to fit into memory."""
+_TYPES: dict[str, type] = {
+    "backend": object, "conversation_id": object, "category": object, "unanswerable": bool, "ok": bool, "ingest_s": float,
+    "ingest_cost_usd": float, "ingest_warnings": float, "answer_cost_usd": float, "judge_cost_usd": float,
+    "truncated": bool, "cut": bool, "names_turns": bool, "repeats_gold": bool, "unspaced": bool, "votes": object,
+    "failure_stage": object, "label_error": bool,
+}  # fmt: skip
+
+
+def _rows(records: Iterable[Record], label_errors: LabelErrors | None) -> _Rows:
+    """The records without their texts and lists: a large run has to fit into memory. What is unknown is NaN."""
     measures = summarised_measures()
-    names = [measure.name for measure in measures]
-    rows = (
-        (*_facts(record, label_errors), *(measure.value(record) for measure in measures))
-        for record in records
-    )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=[*_FACTS, *names])
-    numbers = ["ingest_s", "ingest_cost_usd", "ingest_warnings", "answer_cost_usd", "judge_cost_usd", *names]
-    frame[numbers] = frame[numbers].astype(float)
-    flags = ["unanswerable", "ok", "truncated", "cut", "names_turns", "repeats_gold", "unspaced", "label_error"]
-    frame[flags] = frame[flags].astype(bool)
-    return frame
+    types = {**_TYPES, **{measure.name: float for measure in measures}}
+    columns: dict[str, list[Any]] = {name: [] for name in types}
+    for record in records:
+        values = (*_facts(record, label_errors), *(measure.value(record) for measure in measures))
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return _Rows({name: _array(column, types[name]) for name, column in columns.items()})
+
+
+def _array(values: list[Any], kind: type) -> npt.NDArray[Any]:
+    return np.fromiter(values, object, len(values)) if kind is object else np.array(values, kind)
 
 
 def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
@@ -104,14 +123,12 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
     )
 
 
-def _backend(
-    rows: pd.DataFrame, entry: BackendEntry, manifest: Manifest, label_errors: LabelErrors | None
-) -> BackendSummary:
+def _backend(rows: _Rows, entry: BackendEntry, manifest: Manifest, label_errors: LabelErrors | None) -> BackendSummary:
     dataset, seed = manifest.dataset, manifest.seed
-    headline = rows[rows["category"].isin(dataset.headline)]
-    answered = headline[headline["ok"]]
-    stages = headline["failure_stage"].value_counts()
-    by_category = {name: rows[rows["category"] == name] for name in dataset.categories}
+    by_category = {name: rows.select(rows["category"] == name) for name in dataset.categories}
+    headline = rows.select(np.array([category in dataset.headline for category in rows["category"]], bool))
+    answered = headline.select(headline["ok"])
+    stages = Counter(headline["failure_stage"])
     values = {
         **_scores(headline, seed),
         "errors": int((~rows["ok"]).sum()),
@@ -131,21 +148,21 @@ def _backend(
         "ingest_warnings": int(_once_a_conversation(rows, "ingest_warnings") or 0),
         **_money(rows, headline),
         "votes": _votes(answered),
-        "failure_stages": {str(stage): int(stages.get(stage, 0)) for stage in FailureStage},
+        "failure_stages": {str(stage): stages[stage] for stage in FailureStage},
     }
     if dataset.category_mean:
-        accuracies = [_mean(by_category[name][by_category[name]["ok"]]["accuracy"]) for name in dataset.headline]
+        accuracies = [_mean(by_category[name]["accuracy"][by_category[name]["ok"]]) for name in dataset.headline]
         known = [accuracy for accuracy in accuracies if accuracy is not None]
         values["category_mean"] = float(np.mean(known)) if known else None
     if label_errors:
-        values["without_label_errors"] = Scores(**_scores(headline[~headline["label_error"]], seed))
+        values["without_label_errors"] = Scores(**_scores(headline.select(~headline["label_error"]), seed))
     return BackendSummary(**values)
 
 
-def _scores(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _scores(rows: _Rows, seed: int) -> dict[str, Any]:
     """The fields of `Scores`."""
-    answered = rows[rows["ok"]]
-    unanswerable = answered[answered["unanswerable"]]
+    answered = rows.select(rows["ok"])
+    unanswerable = answered.select(answered["unanswerable"])
     values: dict[str, Any] = {
         "n": len(rows),
         "answered": len(answered),
@@ -153,48 +170,53 @@ def _scores(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
         "unanswerable": UnanswerableScores(n=len(unanswerable), accuracy=_mean(unanswerable["accuracy"])),
     }
     for measure in summarised_measures():
-        known = answered[measure.name].dropna()
+        column = answered[measure.name]
+        known = ~np.isnan(column)
         if measure.summary == "spread":
-            values[measure.name] = _spread(known)
+            values[measure.name] = _spread(column[known])
             continue
-        values[measure.name] = _mean(known)
+        values[measure.name] = _mean(column[known])
         if measure.summary == "share":
-            values[f"{measure.name}_ci"] = _interval(known, answered["conversation_id"], seed)
+            values[f"{measure.name}_ci"] = _interval(column[known], answered["conversation_id"][known], seed)
     return values
 
 
-def _mean(values: pd.Series[float]) -> float | None:
-    known = values.dropna()
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
 
 
-def _interval(shares: pd.Series[float], conversations: pd.Series[Any], seed: int) -> Interval | None:
+def _interval(shares: npt.NDArray[np.float64], conversations: npt.NDArray[Any], seed: int) -> Interval | None:
     """The 95 % interval of the mean of shares; None if none is known."""
     if not len(shares):
         return None
-    return bootstrap_proportion(list(shares), list(conversations[shares.index]), seed=seed)
+    return bootstrap_proportion(list(shares), list(conversations), seed=seed)
 
 
-def _spread(values: pd.Series[float]) -> Spread:
+def _spread(values: npt.NDArray[np.float64]) -> Spread:
     if not len(values):
         return Spread()
     p50, p95 = np.percentile(values, [50, 95])
     return Spread(mean=float(values.mean()), p50=float(p50), p95=float(p95))
 
 
-def _once_a_conversation(rows: pd.DataFrame, column: str) -> float | None:
+def _once_a_conversation(rows: _Rows, name: str) -> float | None:
     """The sum of what all records of a conversation repeat; None if no record has it."""
-    known = rows.dropna(subset=[column])
-    return float(known.groupby("conversation_id")[column].max().sum()) if len(known) else None
+    largest: dict[str, float] = {}
+    for conversation, value in zip(rows["conversation_id"], rows[name], strict=True):
+        if not math.isnan(value):
+            largest[conversation] = max(value, largest.get(conversation, value))
+    return float(np.sum([largest[conversation] for conversation in sorted(largest)])) if largest else None
 
 
-def _money(rows: pd.DataFrame, headline: pd.DataFrame) -> dict[str, float | None]:
+def _money(rows: _Rows, headline: _Rows) -> dict[str, float | None]:
     """The fields of `BackendSummary` that are in US dollars."""
-    per_conversation = rows.drop_duplicates("conversation_id")
-    answered, scored = rows[rows["ok"]], headline[headline["ok"]]
+    first = {conversation: number for number, conversation in reversed(list(enumerate(rows["conversation_id"])))}
+    per_conversation = rows.select(np.array(sorted(first.values()), np.intp))
+    answered, scored = rows.select(rows["ok"]), headline.select(headline["ok"])
     ingest, answers = _sum(per_conversation["ingest_cost_usd"]), _sum(answered["answer_cost_usd"])
     for_headline = sum_or_none([ingest, _sum(scored["answer_cost_usd"])])
-    right = int(scored["accuracy"].sum())
+    right = int(np.nansum(scored["accuracy"]))
     return {
         "cost_usd": sum_or_none([ingest, answers]),
         "ingest_cost_usd": ingest,
@@ -208,8 +230,8 @@ def _money(rows: pd.DataFrame, headline: pd.DataFrame) -> dict[str, float | None
     }
 
 
-def _sum(amounts: pd.Series[float]) -> float | None:
-    return None if amounts.isna().any() else float(amounts.sum())
+def _sum(amounts: npt.NDArray[np.float64]) -> float | None:
+    return None if np.isnan(amounts).any() else float(amounts.sum())
 
 
 def _with_break_even(backends: dict[str, BackendSummary]) -> dict[str, BackendSummary]:
@@ -233,8 +255,8 @@ def _with_break_even(backends: dict[str, BackendSummary]) -> dict[str, BackendSu
     return out
 
 
-def _votes(answered: pd.DataFrame) -> VoteSummary | None:
-    votes = list(answered["votes"].dropna())
+def _votes(answered: _Rows) -> VoteSummary | None:
+    votes = [answer_votes for answer_votes in answered["votes"] if answer_votes is not None]
     if not votes or len({len(answer_votes) for answer_votes in votes}) > 1:
         return None
     return VoteSummary(

@@ -272,7 +272,7 @@ def test_a_bundle_cut_off_anywhere_is_refused(whole: bytes) -> None:
         (_zipped({"answers": 0, "embeddings": 0}), "name a bundle made with"),
         (_zipped({"engram_eval_cache": True, "answers": 0, "embeddings": 0}), "name a bundle made with"),
         (_zipped({"engram_eval_cache": 1, "answers": -1, "embeddings": 0}), "name a bundle made with"),
-        (_zipped({"engram_eval_cache": 2}), "is of version 2, and this engram-eval reads version 1"),
+        (_zipped({"engram_eval_cache": 2}), "has version 2, and this engram-eval reads version 1"),
         (_zipped({"engram_eval_cache": 1, "answers": 1, "embeddings": 0}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 10**11}), "fewer entries"),
         (_zipped({"engram_eval_cache": 1, "answers": 0, "embeddings": 0}, {}), "more entries"),
