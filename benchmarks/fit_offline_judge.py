@@ -4,7 +4,7 @@
 
 Each line of VERDICTS.jsonl has conversation_id, question_id, category, question, gold, answer, system and correct (the
 verdict). Systems whose name starts with "wrong on purpose" gave answers that are known to be wrong. To these are added
-answers that are wrong by construction (engram_eval/judges/adversarial.py).
+answers that are wrong by construction (engram_eval/judges/probe/adversarial.py).
 
 The table has one row for each way to leave answers out of the fit:
 
@@ -39,10 +39,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
-from engram_eval.judges.adversarial import FORMS, AdversarialAnswers, context_of
 from engram_eval.judges.offline.features import compare
 from engram_eval.judges.offline.judge import PARAMETERS, OfflineJudge, decide_without_model
 from engram_eval.judges.offline.readings import readings
+from engram_eval.judges.probe.adversarial import FORMS, AdversarialAnswers, context_of
 from engram_eval.language.words import content_stems
 from engram_eval.types import Question
 

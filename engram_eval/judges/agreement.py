@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engram_eval.errors import UserError
-from engram_eval.judges.adversarial import AdversarialAnswers, context_of
+from engram_eval.judges.probe.adversarial import AdversarialAnswers, context_of
 from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 from engram_eval.language.words import words
 from engram_eval.metrics.intervals import bootstrap_proportion, wilson

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engram_eval.judges.adversarial import FORMS
 from engram_eval.judges.agreement import Agreement, Proportion, agreement, wrong_answers_accepted
 from engram_eval.judges.offline.judge import PARAMETERS
+from engram_eval.judges.probe.adversarial import FORMS
 from engram_eval.judges.verdict_file import GradedAnswer
 from engram_eval.tables.table import Column, Table
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engram_eval.datasets import catalogue
-from engram_eval.judges.adversarial import FORMS, AdversarialAnswer, AdversarialAnswers, context_of
 from engram_eval.judges.offline.abstention import abstains
 from engram_eval.judges.offline.judge import OfflineJudge
+from engram_eval.judges.probe.adversarial import FORMS, AdversarialAnswer, AdversarialAnswers, context_of
 from engram_eval.language.words import content_stems, words
 from engram_eval.types import Question
 

@@ -45,6 +45,22 @@ def test_what_is_quoted_was_measured_on_conversations_left_out_of_the_fit() -> N
     assert f"κ {left_out['kappa']:.2f}" in OfflineJudge().agreement
 
 
+def test_the_docs_quote_the_figures_of_parameters_json() -> None:
+    agreement = json.loads(PARAMETERS.read_text(encoding="utf-8"))["agreement"]
+    root = Path(__file__).parents[2]
+    for page in ("README.md", "docs/judges.md", "docs/measurements.md"):
+        text = (root / page).read_text("utf-8")
+        for figures in (
+            agreement["fitted"],
+            agreement["conversation_left_out"],
+            agreement["conversation_and_system_left_out"],
+        ):
+            assert f"{100 * figures['accuracy']:.1f} %" in text, page
+    measurements = (root / "docs" / "measurements.md").read_text("utf-8")
+    for form, share in agreement["forms_accepted"].items():
+        assert f"{100 * share:.1f} %" in measurements, form
+
+
 def _gap(measured: Agreement) -> float:
     assert measured.judged is not None and measured.recorded is not None
     return abs(measured.judged - measured.recorded)

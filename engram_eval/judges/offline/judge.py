@@ -1,8 +1,8 @@
-"""The offline judge: no key, no network, deterministic, well under a millisecond per answer.
+"""The offline judge: no key, no network, deterministic, about a millisecond per answer.
 
-It is a logistic model over the features of `features.py`. benchmarks/fit_offline_judge.py fits it to recorded verdicts of
-an LLM judge; parameters.json holds its coefficients, what it was fitted to and how well it agrees. Empty answers and
-abstention are decided before the model, because they are a matter of form, not of degree.
+It is a logistic model over the features of `features.py`, behind rules on the form of an answer. All readings of an answer
+must be right. benchmarks/fit_offline_judge.py fits the model to recorded verdicts of an LLM judge; parameters.json holds
+its coefficients, what it was fitted to and how well it agrees.
 """
 
 from __future__ import annotations

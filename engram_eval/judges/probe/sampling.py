@@ -2,7 +2,7 @@
 
 Up to four answers are made from a question and its gold: a *paraphrase* of the gold, which is right; a *vague* answer, which
 repeats the topic of the question and states nothing; a *corrupted* gold, which states another fact; and an *adversarial* answer
-of one of the forms of `judges/adversarial.py`, such as the question itself or the gold among other candidates. (The audit
+of one of the forms of `judges/probe/adversarial.py`, such as the question itself or the gold among other candidates. (The audit
 dial481/locomo-audit measured a generous judge that accepted 62.8 % of wrong answers that were vague but on topic.) No answer
 is made if the right verdict is uncertain: for preferences, questions without an answer, and questions about feelings.
 
@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engram_eval.judges.adversarial import AdversarialAnswers, Form, context_of
 from engram_eval.judges.offline.abstention import abstains
+from engram_eval.judges.probe.adversarial import AdversarialAnswers, Form, context_of
 from engram_eval.judges.probe.altered_answers import corrupted, paraphrase, vague
 from engram_eval.judges.probe.rewriting import Pick, hash_key
 from engram_eval.language.words import words

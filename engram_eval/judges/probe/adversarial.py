@@ -1,6 +1,6 @@
 """Answers that are wrong by construction: they imitate the form of a right answer and do not give its fact.
 
-`adversarial_answers` makes them by rule from a question, its gold and the golds of other questions. The offline judge is
+`AdversarialAnswers` makes them by rule from a question, its gold and the golds of other questions. The offline judge is
 fitted with them, `engram-eval agree --adversarial` measures any judge with them, and so does the judge probe. The same
 questions and seed always give the same answers.
 
