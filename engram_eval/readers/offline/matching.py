@@ -1,8 +1,8 @@
 """How well each sentence of a context matches a question.
 
 A sentence's score is the share of the question's stems, weighted by rarity, that are in it or near it. A stem in the
-sentence itself counts fully; it counts less in the same turn, in the turn before (an answer follows a question) and in the
-turn after. The score is then weighted by the person whom the sentence is about.
+sentence itself counts fully; it counts less in the same turn, in the turn before (an answer follows a question), in the
+turn after, and elsewhere on the same day. The score is then weighted by the person whom the sentence is about.
 """
 
 from __future__ import annotations
