@@ -27,7 +27,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -286,7 +286,6 @@ def _question(
 
 
 def _evidence(node: Node, question_id: str, session_of: Mapping[str, str], notes: Notes) -> tuple[str, ...]:
-    known = {plain_id(turn_id): turn_id for turn_id in session_of}
     turn_ids: list[str] = []
     for raw in _evidence_texts(node):
         if raw in session_of:
@@ -301,13 +300,18 @@ def _evidence(node: Node, question_id: str, session_of: Mapping[str, str], notes
         elif ids != [raw]:
             notes.add("malformed evidence ids: every id in them is used", place)
         for turn_id in ids:
-            if turn_id in session_of or turn_id in known:
-                turn_ids.append(turn_id if turn_id in session_of else known[turn_id])
+            if known := _known_id(turn_id, session_of):
+                turn_ids.append(known)
             else:
                 notes.doubt("evidence ids that match no turn: dropped", f"{question_id}: {turn_id!r}")
     if not turn_ids:
         notes.add("questions without evidence: kept, left out of retrieval metrics", question_id)
     return tuple(dict.fromkeys(turn_ids))
+
+
+def _known_id(turn_id: str, known: Collection[str]) -> str | None:
+    """The id as the conversation spells it; None if it has no such turn."""
+    return turn_id if turn_id in known else next((each for each in known if plain_id(each) == turn_id), None)
 
 
 def _evidence_texts(node: Node) -> list[str]:
