@@ -129,7 +129,9 @@ _ANSWERS = st.lists(
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(_GOLDS), _ANSWERS, st.one_of(_ANSWERS, st.sampled_from(_GOLDS)))
+@given(
+    st.sampled_from(_GOLDS), _ANSWERS, st.one_of(_ANSWERS.filter(lambda text: "." not in text), st.sampled_from(_GOLDS))
+)
 def test_a_further_alternative_never_makes_a_wrong_answer_right(gold: str, answer: str, alternative: str) -> None:
     question = Question("c:q0", "c", "What was it that Ana had or saw there?", gold, "", None, (), (), False)
     if not accepts(question, answer):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from engram_eval.language.words import sentences, words
 
-# Not in "a week or so", "on or around 7 May".
+# Not in "on or around 7 May", "whether or not", "a week or so".
 _OR = re.compile(
-    r"\s*[,;:]?\s*(?:\band\s*/\s*)?\bor\b"
-    r"(?!\s+(?:so|less|more|not|otherwise|at|about|around|before|after|near|shortly|just|under|over)\b)\s*,?\s*",
+    r"\s*[,;:]?\s*(?:\band\s*/\s*)?(?<!\bon\s)(?<!\bin\s)(?<!\bat\s)(?<!\bby\s)(?<!\bwhether\s)(?<!\bmore\s)\bor\b"
+    r"(?!\s+(?:so|less|more)\s*(?:[.,;!?]|$))\s*,?\s*",
     re.IGNORECASE,
 )
 _GUESS = re.compile(
@@ -20,6 +20,7 @@ _GUESS = re.compile(
 _HEDGED = re.compile(
     r"\W*(?:either|maybe|perhaps|possibly|(?:it|this|that)\s+(?:could|might|may)\s+(?:be|have\s+been))\b", re.IGNORECASE
 )
+_BROKEN_OFF = re.compile(r"[.!?…]+\s+or\b", re.IGNORECASE)  # "Rome. Or Lisbon."
 _MOST_ALTERNATIVES = 12
 _LONGEST_CHOICE = 40  # words of a sentence; in longer ones, "or" seldom offers the answer
 _LONGEST_LIST = 20  # words before "or"; in longer sentences, a comma ends a clause
@@ -46,7 +47,7 @@ def alternatives(answer: str, gold: str) -> list[str]:
     guesses = [part for part in _GUESS.split(answer) if words(part)]
     if len(guesses) > 1 and len(_GUESS.findall(answer)) > 1:
         return [single for guess in guesses for single in (_OR.split(guess) if _OR.search(guess) else [guess])]
-    parts = sentences(answer)
+    parts = sentences(_BROKEN_OFF.sub(" or", answer))
     offered = []
     for i, sentence in enumerate(parts):
         choices = [choice for choice in _listed(sentence) if words(choice)]

@@ -17,7 +17,8 @@ _POLARITY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _STATED = re.compile(
-    r"\W*(?:it|that|the\s+answer)\s+(?:is|was|would\s+be)\s+(?:a\s+)?(?:(?P<yes>yes)|(?P<no>no))\s*(?:[.,;!]|$)",
+    r"\W*(?:it|that|the\s+answer)\s+(?:is|was|would\s+be)\s+(?:an?\s+)?(?:(?:most\s+|very\s+)?(?:likely|probabl[ey])\s+)?"
+    r"(?:(?P<yes>yes)|(?P<no>no))\s*(?:[.,;!]|$)",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
