@@ -46,7 +46,7 @@ def _measure(samples: list[Sample], kind: str) -> dict[str, float]:
 def test_oracle_beats_full_history_beats_nothing(real_data: Path) -> None:
     samples = list(LOCOMO.open(real_data / "locomo5_dev.json", {}).samples())
     oracle, full, none = (_measure(samples, kind) for kind in ("oracle", "full", "none"))
-    assert oracle["answered"] >= 0.75
+    assert oracle["answered"] >= 0.73
     assert oracle["temporal"] >= 0.88
     assert oracle["adversarial"] >= 0.55
     assert 0.46 <= full["answered"] <= oracle["answered"] - 0.10
