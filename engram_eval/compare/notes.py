@@ -94,7 +94,7 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         notes.append(
             Note(
                 NoteKind.JUDGE_NOT_MEASURED,
-                "The LLM judge was not measured in this run; --probe measures it on up to 36 answers with a known verdict.",
+                "The LLM judge was not measured in this run; --probe measures it on up to 48 answers with a known verdict.",
             )
         )
     if summary.reader.name == "offline":

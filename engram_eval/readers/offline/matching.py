@@ -24,9 +24,9 @@ class Weights:
     """The weights of a score.
 
     They were set to round numbers before any measurement and then kept, except `same_day` and `asks`, which were chosen from
-    two and four values on the development conversations. Moving one of them to a neighbouring value changes
-    the accuracy on the development conversations, with the full history as context, by less than a point, except
-    `turn_before` (0.4: two and a half points less) and `same_turn` (0.85: one and a half less).
+    two and four values on the development conversations. With an earlier version of this reader, moving one of the others to
+    a neighbouring value changed the accuracy on the development conversations, with the full history as context, by less than
+    a point, except `turn_before` (0.4: two and a half points less) and `same_turn` (0.85: one and a half less).
     """
 
     same_turn: float = 0.7  # a stem of the question in the sentence's turn; 1 is in the sentence itself
