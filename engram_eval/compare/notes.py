@@ -88,15 +88,7 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         )
     if votes := {label: backend.votes for label, backend in summary.backends.items() if backend.votes}:
         notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
-    if manifest.probe:
-        notes.append(Note(NoteKind.JUDGE_PROBE, manifest.probe.note))
-    elif manifest.judge.name.partition(":")[0] == "llm":
-        notes.append(
-            Note(
-                NoteKind.JUDGE_NOT_MEASURED,
-                "The LLM judge was not measured in this run; --probe measures it on up to 48 answers with a known verdict.",
-            )
-        )
+    notes += _probe_notes(manifest)
     if summary.reader.name == "offline":
         notes.append(
             Note(
@@ -109,6 +101,16 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
             Note(NoteKind.UNFINISHED, f"The run {path} is unfinished: the figures cover the questions so far.")
         )
     return notes
+
+
+def _probe_notes(manifest: Manifest) -> Iterator[Note]:
+    if manifest.probe:
+        yield Note(NoteKind.JUDGE_PROBE, manifest.probe.note)
+    elif manifest.judge.name.partition(":")[0] == "llm":
+        yield Note(
+            NoteKind.JUDGE_NOT_MEASURED,
+            "The LLM judge was not measured in this run; --probe measures it on up to 48 answers with a known verdict.",
+        )
 
 
 def has_session_table(summary: Summary) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engram_eval.judges.offline.abstention import contains_abstention
-from engram_eval.judges.offline.alignment import align, likeness, substituted, swaps
+from engram_eval.judges.offline.alignment import Alignment, align, likeness, substituted, swaps
 from engram_eval.judges.offline.parsed_text import ParsedText, expand_acronyms, parse_text, share_found
 from engram_eval.judges.offline.rule_result import RuleResult
 from engram_eval.language.words import sentences, stem, words
@@ -76,19 +76,25 @@ def compare_texts(question: ParsedText, gold: ParsedText, answer: ParsedText) ->
         "other_number": float(bool(new_numbers - set(answer.numbers)) and bool(other_numbers)),
         "other_date": float(_has_other_date(question, gold, answer)),
     }
-    reason = f"{len(new) - len(missing)} of the gold's {len(new)} content words found"
-    if missing:
-        missing_words = [word for word in dict.fromkeys(words(gold.text)) if stem(word) in missing]
-        reason += f", not {', '.join(missing_words[:3])}" if missing_words else ""
-    if answer.is_short and vague_words:
-        reason += f"; told vaguely: {', '.join(vague_words[:3])}"
     ruled_out = (
         aligned.evidence < LEAST_EVIDENCE
         or swaps(gold, answer)
         or (replaced >= 0.5 and not _LISTED.search(gold.text))  # of a list, a part may do
         or (replaced > 0 and bool(features["other_name"] or features["other_number"]))
     )
-    return RuleResult(features, reason, ruled_out=ruled_out)
+    return RuleResult(features, _reason(gold, aligned, vague_words if answer.is_short else []), ruled_out=ruled_out)
+
+
+def _reason(gold: ParsedText, aligned: Alignment, vague_words: Sequence[str]) -> str:
+    """How much of the gold was found, in words."""
+    new, missing = aligned.new, aligned.missing
+    reason = f"{len(new) - len(missing)} of the gold's {len(new)} content words found"
+    missing_words = [word for word in dict.fromkeys(words(gold.text)) if stem(word) in missing]
+    if missing_words:
+        reason += f", not {', '.join(missing_words[:3])}"
+    if vague_words:
+        reason += f"; told vaguely: {', '.join(vague_words[:3])}"
+    return reason
 
 
 def _has_other_date(question: ParsedText, gold: ParsedText, answer: ParsedText) -> bool:
