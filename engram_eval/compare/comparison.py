@@ -102,12 +102,13 @@ def compare(
     Raises UserError for a folder that holds no run, and for runs of different experiments; `allow_different` compares these
     and marks every table.
     """
-    manifests = {str(folder.path): folder.manifest() for folder in folders}
+    by_path = {str(folder.path): folder for folder in folders}  # a folder that is named twice is one run
+    manifests = {path: folder.manifest() for path, folder in by_path.items()}
     headline = _in_order(manifest.dataset.headline for manifest in manifests.values())
     outcomes = {path: Outcomes(headline) for path in manifests}
     summaries = {
         path: summarise(outcomes[path].collect(folder.records()), manifests[path], label_errors=label_errors)
-        for path, folder in zip(manifests, folders, strict=True)
+        for path, folder in by_path.items()
     }
     rows = backend_rows(manifests, summaries)
     outcomes_of = {row.name: outcomes[row.run].by_backend.get(row.label, {}) for row in rows}

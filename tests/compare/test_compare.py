@@ -211,6 +211,11 @@ def test_a_refusal_says_which_run_is_unfinished(tmp_path: Path) -> None:
         compare([_folder(tmp_path / "one"), other])
 
 
+def test_a_folder_that_is_named_twice_is_one_run(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "one")
+    assert str(compare([folder, RunFolder(folder.path)])) == str(compare([folder]))
+
+
 def test_data_reader_and_judge_are_named_above_the_tables(tmp_path: Path) -> None:
     assert compare([_folder(tmp_path / "one")]).data_lines == [
         "Data: locomo, 2 conversations, 4 questions: here",
