@@ -43,7 +43,7 @@ def characters(run: str) -> list[str]:
 
 
 def grams(run: str) -> list[str]:
-    """What stands for the words of a run of such text: its bigrams of characters, and each ideograph by itself.
+    """The units by which a run of such text is compared, in place of words: character bigrams and single ideographs.
 
     Many words are a single ideograph, which bigrams hide; a kana or a Thai letter by itself means nothing.
     """

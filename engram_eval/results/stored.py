@@ -51,7 +51,7 @@ class Stored(BaseModel):
 
 
 def _describe_format(error: ValidationError, fix: str) -> str:
-    """What is wrong with the format version and how to fix it, in words; empty if nothing is wrong with it."""
+    """The fault of the format version and how to fix it; an empty text if the version is right."""
     for fault in error.errors(include_url=False):
         if fault["loc"] == ("format",):
             number = None if fault["type"] == "missing" else fault["input"]

@@ -18,7 +18,7 @@ _UTF8 = "save it as UTF-8"
 # The first bytes of a file -> what it is, and how to fix it.
 _SIGNATURES = {
     b"version https://git-lfs.github.com/spec/": (
-        "a Git LFS pointer, which stands for the file", "fetch the file itself with: git lfs pull",
+        "a Git LFS pointer, not the file itself", "fetch it with: git lfs pull",
     ),
     b"PAR1": ("a Parquet file", _CONVERT),
     b"ARROW1": ("an Arrow file", _CONVERT),
@@ -82,7 +82,7 @@ def _kind(head: bytes) -> tuple[str, str] | None:
     if start.startswith(_MARKUP):
         return "a web page (HTML or XML)", "fetch the raw file, not the page that shows it or an error page"
     if start.startswith(_ANNEX) or (b"/annex/objects/" in head and b"\n" not in head.strip()):
-        return "a git-annex pointer, which stands for the file", "fetch the file itself with: git annex get FILE"
+        return "a git-annex pointer, not the file itself", "fetch it with: git annex get FILE"
     if head[257:262] == b"ustar":
         return "a tar file", _UNPACK
     if (

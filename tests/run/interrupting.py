@@ -5,12 +5,19 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
 from typing import Any
 
 from tests.llm.server import Server, Step
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Returns when the condition holds, or after a minute: what follows then fails with what was observed."""
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def interrupt_three_calls(command: Sequence[str], server: Server, env: Mapping[str, str] | None = None) -> str:
@@ -22,10 +29,7 @@ def interrupt_three_calls(command: Sequence[str], server: Server, env: Mapping[s
 
     server.answer = holds_back
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
-    for _ in range(3000):
-        if server.at_once == 3:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: server.at_once == 3)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     interrupted.set()

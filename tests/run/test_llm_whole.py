@@ -21,6 +21,7 @@ from tests.conftest import KEY
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, sends
 from tests.model import plays
+from tests.run.interrupting import wait_until
 
 _TIMELESS = ("retrieval_s", "ingest_s", "cached")  # of the machine, not of the model
 
@@ -68,9 +69,7 @@ def test_kill_9_during_paid_calls_and_resume(data: Path, tmp_path: Path) -> None
         budget = ["--max-cost", "0.03", "--max-in-flight", "3"]
         command = [sys.executable, "-m", "engram_eval", *_command(data, run, server, *budget)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while server.answered < 25 and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda: server.answered >= 25)
         process.send_signal(signal.SIGKILL)
         process.wait()
         time.sleep(0.2)  # what was on its way when it died
@@ -108,9 +107,7 @@ def test_two_runs_at_once_on_one_cache(data: Path, tmp_path: Path) -> None:
     with Server(answer=_slow) as server:
         command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "one", server)]
         other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while not server.asked and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda: bool(server.asked))
         assert main(_command(data, tmp_path / "two", server)) == 0
         _, err = other.communicate(timeout=120)
         assert other.returncode == 0, err
@@ -186,9 +183,7 @@ def test_ctrl_c_while_sessions_are_extracted_asks_nothing_twice(data: Path, tmp_
     with Server(answer=slow) as server:
         command = [sys.executable, "-m", "engram_eval", *_command(data, tmp_path / "run", server)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while not server.at_once and time.monotonic() < deadline:
-            time.sleep(0.002)
+        wait_until(lambda: server.at_once > 0)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from engram_eval.cli.main import main
 from tests.datasets.test_locomo import _RECORD
+from tests.run.interrupting import wait_until
 
 _DOUBLES = ["--reader", "tests.doubles:EchoReader", "--judge", "tests.doubles:ContainsJudge"]
 
@@ -299,10 +299,7 @@ def _begun(data: Path, out: Path) -> subprocess.Popen[str]:
         command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     records = out / "records.jsonl"
-    for _ in range(6000):
-        if records.exists() and records.stat().st_size > 10_000:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: records.exists() and records.stat().st_size > 10_000)
     return process
 
 

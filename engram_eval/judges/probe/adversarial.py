@@ -85,7 +85,7 @@ class AdversarialAnswers:
                 yield kind, answer
 
     def altered(self, question: Question, answer: str) -> Iterator[tuple[str, str]]:
-        """Kind and answer: a right answer with the gold's new words replaced by others wherever they stand in it."""
+        """Kind and answer: a right answer, with the words that the gold adds replaced by others wherever they occur."""
         known, fixed = set(content_stems(question.gold)), set(content_stems(question.text))
         targets = [w for w in dict.fromkeys(words(answer)) if stem(w) in known - fixed and w not in STOPWORDS]
         if targets and known - fixed <= set(content_stems(answer)):

@@ -35,7 +35,7 @@ NEIGHBOURS = 3  # sentences on either side, in the same turn, that may have the 
 LIST_DEPTH = 0.7  # a list takes the turns with at least this share of the best score ...
 LIST_LENGTH = 3  # ... but at most this many
 NAMES_DEPTH, NAMES_LENGTH = 0.5, 6  # names are short and wrong ones are rare, so a list of names takes more
-COUNT_DEPTH = 0.7  # what is counted is told in the sentences with at least this share of the best score
+COUNT_DEPTH = 0.7  # sentences with at least this share of the best score are counted
 SAID_ON_COVER = 0.4  # the cover that a match needs so that the day on which it was said answers "when"
 
 
@@ -95,7 +95,7 @@ class _Extraction:
         return [name for name in names if not any(speaker.startswith(name.lower()) for speaker in speakers)]
 
     def _count(self) -> str:
-        """A number with the counted thing, else as many as the highest "my third ...", else the days it is told of.
+        """A number with the counted thing, else as many as the highest "my third ...", else on how many days it was mentioned.
 
         A number of something else is the last resort.
         """
