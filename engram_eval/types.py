@@ -109,7 +109,9 @@ class Answer:
     """A reader's answer. Tokens are counted in the answer model's encoding; `prompt_tokens` counts everything it was sent.
 
     `latency_s`: seconds that the answer took, or had taken when it was cached, without waiting for rate limits or retries;
-    None means the duration of the call. `cost_usd`: US dollars, None if the price is unknown.
+    None means the duration of the call. `cost_usd`: US dollars, None if the price is unknown. `first_token_s`: seconds until
+    the first token, if the server tells. `server_cached_tokens`: of the prompt, what the server had in its own cache.
+    `reasoning_removed`: whether the reply held reasoning, which is no part of the answer.
     """
 
     text: str
@@ -118,6 +120,9 @@ class Answer:
     cost_usd: float | None = 0.0
     cached: bool = False
     latency_s: float | None = None
+    first_token_s: float | None = None
+    server_cached_tokens: int = 0
+    reasoning_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

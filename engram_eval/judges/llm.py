@@ -15,10 +15,13 @@ from engram_eval.metrics.cost import sum_or_none
 from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Question, Verdict
 
-_MAX_TOKENS = 2048
+_MAX_TOKENS = 1024
 SCHEMA = {
     "type": "object",
-    "properties": {"reason": {"type": "string"}, "verdict": {"type": "string", "enum": ["CORRECT", "WRONG"]}},
+    "properties": {
+        "reason": {"type": "string", "maxLength": 600},
+        "verdict": {"type": "string", "enum": ["CORRECT", "WRONG"]},
+    },
     "required": ["reason", "verdict"],
     "additionalProperties": False,
 }

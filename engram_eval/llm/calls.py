@@ -14,9 +14,14 @@ from engram_eval.llm.cost.prices import Price
 from engram_eval.llm.errors import LLMError, Refused
 from engram_eval.llm.limits import Limits, Permit
 from engram_eval.llm.retries import backoff, is_temporary
+from engram_eval.llm.server_info import ServerInfo, look_up
 from engram_eval.llm.settings import LLMSettings
+from engram_eval.llm.slots import Slots
 from engram_eval.llm.transport import CONNECT_S, Endpoint, HTTPStatusError, TransportError
 
+MAX_IN_FLIGHT = 16
+"""Requests in flight at a time, where neither the user nor the server says how many."""
+_QUEUED_S = 1.0  # more than a network takes: a longer wait for a server that says how long it worked was in its queue
 _STREAK = 10  # after so many failed calls in a row, each with its retries, the server is no longer busy but unavailable
 
 T = TypeVar("T")
@@ -44,21 +49,53 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
+    """`work_s`: the seconds that the server worked on the request, if it tells."""
+
     value: T
     usage: Usage
+    work_s: float | None = None
 
 
 class Calls:
     """Sends requests to one endpoint. After a fatal error nothing more is sent: each further call raises that error."""
 
-    def __init__(self, settings: LLMSettings, endpoint: Endpoint, budget: BudgetTracker, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: LLMSettings,
+        endpoint: Endpoint,
+        budget: BudgetTracker,
+        clock: Clock,
+        report: Callable[[str], None],
+    ) -> None:
         self._retries = settings.retries
         self._endpoint, self._budget, self._clock = endpoint, budget, clock
-        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._max_in_flight = settings.max_in_flight
+        self._slots = Slots(settings.max_in_flight or MAX_IN_FLIGHT)
+        self._looking_up = asyncio.Lock()
+        self._info: ServerInfo | None = None
+        self._report = report
         self._limits = Limits(settings.requests_per_minute, settings.tokens_per_minute, clock, CONNECT_S)
         self._fatal_error = ""
         self._failed_in_a_row = 0
         self.counts_tokens = self._limits.counts_tokens or budget.max_cost_usd is not None
+
+    async def server_info(self) -> ServerInfo:
+        """What the server says about itself, asked once; nothing at OpenAI's own, which has room for everybody.
+
+        It also decides how many requests are in flight, unless the user does.
+        """
+        async with self._looking_up:
+            if self._info is None:
+                self._info = ServerInfo() if self._endpoint.is_openai else await look_up(self._endpoint)
+                if self._max_in_flight is None:
+                    self._slots.set_ceiling(self._in_flight_for(self._info))
+            return self._info
+
+    def _in_flight_for(self, info: ServerInfo) -> int:
+        """A server on this machine may answer one request at a time, and the others would only wait in its queue."""
+        if info.slots is not None:
+            return min(info.slots, MAX_IN_FLIGHT)
+        return 1 if self._endpoint.is_loopback and not info.answers_many else MAX_IN_FLIGHT
 
     async def send(
         self,
@@ -73,10 +110,12 @@ class Calls:
         server in trouble gets fewer calls.
         """
         failures = 0
-        async with self._slots:
+        await self.server_info()
+        async with self._slots.one():
             while True:
                 if self._fatal_error:
                     raise UserError(self._fatal_error)
+                epoch = self._slots.epoch
                 try:
                     reply, latency = await self._attempt(request(), read)
                 except HTTPStatusError as error:
@@ -86,9 +125,12 @@ class Calls:
                     failure: HTTPStatusError | TransportError = error
                 except TransportError as error:
                     failure = error
+                    if error.timed_out:
+                        self._slots.timed_out(epoch)
                 else:
                     self._failed_in_a_row = 0
-                    return reply, latency
+                    self._slots.answered()
+                    return reply, _without_queue(latency, reply.work_s)
                 failures += 1
                 await self._wait(failure, failures)
 
@@ -152,6 +194,7 @@ class Calls:
         headers = failure.headers if isinstance(failure, HTTPStatusError) else {}
         pause = backoff(failures, headers, self._clock)
         if temporary and failures <= self._retries and pause is not None:
+            self._report("time-out" if isinstance(failure, TransportError) and failure.timed_out else "retry")
             await self._clock.sleep(pause)
             return
         self._failed_in_a_row += 1
@@ -163,3 +206,8 @@ class Calls:
             )
             raise UserError(self._fatal_error)
         raise LLMError(f"{description} ({failures} attempt{'s' if failures > 1 else ''})")
+
+
+def _without_queue(latency_s: float, work_s: float | None) -> float:
+    """The latency of an answer, without the time for which the request stood in the server's queue."""
+    return work_s if work_s is not None and latency_s - work_s > _QUEUED_S else latency_s

@@ -19,3 +19,9 @@ class Completion:
     """None for a model without a price."""
     latency_s: float
     cached: bool
+    reasoning_removed: bool = False
+    """Whether the text held the model's reasoning, which is no part of `text`."""
+    first_token_s: float | None = None
+    """Seconds until the first token; None if the server does not tell."""
+    server_cached_tokens: int = 0
+    """The tokens of the prompt that the server had in its own cache, which makes an answer faster."""

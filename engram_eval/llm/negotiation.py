@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engram_eval.llm.provider_capabilities import (
+    REASONING_TOKENS,
     ProviderCapabilities,
     first_capabilities,
     is_about_parameter,
@@ -34,6 +35,14 @@ class Negotiation:
         self._certain = self._certain and is_about_parameter(error)
         self.capabilities = candidate
         self._tried.add(candidate)
+        return True
+
+    def make_room(self) -> bool:
+        """Gives a model that turned out to reason room for it, in this call and later ones; False if it has it already."""
+        if self.capabilities.room:
+            return False
+        self.capabilities = replace(self.capabilities, room=REASONING_TOKENS)
+        self._tried.add(self.capabilities)
         return True
 
     def remember(self) -> None:

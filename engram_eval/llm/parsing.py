@@ -1,20 +1,22 @@
 """Strict JSON from a model's text.
 
 JSON inside prose is not extracted: JSON that the model only quotes (such as from the answer to grade) must never pass for the
-model's own. Only white space, a code fence and a reasoning model's thoughts may surround the one JSON value.
+model's own. Only white space and a code fence may surround the one JSON value, and a model's reasoning may precede it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import jsonschema
 from jsonschema.protocols import Validator
 
-_THOUGHTS = re.compile(r"\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
+from engram_eval.language.reasoning import OnlyReasoning, without_reasoning
+
 _FENCED = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(.*)\n?[ \t]*```", re.DOTALL)
 
 
@@ -22,15 +24,19 @@ class NotParsed(ValueError):  # noqa: N818
     """Why the text is not the JSON that was requested, in a few words."""
 
 
-def without_thoughts(text: str) -> str:
-    """The text after a leading <think> block, which some local servers leave in; empty if the block never ends."""
-    match = _THOUGHTS.match(text)
-    return text[match.end() :] if match else text
-
-
 def parse_json(text: str, schema: str) -> Any:
     """The JSON value in `text`, if it satisfies `schema` (which is JSON text, too). Raises NotParsed."""
-    body = without_thoughts(text).strip().removeprefix("\ufeff")
+    if text.lstrip()[:1] in ("{", "["):  # a string in it may quote the marks of reasoning
+        with suppress(NotParsed):
+            return _validated(text, schema)
+    try:
+        return _validated(without_reasoning(text, leading=True), schema)
+    except OnlyReasoning as error:
+        raise NotParsed(str(error)) from None
+
+
+def _validated(text: str, schema: str) -> Any:
+    body = text.strip().removeprefix("\ufeff")
     if fenced := _FENCED.fullmatch(body):
         body = fenced[1]
     try:

@@ -17,9 +17,14 @@ from engram_eval.llm.transport import HTTPStatusError
 
 # o1, o3-mini, gpt-5-nano, openai/o4-mini, ft:gpt-5-mini:…; not gpt-5-chat-latest, which does not reason
 _REASONING = re.compile(r"(?:^|[/:])(?:o[1-9]\d*|gpt-(?:[5-9]|\d{2,})(?:\.\d+)?)(?!-chat)(?=$|[-:])")
-_REASONING_TOKENS = 8192  # for thinking, on top of the answer's tokens; OpenAI counts both against the limit
+_OPENAI = re.compile(r"(?:^|[/:])(?:gpt-[345]|chatgpt|o[1-9])")  # whose strict schemas have no limits
+_LIMITS = ("maxLength", "minLength", "maxItems", "minItems")
+REASONING_TOKENS = 8192  # for thinking, on top of the answer's tokens; OpenAI counts both against the limit
 _JSON_STATUSES = (400, 404, 422, 501)  # how servers answer a response_format that they do not support
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+_ABOUT_FORMAT = re.compile(
+    r"response.?format|json.?schema|json.?object|grammar|guided|structured.?output", re.IGNORECASE
+)
 _ABOUT_OUTPUT = re.compile(
     r"response.?format|json|schema|grammar|guided|structured|temperature|max_(?:completion_)?tokens", re.IGNORECASE
 )
@@ -31,12 +36,16 @@ _NEXT_OUTPUT: dict[Output, Output] = {"json_schema": "json_object", "json_object
 
 @dataclass(frozen=True, slots=True)
 class ProviderCapabilities:
-    """`room`: tokens added to the limit of each answer, for a model that thinks before it answers."""
+    """`room`: tokens added to the limit of each answer, for a model that thinks before it answers.
+
+    `bounded`: whether a schema may limit the length of texts and lists, which keeps a small model from running on and on.
+    """
 
     completion_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
     room: int = 0
     output: Output = "json_schema"
+    bounded: bool = True
 
     def body(self, model: str, messages: Messages, schema: Mapping[str, Any] | None, max_tokens: int) -> dict[str, Any]:
         """The body of a request that uses only these capabilities."""
@@ -48,7 +57,7 @@ class ProviderCapabilities:
             return body
         if self.output == "json_schema":
             name = _NOT_IN_NAMES.sub("_", str(schema.get("title", "")))[:64] or "answer"
-            json_schema: dict[str, Any] = {"name": name, "schema": dict(schema)}
+            json_schema: dict[str, Any] = {"name": name, "schema": dict(schema) if self.bounded else unbounded(schema)}
             if _is_strict(schema):
                 json_schema["strict"] = True
             body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
@@ -61,9 +70,10 @@ class ProviderCapabilities:
 
 def first_capabilities(model: str) -> ProviderCapabilities:
     """The first guess, from the model's name."""
+    bounded = not _OPENAI.search(model)
     if _REASONING.search(model):
-        return ProviderCapabilities("max_completion_tokens", temperature=False, room=_REASONING_TOKENS)
-    return ProviderCapabilities()
+        return ProviderCapabilities("max_completion_tokens", False, REASONING_TOKENS, bounded=bounded)
+    return ProviderCapabilities(bounded=bounded)
 
 
 def is_about_parameter(error: HTTPStatusError) -> bool:
@@ -81,10 +91,13 @@ def next_capabilities(
             return replace(capabilities, temperature=False)
         if capabilities.completion_limit == "max_tokens" and error.names("max_tokens"):
             # Models that require the other name are those that reason.
-            return replace(capabilities, completion_limit="max_completion_tokens", room=_REASONING_TOKENS)
+            return replace(capabilities, completion_limit="max_completion_tokens", room=REASONING_TOKENS)
         if capabilities.completion_limit == "max_completion_tokens" and error.names("max_completion_tokens"):
             return replace(capabilities, completion_limit="max_tokens")
-    if sent_format and error.status in _JSON_STATUSES and not error.is_about_model():
+    about_format = error.status in _JSON_STATUSES or (error.status >= 500 and _ABOUT_FORMAT.search(error.message))
+    if sent_format and about_format and not error.is_about_model():
+        if capabilities.output == "json_schema" and capabilities.bounded and any(n in error.message for n in _LIMITS):
+            return replace(capabilities, bounded=False)
         return replace(capabilities, output=_NEXT_OUTPUT[capabilities.output])
     return None
 
@@ -97,6 +110,15 @@ def _with_schema(messages: list[dict[str, str]], schema: Mapping[str, Any]) -> l
         + json.dumps(schema, ensure_ascii=False)
     )
     return [*messages[:place], {**messages[place], "content": content}, *messages[place + 1 :]]
+
+
+def unbounded(schema: Any) -> Any:
+    """A schema without the limits of texts and lists. A property may have the name of a limit: its value is an object."""
+    if isinstance(schema, Mapping):
+        return {
+            key: unbounded(value) for key, value in schema.items() if key not in _LIMITS or isinstance(value, Mapping)
+        }
+    return [unbounded(value) for value in schema] if isinstance(schema, list | tuple) else schema
 
 
 def _is_strict(schema: Any) -> bool:

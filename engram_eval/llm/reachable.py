@@ -13,13 +13,19 @@ from engram_eval.system.network import connection_failure
 _CONNECT_S = 3.0
 
 
-async def why_unreachable(url: str) -> str:
-    """Empty if the host accepts connections, else the reason. If there is a proxy for the host, the proxy is tried."""
+def proxy_of(url: str) -> str:
+    """The proxy that the environment names for this address, without a password; empty for none."""
     target = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(target.scheme) or proxies.get("all")
-    if proxy and not proxy_bypass(target.hostname or ""):
-        target = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if not proxy or proxy_bypass(target.hostname or ""):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+async def why_unreachable(url: str) -> str:
+    """Empty if the host accepts connections, else the reason. If there is a proxy for the host, the proxy is tried."""
+    target = urlsplit(proxy_of(url) or url)
     host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[str] = loop.create_future()

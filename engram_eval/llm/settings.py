@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engram_eval.errors import UserError
@@ -12,13 +13,15 @@ from engram_eval.errors import UserError
 class LLMSettings:
     """The limits are per client: roles that share a client, because they have one endpoint, share its limits.
 
-    `base_url`: None means $OPENAI_BASE_URL, or OpenAI. `prices`: a TOML file like prices.toml, whose entries come before
+    `base_url`: None means $OPENAI_BASE_URL, or OpenAI. `max_in_flight`: None means as many as the server answers at a time (16;
+    on this machine what it says, or 1). `refresh`: cached answers of these roles from before this moment (seconds since 1970)
+    are not used, but asked for again. `prices`: a TOML file like prices.toml, whose entries come before
     the packaged ones. `retries`: after the first attempt. `timeout_s`: for one whole attempt. `max_cost_usd`: what the
     run may spend (see `BudgetTracker` for a resumed run); cached answers cost nothing.
     """
 
     base_url: str | None = None
-    max_in_flight: int = 16
+    max_in_flight: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_cost_usd: float | None = None
@@ -26,6 +29,7 @@ class LLMSettings:
     retries: int = 6
     timeout_s: float = 120.0
     prices: Path | None = None
+    refresh: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, minimum in (

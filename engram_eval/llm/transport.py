@@ -24,7 +24,7 @@ import openai
 from engram_eval.errors import UserError
 from engram_eval.llm.cache.keys import encodable
 from engram_eval.llm.clock import Clock
-from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
+from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url, is_loopback
 from engram_eval.llm.reachable import why_unreachable
 
 CONNECT_S = 5.0
@@ -38,6 +38,11 @@ _ABOUT_CONTEXT = re.compile(
 _ABOUT_MODEL = re.compile(
     r"model\b.{0,200}(?:not found|not exist|unknown|no access)|not a valid model|unknown model",
     re.IGNORECASE | re.DOTALL,
+)
+_MAY_PASS = re.compile(
+    r"overload|rate.?limit|too many requests|unavailable|temporar|time.?out|timed.out|busy|try again|loading|internal|"
+    r"server.?error|upstream|bad gateway",
+    re.IGNORECASE,
 )
 _ABOUT_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _ABOUT_CONTENT = ("content_filter", "content_policy_violation", "content_policy")
@@ -83,6 +88,7 @@ class TransportError(Exception):
 
     message: str
     sent: bool = True
+    timed_out: bool = False
 
     def __str__(self) -> str:
         return self.message
@@ -93,6 +99,8 @@ class Endpoint:
 
     def __init__(self, base_url: str | None, api_key: str | None, timeout_s: float, clock: Clock) -> None:
         self.url = endpoint_url(base_url)
+        host = urlsplit(self.url).hostname or ""
+        self.is_openai, self.is_loopback = host == urlsplit(OPENAI_URL).hostname, is_loopback(host)
         self._key = _checked_key(api_key if api_key is not None else os.environ.get("OPENAI_API_KEY"), self.url)
         self._timeout_s, self._connect_s, self._clock = timeout_s, min(CONNECT_S, timeout_s), clock
         self._client = openai.AsyncOpenAI(
@@ -104,7 +112,7 @@ class Endpoint:
             http_client=openai.DefaultAioHttpClient(verify=_certificates()),
         )
         # The names of an OpenAI account are sent to OpenAI only.
-        if urlsplit(self.url).hostname != urlsplit(OPENAI_URL).hostname:
+        if not self.is_openai:
             self._client.organization = self._client.project = None
         self._has_answered = False  # with JSON, at any time
         self._web_pages = 0
@@ -168,12 +176,9 @@ class Endpoint:
             if self._web_pages > 1 and not self._has_answered:
                 raise UserError(f"{self.url} answers with a web page; name an OpenAI-compatible API (most end in /v1)")
             raise TransportError(f"{self.url} sent a body that is not JSON: {brief(text) or 'empty'}")
-        if isinstance(error := reply.get("error"), dict):  # some gateways send an error with status 200
-            status = error.get("code")
-            raise self._status_error(
-                status if isinstance(status, int) and status >= 400 else 502, text, response.headers
-            )
         self._has_answered = True
+        if error := _error_in(reply):  # some servers send an error with status 200
+            raise self._status_error(_status_of(error), json.dumps({"error": error}), response.headers)
         return reply
 
     def _status_error(self, status: int, text: str, headers: Mapping[str, str]) -> HTTPStatusError:
@@ -203,7 +208,7 @@ class Endpoint:
         if isinstance(root, aiohttp.ConnectionTimeoutError):
             return TransportError(f"no connection to {self.url} within {self._connect_s:g} s", sent=False)
         if isinstance(root, TimeoutError):
-            return TransportError(f"{self.url} did not answer within {self._timeout_s:g} s")
+            return TransportError(f"{self.url} did not answer within {self._timeout_s:g} s", timed_out=True)
         reason = brief(str(root)) or type(root).__name__
         if not isinstance(root, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
             return TransportError(f"the connection to {self.url} broke ({reason})")
@@ -214,6 +219,26 @@ class Endpoint:
     def _no_server(self, reason: str) -> UserError:
         fix = "check the network" if self.url == OPENAI_URL else "check --base-url and that the server is running"
         return UserError(f"{self.url} cannot be reached ({reason}); {fix}")
+
+
+def _error_in(reply: Mapping[str, Any]) -> Any:
+    """The error that a reply with status 200 holds, of the whole or of its only choice; None if it holds none."""
+    if (error := reply.get("error")) and isinstance(error, str | dict):
+        return error
+    match reply.get("choices"):
+        case [{"error": str() | dict() as error}] if error:
+            return error
+    return None
+
+
+def _status_of(error: str | dict[str, Any]) -> int:
+    """The HTTP status that an error names, or that says whether the same request may succeed later."""
+    status = error.get("code") or error.get("status") if isinstance(error, dict) else None
+    if isinstance(status, str) and status.isdecimal():
+        status = int(status)
+    if isinstance(status, int) and 400 <= status < 600:
+        return status
+    return 503 if _MAY_PASS.search(json.dumps(error)) else 400
 
 
 @cache

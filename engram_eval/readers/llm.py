@@ -8,8 +8,7 @@ from engram_eval.language.prompt import Prompt
 from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Answer, Context
 
-# Enough for a model that reasons before it answers; a brief answer takes a few dozen tokens.
-_MAX_TOKENS = 4096
+_MAX_TOKENS = 1024  # a brief answer takes a few dozen; a model that reasons gets room for that on top
 
 
 class LLMReader:
@@ -35,6 +34,9 @@ class LLMReader:
             cost_usd=completion.cost_usd,
             cached=completion.cached,
             latency_s=completion.latency_s,
+            first_token_s=completion.first_token_s,
+            server_cached_tokens=completion.server_cached_tokens,
+            reasoning_removed=completion.reasoning_removed,
         )
 
     def messages(self, question: str, *, asked_at: datetime | None, context: Context) -> list[dict[str, str]]:

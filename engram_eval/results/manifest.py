@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
@@ -74,8 +75,11 @@ class EmbedderInfo(Stored):
 
 
 class ModelInfo(Stored):
+    """`served`: the names of the models that answered, as the server tells them."""
+
     model: Text
     endpoint: Text
+    served: tuple[Text, ...] = ()
 
 
 class RoleUsage(Stored):
@@ -142,6 +146,14 @@ class Manifest(Experiment):
     @classmethod
     def of(cls, experiment: Experiment, **provenance: Any) -> Manifest:
         return cls(format=FORMAT, **{name: getattr(experiment, name) for name in Experiment.model_fields}, **provenance)
+
+    def with_served(self, served: Mapping[str, Collection[str]]) -> Manifest:
+        """The manifest with what the servers of this process called the models of each role."""
+        models = {
+            role: info.model_copy(update={"served": tuple(sorted({*info.served, *served.get(role, ())}))})
+            for role, info in self.models.items()
+        }
+        return self.model_copy(update={"models": models})
 
     def with_usage(self, usage: dict[str, RoleUsage], *, finished: str | None) -> Manifest:
         """The manifest after another process worked on the run."""

@@ -36,6 +36,9 @@ class Record(RecordKey):
     """One line of `records.jsonl`. Times are in seconds, money in US dollars; None means unknown or not reached.
 
     - `cost_usd`: retrieval and answer, as if nothing had been cached. `judge.cost_usd` is separate.
+    - `first_token_s`: seconds until the answer's first token, where the server tells. `server_cached_tokens`: of the prompt,
+      what the server had in its own cache, which makes an answer faster. `reasoning_removed`: the reply held reasoning, which
+      is no part of `answer`.
     - `ingest_s`, `ingest_cost_usd`, `ingest_warnings` (a count): of the question's whole conversation, so all records of one
       conversation and backend repeat them.
     - `retrieved`: ids of the turns in the context, best first. `ranked`: whether that order is a ranking by the memory, so
@@ -71,6 +74,9 @@ class Record(RecordKey):
     ingest_cost_usd: float | None = None
     ingest_warnings: int | None = None
     cached: bool = False
+    first_token_s: float | None = None
+    server_cached_tokens: int = 0
+    reasoning_removed: bool = False
     retrieved: tuple[Text, ...] = ()
     ranked: bool = False
     evidence: tuple[Text, ...] = ()

@@ -12,7 +12,7 @@ from engram_eval.judges.judge import Judge
 from engram_eval.judges.verdict_file import GradedAnswer, RecordedVerdict
 from engram_eval.run.defaults import resolve_defaults
 from engram_eval.run.extensions import Extensions, Opener
-from engram_eval.run.models import ModelClients
+from engram_eval.run.models import MAX_IN_FLIGHT, ModelClients
 from engram_eval.run.plan import reader_tokens
 from engram_eval.run.settings import Settings, from_mapping
 from engram_eval.system.event_loop import run_to_end
@@ -65,5 +65,5 @@ def prepare_agreement(recorded: Sequence[RecordedVerdict], given: Mapping[str, A
         judges,
         clients,
         f"{settings.judge}{f': {who}' if who else ''}",
-        settings.max_in_flight if calls_model else 1,
+        (settings.max_in_flight or MAX_IN_FLIGHT) if calls_model else 1,
     )

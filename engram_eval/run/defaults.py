@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from engram_eval.errors import UserError
-from engram_eval.run.models import DEFAULT_MODEL, client_settings
+from engram_eval.llm.model_names import shown_model
+from engram_eval.run.models import DEFAULT_MODEL
+from engram_eval.run.servers import server_info
 from engram_eval.run.settings import Settings
-from engram_eval.system.event_loop import run_to_end
-from engram_eval.system.paths import cache_folder
 
 _URLS = ("base_url", "reader_base_url", "judge_base_url", "router_base_url", "embedder_base_url")
 
@@ -51,24 +51,10 @@ def _model_of_endpoint(settings: Settings) -> str:
     url = endpoint_url(settings.base_url)
     if url == OPENAI_URL or (settings.reader_model and settings.judge_model):
         return DEFAULT_MODEL
-    if settings.replay:
+    models = [model.id for model in server_info(settings).models]
+    if settings.replay and not models:
         raise UserError(f"a replay of {url} needs the model's name; name it with --model")
-    models = served_models(settings)
     if len(models) == 1:
         return models[0]
-    served = f"it serves {', '.join(models[:12])}" if models else "it does not list its models"
+    served = f"it serves {', '.join(map(shown_model, models[:12]))}" if models else "it does not list its models"
     raise UserError(f"{url}: which model? {served}; name one with --model")
-
-
-def served_models(settings: Settings) -> list[str]:
-    """The models that the endpoint lists. Raises UserError if it cannot be reached or needs a key."""
-    from engram_eval.llm import LLM
-
-    async def models() -> list[str]:
-        llm = LLM(client_settings(settings, settings.base_url), cache_folder())
-        try:
-            return await llm.models()
-        finally:
-            await llm.close()
-
-    return run_to_end(models())

@@ -68,11 +68,13 @@ def _hub() -> str:
 
 def _models() -> str:
     from engram_eval.llm.endpoint import endpoint_url
-    from engram_eval.run.defaults import models_in_environment, served_models
+    from engram_eval.llm.model_names import shown_model
+    from engram_eval.run.defaults import models_in_environment
+    from engram_eval.run.servers import server_info
 
     if not models_in_environment():
         raise UserError("neither OPENAI_API_KEY nor OPENAI_BASE_URL is set: reader and judge are offline")
-    models = served_models(Settings())
+    models = [shown_model(model.id) for model in server_info(Settings()).models]
     if not models:
         return f"{endpoint_url(None)} is reachable and does not list its models"
     return f"{endpoint_url(None)} serves {', '.join(models[:8])}{' …' if len(models) > 8 else ''}"

@@ -22,7 +22,7 @@ from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.judges.judge import Judge
 from engram_eval.judges.probe import make_probes
 from engram_eval.readers.reader import Reader
-from engram_eval.run.models import Role
+from engram_eval.run.models import CLIENT_OF, Role
 from engram_eval.run.plan import MemorySetup, Plan
 from engram_eval.run.probe import questions_to_probe
 from engram_eval.tables.table import Column, Table
@@ -34,7 +34,6 @@ _VERDICT = 45
 _THOUGHTS = 400
 # Prompt tokens besides the texts: the chat format's own, and what an output schema adds.
 _PER_MESSAGE, _PER_CALL = 4, 3
-_CLIENT_OF: dict[str, Role] = {"extractor": "router"}
 _MEASURED_CONVERSATIONS, _MEASURED_QUESTIONS = 4, 12
 _INGESTED_CONVERSATIONS = 12
 _INGEST, _ANSWERS, _JUDGE = ("router", "extractor", "embedder"), ("reader",), ("judge",)
@@ -98,7 +97,7 @@ def dollars(plan: Plan, line: Line, roles: Collection[str] | None = None) -> flo
     total = 0.0
     for role, use in line.uses.items():
         if roles is None or role in roles:
-            price = plan.clients.price(_CLIENT_OF.get(role, cast(Role, role)))
+            price = plan.clients.price(CLIENT_OF.get(role, cast(Role, role)))
             if price is None:
                 return None
             total += price.cost(use.prompt_tokens, use.completion_tokens)

@@ -40,7 +40,8 @@ def write_end(folder: RunFolder, clients: ModelClients, *, finished: bool) -> Su
     """Writes usage, cache keys and the summary, and returns the summary."""
     usage = {role: RoleUsage(**figures) for role, figures in clients.usage().items()}
     folder.keep_cache_keys(clients.take_used_keys())
-    manifest = folder.manifest().with_usage(usage, finished=now() if finished else None)
+    manifest = folder.manifest().with_served(clients.served())
+    manifest = manifest.with_usage(usage, finished=now() if finished else None)
     folder.write_manifest(manifest)
     summary = summarise(folder.records(), manifest)
     folder.write_summary(summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
+from engram_eval.llm.model_names import shown_model
 from engram_eval.run.settings import Settings
 from engram_eval.services import RoleServices
 from engram_eval.system.event_loop import run_to_end
@@ -26,14 +28,20 @@ if TYPE_CHECKING:
 
 Role = Literal["reader", "judge", "router", "embedder"]
 DEFAULT_MODEL = "gpt-4o-mini"
+MAX_IN_FLIGHT = 16
+WINDOW = 126_000
+"""Context tokens that a reader takes, unless its server has less room: gpt-4o-mini's 128,000 without prompt and answer."""
+CLIENT_OF: dict[str, Role] = {"extractor": "router"}
+"""Roles of calls that are no roles of the settings, and whose model and endpoint they have."""
 _API_EMBEDDER = "openai:"
 _WIDTHS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}  # OpenAI's
 
 
-def client_settings(settings: Settings, base_url: str | None) -> LLMSettings:
-    """Those of a client at one endpoint."""
+def client_settings(settings: Settings, base_url: str | None, *, refresh_before: float = 0.0) -> LLMSettings:
+    """Those of a client at one endpoint. `refresh_before`: see `ModelClients`."""
     from engram_eval.llm import LLMSettings
 
+    extracting = [call for call, role in CLIENT_OF.items() if role in settings.refresh]
     return LLMSettings(
         base_url=base_url,
         max_in_flight=settings.max_in_flight,
@@ -43,15 +51,42 @@ def client_settings(settings: Settings, base_url: str | None) -> LLMSettings:
         replay=settings.replay,
         timeout_s=settings.timeout,
         prices=Path(settings.prices) if settings.prices else None,
+        refresh=dict.fromkeys([*settings.refresh, *extracting], refresh_before),
     )
 
 
-class _RoleLLM:
-    """The model of one role, as readers and judges get it."""
+def model_of(settings: Settings, role: Role) -> str:
+    """The model that plays a role."""
+    if role == "embedder":
+        return settings.embedder.removeprefix(_API_EMBEDDER)
+    own: str | None = getattr(settings, f"{role}_model")
+    return own or settings.model or DEFAULT_MODEL
 
-    def __init__(self, llm: LLM, role: Role, model: str) -> None:
+
+def endpoint_of(settings: Settings, role: Role | None) -> str:
+    """The endpoint of a role, or that of all roles that have none of their own."""
+    from engram_eval.llm.endpoint import endpoint_url
+
+    own: str | None = getattr(settings, f"{role}_base_url") if role else None
+    return endpoint_url(own or settings.base_url)
+
+
+def key_of(settings: Settings, role: Role | None, url: str) -> str | None:
+    """The key for an endpoint: the role's own, or OPENAI_API_KEY (None) for the endpoint that it belongs to, or none."""
+    from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
+
+    if role and (own := os.environ.get(f"{role.upper()}_API_KEY")):
+        return own
+    shared = url in (endpoint_url(settings.base_url), OPENAI_URL)
+    return None if shared else ""
+
+
+class _RoleLLM:
+    """The model of one role, as readers and judges get it. `max_tokens`: the user's limit, in place of their own."""
+
+    def __init__(self, llm: LLM, role: Role, model: str, max_tokens: int | None) -> None:
         self.model = model
-        self._llm, self._role = llm, role
+        self._llm, self._role, self._max_tokens = llm, role, max_tokens
 
     async def chat(
         self,
@@ -62,20 +97,30 @@ class _RoleLLM:
         repeat: int = 0,
     ) -> Completion:
         return await self._llm.chat(
-            role=self._role, model=self.model, messages=messages, schema=schema, max_tokens=max_tokens, repeat=repeat
+            role=self._role,
+            model=self.model,
+            messages=messages,
+            schema=schema,
+            max_tokens=self._max_tokens or max_tokens,
+            repeat=repeat,
         )
 
 
 class ModelClients:
-    """One client per endpoint. `spent_usd`: what the run has cost before it was resumed."""
+    """One client per endpoint. `spent_usd`: what the run has cost before it was resumed.
 
-    def __init__(self, settings: Settings, *, spent_usd: float = 0.0) -> None:
+    `started`: when the run began, in seconds since 1970; answers of the roles in --refresh that are older are asked for again.
+    """
+
+    def __init__(self, settings: Settings, *, spent_usd: float = 0.0, started: float | None = None) -> None:
         self._settings = settings
+        self._started = time.time() if started is None else started
         self._spent_usd = spent_usd
         self._tracker: BudgetTracker | None = None
         self._clients: dict[tuple[str, str | None], LLM] = {}
         self._other_keys: set[bytes] = set()
         self._journal: Callable[[float], None] = lambda _usd: None
+        self._report: Callable[[str], None] = lambda _event: None
         self.meter = Meter()
         """Counts the embedder and the model of memories."""
         self._roles_in_use: set[Role] = set()
@@ -84,12 +129,12 @@ class ModelClients:
         """What a reader or a judge is made with. Its model and embedder are opened when it first asks for them."""
 
         def open_llm() -> _RoleLLM:
-            return _RoleLLM(self.llm(role), role, self.model(role))
+            return _RoleLLM(self.llm(role), role, self.model(role), getattr(self._settings, f"{role}_max_tokens"))
 
         return RoleServices(
             benchmark,
             tokens,
-            self._settings.window,
+            self._settings.window or WINDOW,
             self._settings.judge_votes,
             open_llm,
             lambda: self.embedder(meter=Meter()),  # its time is not a memory's
@@ -108,13 +153,11 @@ class ModelClients:
 
     def memory_llm(self) -> MeteredLLM:
         """The model that memories call, as router and as extractor."""
-        return MeteredLLM(self.llm("router"), self.model("router"), self.meter)
+        limit = self._settings.router_max_tokens
+        return MeteredLLM(self.llm("router"), self.model("router"), self.meter, max_tokens=limit)
 
     def model(self, role: Role) -> str:
-        if role == "embedder":
-            return self._settings.embedder.removeprefix(_API_EMBEDDER)
-        own: str | None = getattr(self._settings, f"{role}_model")
-        return own or self._settings.model or DEFAULT_MODEL
+        return model_of(self._settings, role)
 
     def llm(self, role: Role) -> LLM:
         """The client of the role's endpoint. Raises UserError if it needs a key and has none."""
@@ -124,7 +167,11 @@ class ModelClients:
         key = self._key(role, url)
         if (url, key) not in self._clients:
             self._clients[url, key] = LLM(
-                client_settings(self._settings, url), cache_folder(), api_key=key, budget_tracker=self._budget()
+                client_settings(self._settings, url, refresh_before=self._started),
+                cache_folder(),
+                api_key=key,
+                budget_tracker=self._budget(),
+                report=lambda event: self._report(event),
             )
         self._roles_in_use.add(role)
         self._clients[url, key].require_prices([self.model(role)])
@@ -135,6 +182,10 @@ class ModelClients:
         self._journal = journal
         if self._tracker:
             self._tracker.journal = journal
+
+    def report_to(self, report: Callable[[str], None]) -> None:
+        """Calls `report` with "time-out" or "retry" whenever a request is sent again."""
+        self._report = report
 
     def _budget(self) -> BudgetTracker:
         from engram_eval.llm import BudgetTracker
@@ -151,35 +202,32 @@ class ModelClients:
         return Prices(Path(self._settings.prices) if self._settings.prices else None).of(self.model(role))
 
     def name_of(self, role: Role) -> str:
-        return f"{self.model(role)} at {self.endpoint(role)}"
+        return f"{shown_model(self.model(role))} at {self.endpoint(role)}"
 
-    def in_use(self) -> dict[str, dict[str, str]]:
+    def in_use(self) -> dict[Role, dict[str, str]]:
         """The model and endpoint of each role that a model plays."""
         return {
-            role: {"model": self.model(role), "endpoint": self.endpoint(role)} for role in sorted(self._roles_in_use)
+            role: {"model": shown_model(self.model(role)), "endpoint": self.endpoint(role)}
+            for role in sorted(self._roles_in_use)
         }
 
+    def served(self) -> dict[str, tuple[str, ...]]:
+        """By role: the names of the models that answered in this process, as the servers tell them."""
+        names: dict[str, set[str]] = {}
+        for client in self._clients.values():
+            for (role, _), served in client.served_models().items():
+                names.setdefault(CLIENT_OF.get(role, role), set()).update(served)
+        return {role: tuple(sorted(served)) for role, served in sorted(names.items())}
+
     def endpoint(self, role: Role) -> str:
-        from engram_eval.llm.endpoint import endpoint_url
-
-        return endpoint_url(self._base_url(role))
-
-    def _base_url(self, role: Role) -> str | None:
-        own: str | None = getattr(self._settings, f"{role}_base_url")
-        return own or self._settings.base_url
+        return endpoint_of(self._settings, role)
 
     def _key(self, role: Role, url: str) -> str | None:
-        """The key for an endpoint: the role's own, or OPENAI_API_KEY (None) for the endpoint that it belongs to, or none."""
-        from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url
-
-        if own := os.environ.get(f"{role.upper()}_API_KEY"):
-            return own
-        shared = url in (endpoint_url(self._settings.base_url), OPENAI_URL)
-        return None if shared else ""
+        return key_of(self._settings, role, url)
 
     def _width(self, model: str) -> int:
         """The dimensions of a model's embeddings, from the cache or one call."""
-        from engram_eval.llm import LLM
+        from engram_eval.llm import LLM, LLMError
 
         url = self.endpoint("embedder")
         key, tracker = self._key("embedder", url), self._budget()
@@ -188,6 +236,11 @@ class ModelClients:
             llm = LLM(client_settings(self._settings, url), cache_folder(), api_key=key, budget_tracker=tracker)
             try:
                 return int((await llm.embed(role="embedder", model=model, texts=[" "])).vectors.shape[1])
+            except LLMError as error:
+                raise UserError(
+                    f"{url} gave no embedding by {model} ({error}); name another --embedder, or the endpoint that has this "
+                    "model with --embedder-base-url"
+                ) from None
             finally:
                 self._other_keys |= llm.take_used_keys()
                 await llm.close()

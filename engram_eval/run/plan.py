@@ -15,6 +15,7 @@ from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, encoding_of, token_counter, tokens_in_words
 from engram_eval.llm.cost.metering import MeteredLLM
+from engram_eval.llm.model_names import shown_model
 from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
 from engram_eval.results.manifest import (
@@ -32,12 +33,21 @@ from engram_eval.run.answer_source import AnswerSource
 from engram_eval.run.defaults import models_in_environment, resolve_defaults
 from engram_eval.run.extensions import Extensions, Opener
 from engram_eval.run.memory_answers import MemoryAnswers
-from engram_eval.run.models import ModelClients, Role
+from engram_eval.run.models import MAX_IN_FLIGHT, ModelClients, Role
 from engram_eval.run.questions import choose_questions, chosen_categories, open_dataset
 from engram_eval.run.recorded_answers import RecordedAnswers
+from engram_eval.run.servers import fitting_window, server_warnings
 from engram_eval.run.settings import Settings
 from engram_eval.tables.text import plural
 from engram_eval.types import Question
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierWork:
+    """What a resumed run has done. `started`: when it began, in seconds since 1970."""
+
+    spent_usd: float
+    started: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +157,11 @@ def reader_tokens(settings: Settings) -> TokenCounter:
 
 
 def plan_run(
-    settings: Settings, extensions: Extensions | None = None, *, spent_usd: float = 0.0, dry: bool = False
+    settings: Settings, extensions: Extensions | None = None, *, earlier: EarlierWork | None = None, dry: bool = False
 ) -> Plan:
     """Opens and checks everything that the settings name. Raises UserError before any question is asked.
 
-    `spent_usd`: what the run has cost before it was resumed. `dry`: the plan is only shown, not executed.
+    `earlier`: what the run did before it was resumed. `dry`: the plan is only shown, not executed.
     """
     extensions = extensions or Extensions()
     given, opener = settings, Opener(settings, extensions)
@@ -160,10 +170,12 @@ def plan_run(
     memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
     opener = Opener(settings, extensions)
+    if settings.window is None and opener.asks_model("readers"):
+        settings = settings.replace(window=fitting_window(settings))
     tokens = reader_tokens(settings)
     data = _open_data(settings)
     benchmark = data.dataset.benchmark
-    clients = ModelClients(settings, spent_usd=spent_usd)
+    clients = _clients(settings, earlier)
     reader = opener.reader(clients.services("reader", benchmark, tokens))
     judge = opener.judge(clients.services("judge", benchmark, tokens))
     _open_clients(clients, opener, reader=True)
@@ -184,8 +196,8 @@ def plan_run(
         clients=clients,
         tokens=tokens,
         experiment=_memory_experiment(settings, data, setup, judge, clients, tokens),
-        calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=True) else 1,
-        why=_why_memories(given, data, setup, judge, clients, tokens),
+        calls_in_flight=_in_flight(settings) if _roles_ask(settings, opener, reader=True) else 1,
+        why={**_why_memories(given, data, setup, judge, clients, tokens), **_doubts(given, settings, clients)},
     )
 
 
@@ -204,7 +216,7 @@ def _memory_experiment(
             )
             for label, backend in setup.backends.items()
         },
-        reader=ReaderInfo(name=setup.reader.name, model=setup.reader.model, window=setup.reader.window),
+        reader=ReaderInfo(name=setup.reader.name, model=shown_model(setup.reader.model), window=setup.reader.window),
         judge=_judge_info(judge, settings),
         models=_models_info(clients),
         embedder=EmbedderInfo(name=setup.embedder.name, dimensions=setup.embedder.dimensions),
@@ -249,7 +261,12 @@ def _why_memories(
 
 
 def plan_grading(
-    settings: Settings, answers: Answers, label: str, extensions: Extensions | None = None, *, spent_usd: float = 0.0
+    settings: Settings,
+    answers: Answers,
+    label: str,
+    extensions: Extensions | None = None,
+    *,
+    earlier: EarlierWork | None = None,
 ) -> Plan:
     """Like `plan_run`, for recorded answers; `label` is the name of their backend in the records."""
     extensions = extensions or Extensions()
@@ -260,7 +277,7 @@ def plan_grading(
     data = _open_data(settings)
     questions = {question.id: question for sample in data.dataset.samples() for question in sample.questions}
     _refuse_unknown_questions(answers, questions, data.dataset)
-    clients = ModelClients(settings, spent_usd=spent_usd)
+    clients = _clients(settings, earlier)
     judge = opener.judge(clients.services("judge", data.dataset.benchmark, tokens))
     _open_clients(clients, opener, reader=False)
     missing = tuple(question_id for question_id in data.questions if question_id not in answers.by_id)
@@ -287,12 +304,13 @@ def plan_grading(
             budget=None,
             prompts={prompt.name: prompt.sha256 for prompt in getattr(judge, "prompts", ())},
         ),
-        calls_in_flight=settings.max_in_flight if _roles_ask(settings, opener, reader=False) else 1,
+        calls_in_flight=_in_flight(settings) if _roles_ask(settings, opener, reader=False) else 1,
         why={
             "dataset": data.in_words(),
             **data.oddities(),
             "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+            **_doubts(given, settings, clients),
             **_copied_golds(answers, [question for id_, question in questions.items() if id_ in data.questions]),
         },
         missing=missing,
@@ -337,9 +355,22 @@ def _absolute(answers: Answers) -> str | None:
 # --- both -------------------------------------------------------------------------------------------------------
 
 
+def _clients(settings: Settings, earlier: EarlierWork | None) -> ModelClients:
+    return (
+        ModelClients(settings, spent_usd=earlier.spent_usd, started=earlier.started)
+        if earlier
+        else ModelClients(settings)
+    )
+
+
 def _roles_ask(settings: Settings, opener: Opener, *, reader: bool) -> bool:
     """Whether the reader or the judge calls a model, so that calls should overlap."""
     return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader == "llm"))
+
+
+def _in_flight(settings: Settings) -> int:
+    """How many questions may wait for a model; its client decides how many of them are sent."""
+    return settings.max_in_flight or MAX_IN_FLIGHT
 
 
 def _open_clients(clients: ModelClients, opener: Opener, *, reader: bool) -> None:
@@ -350,13 +381,19 @@ def _open_clients(clients: ModelClients, opener: Opener, *, reader: bool) -> Non
         clients.llm("judge")
 
 
+def _doubts(given: Settings, settings: Settings, clients: ModelClients) -> dict[str, str]:
+    """What the servers say that does not fit the settings, before anything is paid for."""
+    warnings = list(server_warnings(settings.replace(window=given.window), clients.in_use()))
+    return {"SERVER": "; ".join(warnings)} if warnings else {}
+
+
 def _judge_info(judge: Judge, settings: Settings) -> JudgeInfo:
     model = getattr(judge, "model", judge.name)
-    return JudgeInfo(name=judge.name, model=model, votes=settings.judge_votes, agreement=judge.agreement)
+    return JudgeInfo(name=judge.name, model=shown_model(model), votes=settings.judge_votes, agreement=judge.agreement)
 
 
 def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
-    return {role: ModelInfo(**model) for role, model in clients.in_use().items()}
+    return {role: ModelInfo(model=m["model"], endpoint=m["endpoint"]) for role, m in clients.in_use().items()}
 
 
 def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients, role: Role, given: str) -> str:

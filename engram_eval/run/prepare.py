@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from engram_eval.errors import UserError
@@ -13,7 +14,7 @@ from engram_eval.results.summary import Summary
 from engram_eval.run.answer_file import Answers, read_answers
 from engram_eval.run.extensions import Extensions
 from engram_eval.run.lifecycle import run_to_completion
-from engram_eval.run.plan import Plan, plan_grading, plan_run
+from engram_eval.run.plan import EarlierWork, Plan, plan_grading, plan_run
 from engram_eval.run.resume import new_settings, refuse_other_run, resumed_settings
 from engram_eval.run.settings import GivenSettings
 
@@ -55,7 +56,7 @@ def prepare_run(
     if manifest.has_recorded_answers:
         raise UserError(f"{resume}: holds graded answers; finish it with 'engram-eval judge --resume {resume}'")
     settings = resumed_settings(manifest, resume, given)
-    plan = plan_run(settings, extensions, spent_usd=folder.spent_usd(), dry=dry)
+    plan = plan_run(settings, extensions, earlier=_earlier(folder, manifest), dry=dry)
     refuse_other_run(manifest, plan.experiment, resume)
     return PreparedRun(plan, folder, resumed=True)
 
@@ -102,9 +103,14 @@ def _resume_grading(
     settings = resumed_settings(manifest, resume, given)
     answers = _read(answers or Path(manifest.reader.origin or ""))
     label = name or next(iter(manifest.backends))
-    plan = plan_grading(settings, answers, label, extensions, spent_usd=folder.spent_usd())
+    plan = plan_grading(settings, answers, label, extensions, earlier=_earlier(folder, manifest))
     refuse_other_run(manifest, plan.experiment, resume)
     return PreparedRun(plan, folder, resumed=True)
+
+
+def _earlier(folder: RunFolder, manifest: Manifest) -> EarlierWork:
+    started = datetime.fromisoformat(manifest.started).timestamp() if manifest.started else None
+    return EarlierWork(folder.spent_usd(), started)
 
 
 def _read(answers: Path | Answers) -> Answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -77,6 +78,7 @@ class Progress:
         self._headline = frozenset(headline)
         self._tallies = {label: _Tally() for label in labels}
         self._warned: set[str] = set()
+        self._sent_again: Counter[str] = Counter()
         self._printed_tenths = self._done * _PLAIN_LINES // max(self._total, 1)
         width = max(map(len, [*labels, "conversations"]))
         form = "{desc} {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}{postfix}"
@@ -105,6 +107,19 @@ class Progress:
         if self._shown and not self._live and tenths > self._printed_tenths:
             self._printed_tenths = tenths
             print(f"{self._done:,} of {self._total:,} answers", file=sys.stderr, flush=True)
+
+    def sent_again(self, event: str) -> None:
+        """Counts a request that is sent again after a time-out or another failure, and shows it: the run may look stuck."""
+        self._sent_again[event] += 1
+        if self._live:
+            self._conversations.set_postfix_str(self._resent_in_words())
+        elif self._shown and self._sent_again[event] in (1, 10, 100, 1000):
+            print(f"{self._resent_in_words()} so far; the requests are sent again", file=sys.stderr, flush=True)
+
+    def _resent_in_words(self) -> str:
+        plurals = {"time-out": "time-outs", "retry": "retries"}
+        counts = sorted(self._sent_again.items(), reverse=True)
+        return ", ".join(f"{count:,} {event if count == 1 else plurals[event]}" for event, count in counts)
 
     def warning(self, label: str, warning: str) -> None:
         """Prints a backend's first warning at once; the run's folder has all of them."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engram_eval.language.reasoning import without_reasoning
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.run.answer_file import Answers, RecordedAnswer
 from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
@@ -36,7 +37,9 @@ class _OpenAnswers:
 
     async def retrieve(self, question: Question) -> SourceAnswer:
         answer = self._source.answers.by_id[question.id]
-        return SourceAnswer(answer.text, {**answer.figures, **self._context_fields(question, answer)})
+        text = without_reasoning(answer.text)
+        fields = {**answer.figures, **self._context_fields(question, answer), "reasoning_removed": text != answer.text}
+        return SourceAnswer(text, fields)
 
     async def answer(self, question: Question, retrieved: SourceAnswer) -> SourceAnswer:  # noqa: ARG002 - it is known
         return retrieved

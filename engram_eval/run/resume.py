@@ -67,8 +67,10 @@ def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:
 
 
 def _identity(part: Any) -> Any:
-    """A part of the manifest without the place where its data was found."""
-    return {key: value for key, value in part.items() if key != "origin"} if isinstance(part, dict) else part
+    """A part of the manifest without where its data was found and how servers call their models."""
+    if not isinstance(part, dict):
+        return part
+    return {key: _identity(value) for key, value in part.items() if key not in ("origin", "served")}
 
 
 def _change(part: str, old: Any, new: Any) -> str:

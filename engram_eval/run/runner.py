@@ -51,6 +51,7 @@ async def execute(
         plan.conversations, len(plan.chosen), plan.sources, done=done,
         headline=plan.dataset.benchmark.headline, shown=show_progress,
     )  # fmt: skip
+    plan.clients.report_to(progress.sent_again)
     with folder.appending() as writer, progress:
         async with Pool(plan.calls_in_flight, announce=show_progress) as pool:
             work = _Work(plan, folder, writer, progress, pool, debug, keep_memories)

@@ -123,9 +123,14 @@ class Settings(BaseModel):
         Positive | None,
         Setting("run", "context tokens a memory may use (default: the benchmark's; LoCoMo 916, LongMemEval 1200)", "N"),
     ] = None
-    window: Annotated[Positive, Setting("run", "context tokens that the llm reader takes (default: 126000)", "N")] = (
-        126_000
-    )
+    window: Annotated[
+        Positive | None,
+        Setting(
+            "run",
+            "context tokens that the llm reader takes (default: what its server has room for, 126000 at most)",
+            "N",
+        ),
+    ] = None
     limit: Annotated[Positive | None, Setting("run", "ask a random sample of N questions (default: all)", "N")] = None
     seed: Annotated[
         int, Field(ge=0), Setting("run", "seed of the question sample and of the bootstrap (default: 0)", "S")
@@ -181,9 +186,25 @@ class Settings(BaseModel):
         str | None,
         Setting("models", "prices that override engram_eval/llm/cost/prices.toml", "FILE.toml", resumable=True),
     ] = None
+    reader_max_tokens: Annotated[
+        Positive | None, Setting("reader", "tokens of an answer, besides a model's reasoning (default: 1024)", "N")
+    ] = None
+    judge_max_tokens: Annotated[
+        Positive | None, Setting("judge", "tokens of a verdict, besides a model's reasoning (default: 1024)", "N")
+    ] = None
+    router_max_tokens: Annotated[
+        Positive | None,
+        Setting("router", "tokens of a reply of router and extractor (default: from the number of turns)", "N"),
+    ] = None
     max_in_flight: Annotated[
-        Positive, Setting("models", "calls in flight at a time (default: 16)", "N", resumable=True)
-    ] = 16
+        Positive | None,
+        Setting(
+            "models",
+            "calls in flight at a time (default: 16; a server on this machine: as many as it says, else 1)",
+            "N",
+            resumable=True,
+        ),
+    ] = None
     requests_per_minute: Annotated[
         Positive | None, Setting("models", "limit at each endpoint (default: none)", "N", resumable=True)
     ] = None
@@ -193,6 +214,16 @@ class Settings(BaseModel):
     timeout: Annotated[
         float, Setting("models", "seconds for one attempt at a call (default: 120)", "S", resumable=True)
     ] = 120.0
+    refresh: Annotated[
+        Texts,
+        Setting(
+            "models",
+            "ask again for what the cache holds of this role; can be repeated",
+            "ROLE",
+            form="repeated",
+            resumable=True,
+        ),
+    ] = ()
     replay: Annotated[bool, Setting("models", "use cached answers only; make no calls", resumable=True)] = False
 
     def labels(self) -> list[str]:

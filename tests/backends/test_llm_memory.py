@@ -13,7 +13,7 @@ from engram_eval.cli.main import main
 from engram_eval.datasets.synthetic import locomo_records, write_json_array
 from engram_eval.run.settings import from_mapping
 from tests.datasets.test_locomo import _RECORD
-from tests.llm.server import Server, Step, refuses
+from tests.llm.server import Server, Step, refuses, sends
 from tests.model import extracts, material, plays, role_of, routes
 
 pytestmark = pytest.mark.usefixtures("key")
@@ -212,10 +212,7 @@ def test_the_estimated_cost_is_close_to_the_actual_cost(tmp_path: Path, capsys: 
 def test_with_a_key_or_an_endpoint_in_the_environment_a_model_is_used(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def served(body: dict[str, Any]) -> Step:
-        return plays()(body) if body else Step(body=b'{"data": [{"id": "the-one"}]}')
-
-    with Server(answer=served) as server:
+    with Server(answer=plays(), says_of_itself={"/v1/models": sends({"data": [{"id": "the-one"}]})}) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         command = ["run", "--data", str(data), "--backend", "bm25", "--no-controls"]
         assert main([*command, "--out", str(tmp_path / "run")]) == 0

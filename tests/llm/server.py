@@ -56,10 +56,17 @@ class Asked:
 
 
 class Server:
-    """`script` answers the first requests. After them, `answer` decides by the request's body."""
+    """`script` answers the first requests. After them, `answer` decides by the request's body.
 
-    def __init__(self, *script: Step, answer: Answer | None = None) -> None:
+    `says_of_itself`: what the server answers to GET, by path; it knows no other.
+    """
+
+    def __init__(
+        self, *script: Step, answer: Answer | None = None, says_of_itself: Mapping[str, Step] | None = None
+    ) -> None:
         self.script = deque(script)
+        self.says_of_itself = says_of_itself or {}
+        self.looked_up: list[Asked] = []
         self.answer: Answer = answer or (lambda _: says("fine"))
         self.asked: list[Asked] = []
         self.answered = 0
@@ -125,16 +132,25 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(json.loads(self.rfile.read(int(self.headers["content-length"]))))
 
     def do_GET(self) -> None:
-        self._serve({})
+        self.server.owner.looked_up.append(self._asked({}))
+        step = self.server.owner.says_of_itself.get(self.path, refuses(404, "no such path"))
+        if step.before:
+            step.before()
+        self._send(step)
 
     def _serve(self, body: dict[str, Any]) -> None:
-        asked = Asked(self.path, body, {name.lower(): value for name, value in self.headers.items()})
-        step = self.server.owner.enter(asked)
+        step = self.server.owner.enter(self._asked(body))
         try:
             if step.before:
                 step.before()
         finally:
             self.server.owner.leave(step)
+        self._send(step)
+
+    def _asked(self, body: dict[str, Any]) -> Asked:
+        return Asked(self.path, body, {name.lower(): value for name, value in self.headers.items()})
+
+    def _send(self, step: Step) -> None:
         if step.dropped:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -107,14 +109,72 @@ def test_a_request_without_callers_is_cancelled_and_can_be_sent_again(client: Cl
     assert len(server.asked) == 1
 
 
-def test_cut_off_refused_and_unparsable_answers_are_cached_and_give_the_same_error_again(client: Client) -> None:
-    schema = {"type": "object"}
-    with Server(says("The", finish="length"), says("No", finish="content_filter"), says("prose")) as server:
-        for _ in range(2):
-            for i, why in enumerate(("cut off", "refused", "not the JSON that was requested")):
-                with pytest.raises(LLMError, match=why):
-                    client.chat(server.url, str(i), schema=schema)
-    assert len(server.asked) == 3
+_FAULTY = [
+    (says("The", finish="length"), None, "cut off"),
+    (says("The", finish="MAX_TOKENS"), None, "cut off"),
+    (says("No", finish="content_filter"), None, "refused"),
+    (says("No", finish="SAFETY"), None, "refused"),
+    (says("The", finish="tool_calls"), None, "for the reason 'tool_calls'"),
+    (says("The", finish="error"), None, "for the reason 'error'"),
+    (says("prose"), {"type": "object"}, "not the JSON that was requested"),
+    (says("<think>so"), None, "reasoning that does not end"),
+]
+
+
+@pytest.mark.parametrize(("faulty", "schema", "why"), _FAULTY)
+def test_a_reply_that_is_no_answer_is_asked_for_again_but_a_replay_gives_the_same_error(
+    client: Client, faulty: Step, schema: dict[str, Any] | None, why: str
+) -> None:
+    with Server(faulty, says("{}")) as server:
+        for replay in (False, True):
+            with pytest.raises(LLMError, match=why):
+                client.chat(server.url, schema=schema, settings={"replay": replay})
+        assert client.chat(server.url, schema=schema).text == "{}"
+        assert client.chat(server.url, schema=schema).cached
+        assert client.chat(server.url, schema=schema, settings={"replay": True}).text == "{}"
+    assert len(server.asked) == 2
+
+
+def test_the_answers_of_a_role_can_be_asked_for_again(client: Client) -> None:
+    async def both(llm: LLM) -> list[str]:
+        return [(await chat(llm, role=role)).text for role in ("reader", "judge", "reader")]
+
+    with Server(says("old"), says("new")) as server:
+        client.chat(server.url)
+        assert client.run(server.url, both, refresh={"reader": time.time()}) == ["new", "new", "new"]
+        assert client.run(server.url, both, refresh={}) == ["new", "new", "new"]
+    assert len(server.asked) == 2
+
+
+def test_two_processes_replace_a_faulty_answer_by_the_first_good_one(tmp_path: Path) -> None:
+    caches = ResponseCache(cache_file(tmp_path)), ResponseCache(cache_file(tmp_path))
+    cut, first, second = (Response(text, "stop", 1, 0, 1, 0.5) for text in ("cut", "first", "second"))
+    kept = caches[0].put(b"k", cut, endpoint="e", model="m")
+    assert caches[0].put(b"k", first, endpoint="e", model="m", instead_of=kept) == first
+    assert caches[1].put(b"k", second, endpoint="e", model="m", instead_of=kept) == first
+    for cache in caches:
+        cache.close()
+
+
+def test_a_file_of_an_earlier_version_is_read_and_gets_the_new_columns(tmp_path: Path) -> None:
+    path = cache_file(tmp_path)
+    ResponseCache(path).close()
+    with sqlite3.connect(path) as db:
+        for column in ("served_model", "first_token_s"):
+            db.execute(f"ALTER TABLE responses DROP COLUMN {column}")
+        db.execute("DROP TABLE servers")
+        db.execute("INSERT INTO responses VALUES (?, 'old', 'stop', 1, 0, 1, 0.5, 'e', 'm', 1.0)", (b"k",))
+    db.close()
+    old = Response("old", "stop", 1, 0, 1, 0.5)
+    for read_only in (True, False):
+        cache = ResponseCache(path, read_only=read_only)
+        assert cache.get(b"k") == old
+        assert cache.get_server("e") is None
+        cache.close()
+    cache = ResponseCache(path)
+    new = Response("new", "stop", 1, 0, 1, 0.5, "m-2025", 0.25)
+    assert cache.put(b"n", new, endpoint="e", model="m") == new
+    cache.close()
 
 
 def test_an_empty_answer_is_not_cached(client: Client) -> None:

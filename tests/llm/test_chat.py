@@ -141,7 +141,7 @@ def test_the_schema_is_added_to_the_system_message_if_there_is_one(client: Clien
         (says(""), "empty", ""),
         (says("  \n"), "empty", "  \n"),
         (says(None), "empty", ""),
-        (says("<think>hmm"), "empty", "<think>hmm"),
+        (says("<think>hmm"), "reasoning that does not end", "<think>hmm"),
         (says("The answer is", finish="length"), "cut off", "The answer is"),
         (says("", finish="length"), "cut off", ""),
         (says("I can", finish="content_filter"), "refused", "I can"),

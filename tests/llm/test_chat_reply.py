@@ -44,7 +44,7 @@ _REPLIES = st.fixed_dictionaries(
 @given(_REPLIES)
 def test_any_json_is_a_reply_that_the_cache_returns_unchanged_or_no_reply(content: dict[str, Any]) -> None:
     try:
-        response = read_chat(content, "gpt-4o-mini", ["a question"]).value
+        response = read_chat(content, "gpt-4o-mini", ["a question"]).value.response
     except TransportError:
         return
     with tempfile.TemporaryDirectory() as folder:

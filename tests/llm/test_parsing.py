@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_eval.llm.parsing import NotParsed, parse_json, without_thoughts
+from engram_eval.language.reasoning import OnlyReasoning, without_reasoning
+from engram_eval.llm.parsing import NotParsed, parse_json
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -46,7 +47,11 @@ def test_any_text_is_read_as_the_json_module_reads_it_or_not_parsed(text: str) -
 
 
 def _insides(text: str) -> list[str]:
-    bare = without_thoughts(text).strip().removeprefix("\ufeff")
+    try:
+        bare = without_reasoning(text, leading=True).strip()
+    except OnlyReasoning:
+        return []
+    bare = bare.removeprefix("\ufeff")
     return [bare] if not bare.startswith("`") else [bare.strip("`").removeprefix("json").removeprefix("JSON")]
 
 
@@ -99,7 +104,19 @@ def test_the_error_names_the_faulty_place() -> None:
         parse_json('{"correct": "yes"}', _VERDICT)
 
 
-def test_only_a_leading_thought_is_removed() -> None:
-    assert without_thoughts("\n<think>a\nb</think>\nText <think>x</think>") == "Text <think>x</think>"
-    assert without_thoughts("a <think>b</think>") == "a <think>b</think>"
-    assert without_thoughts("<think>endless") == ""
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"reason": "It says </think>.", "correct": true}',
+        'so it is right</think>{"reason": "", "correct": true}',
+        '<think>{"reason": "", "correct": false}</think>{"reason": "", "correct": true}',
+        '<|channel|>analysis<|message|>Right.<|end|><|start|>assistant<|channel|>final<|message|>{"correct": true}',
+    ],
+)
+def test_json_is_read_after_reasoning_and_may_quote_its_marks(text: str) -> None:
+    assert parse_json(text, _VERDICT)["correct"] is True
+
+
+def test_a_block_of_reasoning_that_the_model_quotes_hides_nothing() -> None:
+    with pytest.raises(NotParsed):
+        parse_json('The answer reads: <think>easy</think>{"correct": true}', _VERDICT)

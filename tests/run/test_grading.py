@@ -358,7 +358,7 @@ def test_calls_of_a_model_overlap_and_a_repeated_run_sends_nothing(data: Path, t
     manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert manifest["usage"]["judge"]["calls"] == 12
     assert "reader" not in manifest["usage"]
-    assert manifest["models"] == {"judge": {"model": "gpt-4o-mini", "endpoint": server.url}}
+    assert manifest["models"] == {"judge": {"model": "gpt-4o-mini", "endpoint": server.url, "served": []}}
     assert set(manifest["prompts"]) >= {"judge_locomo_standard_v1"}
     assert (tmp_path / "one" / "cache_keys.txt").read_text()
 

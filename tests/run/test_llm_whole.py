@@ -160,7 +160,7 @@ def test_each_role_may_have_its_own_endpoint_and_a_key_goes_nowhere_else(
     assert KEY not in "".join(keys[2])
     assert models == [{"gpt-4o-mini"}, {"j"}, {"gpt-4o-mini"}]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["models"]["judge"] == {"model": "j", "endpoint": judge.url}
+    assert manifest["models"]["judge"] == {"model": "j", "endpoint": judge.url, "served": []}
     assert manifest["models"]["router"]["endpoint"] == router.url
 
 

@@ -93,7 +93,7 @@ def test_a_third_partys_judge_has_the_client_the_cache_and_the_budget(data: Path
     manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert manifest["usage"]["judge"]["calls"] == 4
     assert manifest["usage"]["judge"]["spent_usd"] == pytest.approx(4 * price.cost(100, 5))
-    assert manifest["models"] == {"judge": {"model": "gpt-4o-mini", "endpoint": server.url}}
+    assert manifest["models"] == {"judge": {"model": "gpt-4o-mini", "endpoint": server.url, "served": []}}
     assert (tmp_path / "one" / "cache_keys.txt").read_text().count("\n") == 4
     repeated = json.loads((tmp_path / "two" / "manifest.json").read_text())["usage"]["judge"]
     assert (repeated["cached"], repeated["spent_usd"]) == (4, 0)

@@ -27,7 +27,7 @@ from engram_eval.llm.cache.bundle_lines import (
     header_line,
     read_key,
 )
-from engram_eval.llm.cache.response_cache import TABLES, open_for_writing, unreadable
+from engram_eval.llm.cache.response_cache import TABLES, column_names, open_for_writing, unreadable
 from engram_eval.system.files import file_error, replacing
 from engram_eval.system.sqlite import open_read_only, transaction
 from engram_eval.system.validation import validate_json
@@ -141,9 +141,9 @@ def _write(db: sqlite3.Connection, bundle: Path, source: str) -> Entries:
         with replacing(bundle) as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
             packed.write(header_line(count.answers, count.embeddings))
             for kind in ENTRY_TYPES:
-                columns = ", ".join(kind.model_fields)
-                for row in db.execute(f"SELECT {columns} FROM {source.format(kind.table)} ORDER BY key"):
-                    packed.write(entry_line(kind, row))
+                columns = [name for name in kind.model_fields if name in column_names(db, kind.table)]
+                for row in db.execute(f"SELECT {', '.join(columns)} FROM {source.format(kind.table)} ORDER BY key"):
+                    packed.write(entry_line(kind, columns, row))
     except OSError as error:
         raise file_error(bundle, error, fix="name another file", action="written") from None
     return count

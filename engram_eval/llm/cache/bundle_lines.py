@@ -1,6 +1,7 @@
 """The lines of a bundle: a header, and one type of line for each table of the response cache.
 
-A line's fields are the columns of its table, in their order. Keys are written in hex and vectors in base64.
+A line's fields are the columns of its table, in their order; those with a default may be missing. Keys are written in hex and
+vectors in base64.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class AnswerEntry(Entry):
     endpoint: _Text
     model: _Text
     created: _Seconds
+    served_model: _Text = ""
+    first_token_s: _Seconds | None = None
 
 
 class EmbeddingEntry(Entry):
@@ -117,9 +120,14 @@ def header_line(answers: int, embeddings: int) -> bytes:
     return _line({"engram_eval_cache": VERSION, "answers": answers, "embeddings": embeddings})
 
 
-def entry_line(kind: type[Entry], row: Sequence[Any]) -> bytes:
-    """A row of the table as a line. The cache wrote the row, so it is not validated again."""
-    values = dict(zip(kind.model_fields, row, strict=True))
+def entry_line(kind: type[Entry], columns: Sequence[str], row: Sequence[Any]) -> bytes:
+    """A row of the table as a line, without what has its default. The cache wrote the row: it is not validated again."""
+    fields = kind.model_fields
+    values = {
+        name: value
+        for name, value in zip(columns, row, strict=True)
+        if fields[name].is_required() or value != fields[name].default
+    }
     values["key"] = values["key"].hex()
     if "vector" in values:
         values["vector"] = _vector_text(values["vector"])

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +30,20 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
     key BLOB PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     cached_prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
-    endpoint TEXT NOT NULL, model TEXT NOT NULL, created REAL NOT NULL);
+    endpoint TEXT NOT NULL, model TEXT NOT NULL, created REAL NOT NULL,
+    served_model TEXT NOT NULL DEFAULT '', first_token_s REAL);
 CREATE TABLE IF NOT EXISTS vectors (
     key BLOB PRIMARY KEY, vector BLOB NOT NULL, prompt_tokens INTEGER NOT NULL, latency_s REAL NOT NULL,
     endpoint TEXT NOT NULL, model TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS servers (endpoint TEXT PRIMARY KEY, said TEXT NOT NULL);
 """
-PUT_RESPONSE = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_GET_RESPONSE = """SELECT text, finish_reason, prompt_tokens, cached_prompt_tokens, completion_tokens, latency_s
-    FROM responses WHERE key = ?"""
+_PUT_SERVER = "INSERT OR REPLACE INTO servers VALUES (?, ?)"
+_GET_SERVER = "SELECT said FROM servers WHERE endpoint = ?"
+_NEW_COLUMNS = {"served_model": "TEXT NOT NULL DEFAULT ''", "first_token_s": "REAL"}
+"""Columns of `responses` that files of earlier versions lack."""
+PUT_RESPONSE = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_GET_RESPONSE = "SELECT * FROM responses WHERE key = ?"
+_DROP_RESPONSE = "DELETE FROM responses WHERE key = ? AND created = ?"
 PUT_VECTOR = "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?)"
 _GET_VECTORS = "SELECT key, vector, prompt_tokens, latency_s FROM vectors WHERE key IN ({})"
 _CONTENTS = """SELECT endpoint, model, count(*) - sum(embedding), sum(embedding), sum(prompt_tokens),
@@ -45,10 +52,16 @@ _CONTENTS = """SELECT endpoint, model, count(*) - sum(embedding), sum(embedding)
         FROM responses
     UNION ALL SELECT endpoint, model, 1, prompt_tokens, 0, 0, created FROM vectors) GROUP BY 1, 2 ORDER BY 1, 2"""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The server's reply before any parsing."""
+    """The server's reply before any parsing. `cached_prompt_tokens`: of the prompt, what the server had in its own cache.
+
+    `served_model`: the model's name in the reply. `first_token_s`: seconds until the first token, if the server tells.
+    `created`: when the reply was kept, in seconds since 1970; 0 for one that is not kept yet.
+    """
 
     text: str
     finish_reason: str
@@ -56,6 +69,9 @@ class Response:
     cached_prompt_tokens: int
     completion_tokens: int
     latency_s: float
+    served_model: str = ""
+    first_token_s: float | None = None
+    created: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +124,24 @@ class ResponseCache:
     def get(self, key: bytes) -> Response | None:
         if (unwritten := self._responses.get(key)) is not None:
             return unwritten
-        rows = self._rows(lambda db: db.execute(_GET_RESPONSE, (key,)))
-        return Response(*rows[0]) if rows else None
+        rows = self._rows(lambda db: _responses(db.execute(_GET_RESPONSE, (key,))))
+        return rows[0] if rows else None
 
-    def put(self, key: bytes, response: Response, *, endpoint: str, model: str) -> Response:
-        """Keeps an answer. Returns the one to use: this one, or that of another process which was faster."""
-        row = (key, *astuple(response), endpoint, model, time.time())
-        if self._write([(PUT_RESPONSE, row)]):
+    def put(
+        self, key: bytes, response: Response, *, endpoint: str, model: str, instead_of: Response | None = None
+    ) -> Response:
+        """Keeps an answer. Returns the one to use: this one, or that of another process which was faster.
+
+        `instead_of`: the kept answer that this one replaces, unless another process has replaced it already.
+        """
+        response = replace(response, created=time.time())
+        r = response
+        row = (
+            key, r.text, r.finish_reason, r.prompt_tokens, r.cached_prompt_tokens, r.completion_tokens, r.latency_s,
+            endpoint, model, r.created, r.served_model, r.first_token_s,
+        )  # fmt: skip
+        dropped = [(_DROP_RESPONSE, (key, instead_of.created))] if instead_of else []
+        if self._write([*dropped, (PUT_RESPONSE, row)]):
             return self.get(key) or response
         self._responses[key] = response
         return response
@@ -136,6 +163,17 @@ class ResponseCache:
         self._vectors.update(vectors)
         return vectors
 
+    def put_server(self, endpoint: str, said: str) -> None:
+        """Keeps what a server says about itself, for replays."""
+        if self.get_server(endpoint) != said:
+            self._write([(_PUT_SERVER, (endpoint, said))])
+
+    def get_server(self, endpoint: str) -> str | None:
+        if self._db is None or not column_names(self._db, "servers"):
+            return None
+        rows = self._rows(lambda db: db.execute(_GET_SERVER, (endpoint,)))
+        return str(rows[0][0]) if rows else None
+
     def contents(self) -> list[Contents]:
         """Sorted by endpoint and model."""
         return [Contents(*row) for row in self._rows(lambda db: db.execute(_CONTENTS))]
@@ -147,7 +185,7 @@ class ResponseCache:
             self._db.close()
             self._db = None
 
-    def _rows(self, query: Callable[[sqlite3.Connection], Iterable[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    def _rows(self, query: Callable[[sqlite3.Connection], Iterable[T]]) -> list[T]:
         """All rows, or none where there is no usable file."""
         if self._db is None:
             return []
@@ -182,12 +220,33 @@ class ResponseCache:
             note(f"{self.path}: the response cache cannot be used ({error}); answers are used but may not be kept")
 
 
+def _responses(cursor: sqlite3.Cursor) -> Iterator[Response]:
+    names = [column[0] for column in cursor.description]
+    fields = Response.__dataclass_fields__
+    for row in cursor:
+        yield Response(**{name: value for name, value in zip(names, row, strict=True) if name in fields})
+
+
 def unreadable(path: Path, error: Exception) -> UserError:
     fix = "fix the permissions of this response cache, or name another folder with ENGRAM_EVAL_CACHE"
     return file_error(path, error, fix=fix)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Makes the file where there is none. Raises sqlite3.Error or OSError."""
+    """Makes the file where there is none, and adds columns that an earlier version's file lacks.
+
+    Raises sqlite3.Error or OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open_database(path, schema=TABLES, any_thread=True)
+    db = open_database(path, schema=TABLES, any_thread=True)
+    known = column_names(db, "responses")
+    for name, declaration in _NEW_COLUMNS.items():
+        if name not in known:
+            with suppress(sqlite3.OperationalError):  # another process has added it meanwhile
+                db.execute(f"ALTER TABLE responses ADD COLUMN {name} {declaration}")
+    return db
+
+
+def column_names(db: sqlite3.Connection, table: str) -> list[str]:
+    """In their order; files of earlier versions lack the last ones."""
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]

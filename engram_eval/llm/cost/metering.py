@@ -70,11 +70,11 @@ class ChatModel(Protocol):
 
 
 class MeteredLLM:
-    """The model that memories call, with each call added to the meter."""
+    """The model that memories call, with each call added to the meter. `max_tokens`: the user's limit, in place of theirs."""
 
-    def __init__(self, llm: LLM, model: str, meter: Meter) -> None:
+    def __init__(self, llm: LLM, model: str, meter: Meter, *, max_tokens: int | None = None) -> None:
         self.model = model
-        self._llm, self._meter = llm, meter
+        self._llm, self._meter, self._max_tokens = llm, meter, max_tokens
 
     async def chat(
         self,
@@ -86,7 +86,11 @@ class MeteredLLM:
     ) -> Completion:
         with self._meter.waiting():
             completion = await self._llm.chat(
-                role=role, model=self.model, messages=messages, schema=schema, max_tokens=max_tokens
+                role=role,
+                model=self.model,
+                messages=messages,
+                schema=schema,
+                max_tokens=self._max_tokens or max_tokens,
             )
         self._meter.charge(completion.latency_s, completion.cost_usd)
         return completion
