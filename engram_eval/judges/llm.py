@@ -15,7 +15,7 @@ from engram_eval.metrics.cost import sum_or_none
 from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Question, Verdict
 
-_MAX_TOKENS = 1024
+_MAX_TOKENS = 512
 SCHEMA = {
     "type": "object",
     "properties": {

@@ -25,6 +25,8 @@ _QUEUED_S = 1.0  # more than a network takes: a longer wait for a server that sa
 _STREAK = 10  # after so many failed calls in a row, each with its retries, the server is no longer busy but unavailable
 
 T = TypeVar("T")
+Report = Callable[[str, str], None]
+"""Called with "time-out" or "retry", and with the reason in words, before a request is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Calls:
         endpoint: Endpoint,
         budget: BudgetTracker,
         clock: Clock,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         self._retries = settings.retries
         self._endpoint, self._budget, self._clock = endpoint, budget, clock
@@ -194,11 +196,12 @@ class Calls:
         headers = failure.headers if isinstance(failure, HTTPStatusError) else {}
         pause = backoff(failures, headers, self._clock)
         if temporary and failures <= self._retries and pause is not None:
-            self._report("time-out" if isinstance(failure, TransportError) and failure.timed_out else "retry")
+            timed_out = isinstance(failure, TransportError) and failure.timed_out
+            self._report("time-out" if timed_out else "retry", _in_words(failure, url))
             await self._clock.sleep(pause)
             return
         self._failed_in_a_row += 1
-        description = f"{url} answered {failure}" if isinstance(failure, HTTPStatusError) else str(failure)
+        description = _in_words(failure, url)
         if self._failed_in_a_row >= _STREAK:
             self._fatal_error = (
                 f"{_STREAK} calls in a row failed, the last because {description}; resume the run when the server works "
@@ -206,6 +209,10 @@ class Calls:
             )
             raise UserError(self._fatal_error)
         raise LLMError(f"{description} ({failures} attempt{'s' if failures > 1 else ''})")
+
+
+def _in_words(failure: HTTPStatusError | TransportError, url: str) -> str:
+    return f"{url} answered {failure}" if isinstance(failure, HTTPStatusError) else str(failure)
 
 
 def _without_queue(latency_s: float, work_s: float | None) -> float:

@@ -88,7 +88,9 @@ def read_usage(content: Mapping[str, Any]) -> Usage | None:
             cached = details.get("cached_tokens") if isinstance(details, dict) else None
             if cached is None and isinstance(timings := content.get("timings"), dict):
                 cached = timings.get("cache_n")  # llama.cpp's
-            return Usage(prompt, _count(completion), min(prompt, _count(cached)))
+            # Some servers count the part of the prompt that they had in their cache apart.
+            read = prompt + _count(cached) if _count(cached) > prompt else prompt
+            return Usage(read, _count(completion), _count(cached))
     return None
 
 

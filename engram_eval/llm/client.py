@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from engram_eval.errors import UserError
 from engram_eval.llm.cache.keys import chat_key, encodable
 from engram_eval.llm.cache.response_cache import Response, ResponseCache, cache_file
 from engram_eval.llm.cache.single_flight import SingleFlight
-from engram_eval.llm.calls import Calls, Reply, Request
+from engram_eval.llm.calls import Calls, Reply, Report, Request
 from engram_eval.llm.chat_reply import ChatReply, answer_text, is_blank, is_cut_off, read_chat
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.completion import Completion
@@ -36,7 +36,7 @@ class LLM:
 
     `api_key`: None means $OPENAI_API_KEY; servers other than OpenAI's may need no key. `budget_tracker`: several clients
     that share one have one budget together (its `max_cost_usd` then counts, not the one in the settings). `report` is called
-    with "time-out" or "retry" before a request is sent again. Raises UserError for settings that cannot work. Use a client
+    before a request is sent again. Raises UserError for settings that cannot work. Use a client
     in one event loop, and close it at the end.
     """
 
@@ -48,7 +48,7 @@ class LLM:
         api_key: str | None = None,
         budget_tracker: BudgetTracker | None = None,
         clock: Clock | None = None,
-        report: Callable[[str], None] = lambda _event: None,
+        report: Report = lambda _event, _reason: None,
     ) -> None:
         clock = clock or Clock()
         self.settings = settings
@@ -228,6 +228,7 @@ def _answer(response: Response, role: str, schema: Mapping[str, Any] | None, max
     if schema is None:
         return text, None
     try:
-        return text, parse_json(text, json.dumps(unbounded(schema)))  # limits are there to stop a model, not to grade it
+        # Limits of length are there to stop a model that runs on, and a longer text is no fault.
+        return text, parse_json(text, json.dumps(unbounded(schema)))
     except NotParsed as error:
         raise LLMError(f"the answer is not the JSON that was requested: {error}", response.text) from None

@@ -26,7 +26,8 @@ _ABOUT_FORMAT = re.compile(
     r"response.?format|json.?schema|json.?object|grammar|guided|structured.?output", re.IGNORECASE
 )
 _ABOUT_OUTPUT = re.compile(
-    r"response.?format|json|schema|grammar|guided|structured|temperature|max_(?:completion_)?tokens", re.IGNORECASE
+    r"response.?format|json|schema|grammar|guided|structured|temperature|max_(?:completion_)?tokens|(?:max|min)(?:Length|Items)",
+    re.IGNORECASE,
 )
 
 Messages = Sequence[Mapping[str, str]]

@@ -14,7 +14,7 @@ _CONNECT_S = 3.0
 
 
 def proxy_of(url: str) -> str:
-    """The proxy that the environment names for this address, without a password; empty for none."""
+    """The proxy that the environment names for this address; empty for none."""
     target = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(target.scheme) or proxies.get("all")

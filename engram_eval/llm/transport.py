@@ -21,11 +21,11 @@ import aiohttp
 import httpx2
 import openai
 
-from engram_eval.errors import UserError
+from engram_eval.errors import UserError, note
 from engram_eval.llm.cache.keys import encodable
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url, is_loopback
-from engram_eval.llm.reachable import why_unreachable
+from engram_eval.llm.reachable import proxy_of, why_unreachable
 
 CONNECT_S = 5.0
 _LIST_S = 5.0
@@ -161,6 +161,8 @@ class Endpoint:
         """Checks once, before the first request, that there is a server. Without a network, looking up its name can hang."""
         async with self._reaching:
             if not self._is_reached:
+                if self.is_loopback and (proxy := proxy_of(self.url)):
+                    _note_proxy(self.url, urlsplit(proxy).netloc.rpartition("@")[2])
                 if reason := await why_unreachable(self.url):
                     raise self._no_server(reason)
                 self._is_reached = True
@@ -239,6 +241,15 @@ def _status_of(error: str | dict[str, Any]) -> int:
     if isinstance(status, int) and 400 <= status < 600:
         return status
     return 503 if _MAY_PASS.search(json.dumps(error)) else 400
+
+
+@cache
+def _note_proxy(url: str, proxy: str) -> None:
+    """Once for each address."""
+    note(
+        f"requests to {url} go through the proxy {proxy} that the environment names; if this machine's own server is meant, "
+        "set NO_PROXY=localhost,127.0.0.1"
+    )
 
 
 @cache

@@ -79,7 +79,8 @@ class _Rows:
 _TYPES: dict[str, type] = {
     "backend": object, "conversation_id": object, "category": object, "unanswerable": bool, "ok": bool, "ingest_s": float,
     "ingest_cost_usd": float, "ingest_warnings": float, "answer_cost_usd": float, "judge_cost_usd": float,
-    "truncated": bool, "cut": bool, "names_turns": bool, "repeats_gold": bool, "unspaced": bool, "votes": object,
+    "truncated": bool, "cut": bool, "names_turns": bool, "repeats_gold": bool, "unspaced": bool, "reasoned": bool,
+    "server_cache": bool, "votes": object,
     "failure_stage": object, "label_error": bool,
 }  # fmt: skip
 
@@ -117,6 +118,8 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         bool(record.retrieved),
         repeats_gold(record.answer, record.gold),
         is_unspaced(record.question),
+        record.reasoning_removed,
+        2 * record.server_cached_tokens >= max(record.prompt_tokens or 0, 1),
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
         bool(label_errors and label_errors.reason(record.question_id)),
@@ -142,6 +145,8 @@ def _backend(rows: _Rows, entry: BackendEntry, manifest: Manifest, label_errors:
         "truncated": int(answered["truncated"].sum()),
         "cut": int(rows["cut"].sum()),
         "unspaced_questions": int(rows["unspaced"].sum()),
+        "reasoning_removed": int(rows["reasoned"].sum()),
+        "answers_from_server_cache": int(rows["server_cache"].sum()),
         "answers_that_repeat_gold": int(rows["repeats_gold"][rows["ok"] & ~rows["unanswerable"]].sum()),
         "answerable_answers": int((rows["ok"] & ~rows["unanswerable"]).sum()),
         "ingest_s": Total(total=_once_a_conversation(rows, "ingest_s")),

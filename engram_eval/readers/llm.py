@@ -8,7 +8,7 @@ from engram_eval.language.prompt import Prompt
 from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Answer, Context
 
-_MAX_TOKENS = 1024  # a brief answer takes a few dozen; a model that reasons gets room for that on top
+_MAX_TOKENS = 512  # a brief answer takes a few dozen; a model that reasons gets room for that on top
 
 
 class LLMReader:

@@ -8,6 +8,9 @@ from engram_eval.results.stored import Interval, Stored, Text
 
 ProbeKind = Literal["paraphrase", "vague", "corrupted", "adversarial"]
 
+TOO_MANY_ACCEPTED = 0.2
+"""The share of wrong answers in the probe; above it, scores mean nothing. Judges that are quoted accept less than a tenth."""
+
 
 class ProbeResult(Stored):
     """A line of `probe.jsonl`. `correct`: the judge's verdict, None if the call ended in `error`; `expected`: the right one."""
@@ -48,3 +51,8 @@ class ProbeSummary(Stored):
     false_reject: ErrorRate
     by_kind: ErrorRatesByKind
     note: Text
+
+    @property
+    def accepts_too_much(self) -> bool:
+        """Whether the judge accepts so many wrong answers that its scores mean nothing."""
+        return self.false_accept.rate is not None and self.false_accept.rate > TOO_MANY_ACCEPTED

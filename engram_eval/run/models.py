@@ -120,7 +120,7 @@ class ModelClients:
         self._clients: dict[tuple[str, str | None], LLM] = {}
         self._other_keys: set[bytes] = set()
         self._journal: Callable[[float], None] = lambda _usd: None
-        self._report: Callable[[str], None] = lambda _event: None
+        self._report: Callable[[str, str], None] = lambda _event, _reason: None
         self.meter = Meter()
         """Counts the embedder and the model of memories."""
         self._roles_in_use: set[Role] = set()
@@ -171,7 +171,7 @@ class ModelClients:
                 cache_folder(),
                 api_key=key,
                 budget_tracker=self._budget(),
-                report=lambda event: self._report(event),
+                report=lambda event, reason: self._report(event, reason),
             )
         self._roles_in_use.add(role)
         self._clients[url, key].require_prices([self.model(role)])
@@ -183,8 +183,8 @@ class ModelClients:
         if self._tracker:
             self._tracker.journal = journal
 
-    def report_to(self, report: Callable[[str], None]) -> None:
-        """Calls `report` with "time-out" or "retry" whenever a request is sent again."""
+    def report_to(self, report: Callable[[str, str], None]) -> None:
+        """Calls `report` with "time-out" or "retry", and the reason, before a request is sent again."""
         self._report = report
 
     def _budget(self) -> BudgetTracker:

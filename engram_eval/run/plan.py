@@ -170,7 +170,8 @@ def plan_run(
     memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
     opener = Opener(settings, extensions)
-    if settings.window is None and opener.asks_model("readers"):
+    reader_asks = settings.reader.partition(":")[0] == "llm" or opener.asks_model("readers")
+    if settings.window is None and reader_asks:
         settings = settings.replace(window=fitting_window(settings))
     tokens = reader_tokens(settings)
     data = _open_data(settings)
@@ -236,7 +237,7 @@ def _why_memories(
     benchmark, embedder = data.dataset.benchmark, setup.embedder
     reader = _role_in_words(setup.reader, "extracts its answers from the context", clients, "reader", given.reader)
     place = f"at {clients.endpoint('embedder')}" if isinstance(embedder, LLMEmbedder) else "on this machine"
-    reader_model = clients.model("reader") if "reader" in clients.in_use() else None
+    reader_model = clients.in_use()["reader"]["model"] if "reader" in clients.in_use() else None
     counted = tokens_in_words(tokens.encoding, reader_model, chosen=given.encoding is not None)
     why_budget = "set by --budget" if given.budget else benchmark.budget_reason
     unbound = [

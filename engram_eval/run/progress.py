@@ -108,13 +108,13 @@ class Progress:
             self._printed_tenths = tenths
             print(f"{self._done:,} of {self._total:,} answers", file=sys.stderr, flush=True)
 
-    def sent_again(self, event: str) -> None:
+    def sent_again(self, event: str, reason: str) -> None:
         """Counts a request that is sent again after a time-out or another failure, and shows it: the run may look stuck."""
         self._sent_again[event] += 1
         if self._live:
             self._conversations.set_postfix_str(self._resent_in_words())
         elif self._shown and self._sent_again[event] in (1, 10, 100, 1000):
-            print(f"{self._resent_in_words()} so far; the requests are sent again", file=sys.stderr, flush=True)
+            print(f"{self._resent_in_words()} so far, the last because {reason}", file=sys.stderr, flush=True)
 
     def _resent_in_words(self) -> str:
         plurals = {"time-out": "time-outs", "retry": "retries"}

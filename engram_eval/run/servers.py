@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engram_eval.llm.server_info import ServerInfo
 
 _PROMPT_TOKENS = 600  # of the longest reader prompt with its question
-_ANSWER_TOKENS = 1_024
+_ANSWER_TOKENS = 512
 
 
 def server_info(settings: Settings, role: Role | None = None) -> ServerInfo:

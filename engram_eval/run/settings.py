@@ -187,10 +187,10 @@ class Settings(BaseModel):
         Setting("models", "prices that override engram_eval/llm/cost/prices.toml", "FILE.toml", resumable=True),
     ] = None
     reader_max_tokens: Annotated[
-        Positive | None, Setting("reader", "tokens of an answer, besides a model's reasoning (default: 1024)", "N")
+        Positive | None, Setting("reader", "tokens of an answer, besides a model's reasoning (default: 512)", "N")
     ] = None
     judge_max_tokens: Annotated[
-        Positive | None, Setting("judge", "tokens of a verdict, besides a model's reasoning (default: 1024)", "N")
+        Positive | None, Setting("judge", "tokens of a verdict, besides a model's reasoning (default: 512)", "N")
     ] = None
     router_max_tokens: Annotated[
         Positive | None,

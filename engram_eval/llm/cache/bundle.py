@@ -100,6 +100,30 @@ def import_bundle(bundle: Path, cache: Path) -> Imported:
     return Imported(Entries(answers, embeddings), Entries(read.answers - answers, read.embeddings - embeddings))
 
 
+def forget_runs(cache: Path, runs: Sequence[Path]) -> Entries:
+    """Removes what these runs used from the cache file. Other runs that used the same answers ask for them again, too.
+
+    Raises UserError if there is no cache, or if it cannot be written.
+    """
+    if not cache.exists():
+        raise UserError(f"{cache}: there is no response cache; a run with a model makes one")
+    try:
+        with closing(open_for_writing(cache)) as db:
+            db.execute("CREATE TEMP TABLE used (key BLOB PRIMARY KEY) WITHOUT ROWID")
+            for run in runs:
+                db.executemany("INSERT OR IGNORE INTO used VALUES (?)", _keys(run))
+            with transaction(db):
+                return Entries(
+                    *(
+                        db.execute(f"DELETE FROM {kind.table} WHERE key IN (SELECT key FROM used)").rowcount
+                        for kind in ENTRY_TYPES
+                    )
+                )
+    except (sqlite3.Error, OSError) as error:
+        fix = "free some space, fix its permissions, or name another folder with ENGRAM_EVAL_CACHE"
+        raise file_error(cache, error, fix=fix, action="written") from None
+
+
 # --- export -----------------------------------------------------------------------------------------------------
 
 

