@@ -216,7 +216,12 @@ def _memory_experiment(
             )
             for label, backend in setup.backends.items()
         },
-        reader=ReaderInfo(name=setup.reader.name, model=shown_model(setup.reader.model), window=setup.reader.window),
+        reader=ReaderInfo(
+            name=setup.reader.name,
+            model=shown_model(setup.reader.model),
+            window=setup.reader.window,
+            prompt_file=getattr(setup.reader, "prompt_file", None),
+        ),
         judge=_judge_info(judge, settings),
         models=_models_info(clients),
         embedder=EmbedderInfo(name=setup.embedder.name, dimensions=setup.embedder.dimensions),
@@ -389,7 +394,13 @@ def _doubts(given: Settings, settings: Settings, clients: ModelClients) -> dict[
 
 def _judge_info(judge: Judge, settings: Settings) -> JudgeInfo:
     model = getattr(judge, "model", judge.name)
-    return JudgeInfo(name=judge.name, model=shown_model(model), votes=settings.judge_votes, agreement=judge.agreement)
+    return JudgeInfo(
+        name=judge.name,
+        model=shown_model(model),
+        votes=settings.judge_votes,
+        agreement=judge.agreement,
+        prompt_file=getattr(judge, "prompt_file", None),
+    )
 
 
 def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
@@ -401,5 +412,6 @@ def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients
         return f"offline: {description}; no key, no network, deterministic"
     if part.name.partition(":")[0] == "llm" or getattr(part, "asks_model", False):
         reason = f", because {models_in_environment()}" if given == "auto" and models_in_environment() else ""
-        return f"{part.name}: {clients.name_of(role)}{reason}"
+        file: str | None = getattr(part, "prompt_file", None)
+        return f"{part.name}: {clients.name_of(role)}{reason}" + (f", with your own prompt in {file}" if file else "")
     return f"{part.name}: {description}" if role == "judge" and description else part.name
