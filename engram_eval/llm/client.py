@@ -228,6 +228,8 @@ def _answer(response: Response, role: str, schema: Mapping[str, Any] | None, max
     if schema is None:
         return text, None
     try:
-        return text, parse_json(text, json.dumps(unbounded(schema)))  # limits are there to stop a model, not to grade it
+        return text, parse_json(
+            text, json.dumps(unbounded(schema))
+        )  # limits are there to stop a model, not to grade it
     except NotParsed as error:
         raise LLMError(f"the answer is not the JSON that was requested: {error}", response.text) from None

@@ -122,6 +122,8 @@ class Experiment(Stored):
     token_encoding: str
     budget: int | None
     prompts: dict[str, str] = Field(default_factory=dict)
+    rejudged_from: Text | None = None
+    """The run whose stored answers were judged again; None for a run that is none of that kind."""
 
     @property
     def has_recorded_answers(self) -> bool:

@@ -201,6 +201,10 @@ class ModelClients:
         """Calls `report` with "time-out" or "retry" whenever a request is sent again."""
         self._report = report
 
+    def limit_cost(self, usd: float) -> None:
+        """Lowers --max-cost, for one of several runs that share it."""
+        self._budget().max_cost_usd = usd
+
     def _budget(self) -> BudgetTracker:
         from engram_eval.llm import BudgetTracker
 
