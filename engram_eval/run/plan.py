@@ -39,7 +39,7 @@ from engram_eval.run.questions import choose_questions, chosen_categories, open_
 from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.servers import fitting_window, server_warnings
 from engram_eval.run.settings import Settings
-from engram_eval.run.stored_answers import stored_answers
+from engram_eval.run.stored_answers import StoredAnswers
 from engram_eval.tables.text import plural
 from engram_eval.types import Question
 
@@ -365,11 +365,12 @@ def _absolute(answers: Answers) -> str | None:
 def plan_rejudging(
     settings: Settings,
     run: RunFolder,
+    answers: Mapping[str, StoredAnswers],
     extensions: Extensions | None = None,
     *,
     earlier: EarlierWork | None = None,
 ) -> Plan:
-    """Like `plan_run`, for the answers that a run has on disk. Only the judge is opened: `settings` name it, and the run."""
+    """Like `plan_run`, for the answers that a run has on disk, by backend. Only the judge that `settings` name is opened."""
     manifest, extensions = run.manifest(), extensions or Extensions()
     # The run's reader is not asked, so a model that is named for the judge need not be found for it.
     given = settings.replace(reader="offline", reader_prompt=None, model=settings.model or settings.judge_model)
@@ -400,7 +401,7 @@ def plan_rejudging(
         dataset=data.dataset,
         chosen=frozenset(data.questions),
         conversations=data.conversations,
-        sources=stored_answers(run),
+        sources=answers,
         memories=None,
         judge=judge,
         clients=clients,

@@ -26,6 +26,7 @@ from engram_eval.run.plan import Plan, plan_rejudging
 from engram_eval.run.prepare import earlier_work
 from engram_eval.run.resume import new_settings, refuse_other_run, resumed_settings
 from engram_eval.run.settings import GivenSettings
+from engram_eval.run.stored_answers import stored_answers
 from engram_eval.system.files import write_file
 
 FLIPS = "flips.jsonl"
@@ -160,10 +161,10 @@ def prepare_rejudging(
         "refresh": (),
         "max_cost": None,
     }
-    judgings = {}
+    answers, judgings = stored_answers(stored), {}
     for choice, name in zip(judges, _folder_names(labels), strict=True):
         settings = new_settings(None, {**base, **given, **choice.settings})
-        plan = plan_rejudging(settings, stored, Extensions(judge=choice.judge))
+        plan = plan_rejudging(settings, stored, answers, Extensions(judge=choice.judge))
         judgings[choice.label] = _Judging(plan, RunFolder(folder / name), None)
     return _prepared(run, folder, judgings)
 
@@ -177,13 +178,14 @@ def _resume(
         )
     objects = {choice.label: choice.judge for choice in judges}
     rejudging = read_rejudging(folder)
-    stored, judgings = RunFolder(Path(rejudging.run)), {}
+    stored = RunFolder(Path(rejudging.run))
+    answers, judgings = stored_answers(stored), {}
     for label, name in rejudging.judges.items():
         own_folder = RunFolder(folder / name)
         manifest = own_folder.manifest()
         settings = resumed_settings(manifest, own_folder.path, given)
         extensions = Extensions(judge=objects.get(label))
-        plan = plan_rejudging(settings, stored, extensions, earlier=earlier_work(own_folder, manifest))
+        plan = plan_rejudging(settings, stored, answers, extensions, earlier=earlier_work(own_folder, manifest))
         refuse_other_run(manifest, plan.experiment, own_folder.path)
         judgings[label] = _Judging(plan, own_folder, manifest)
     return _prepared(stored.path, folder, judgings)

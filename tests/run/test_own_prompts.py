@@ -124,6 +124,21 @@ def test_runs_with_unlike_prompts_are_unlike(data: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match="judge's set of prompts differs"):
         compare(tmp_path / "one", tmp_path / "two")
     compare(tmp_path / "one", tmp_path / "same")
+    assert main(["baseline", str(tmp_path / "one"), "-o", str(tmp_path / "baseline.json")]) == 0
+    assert main(["check", str(tmp_path / "same"), "--baseline", str(tmp_path / "baseline.json")]) == 0
+    assert main(["check", str(tmp_path / "two"), "--baseline", str(tmp_path / "baseline.json")]) == 2
+
+
+def test_agree_measures_a_prompt_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge = _file(tmp_path, "judge.txt", _JUDGE)
+    line = {"question_id": "q", "question": "Who?", "gold": "Ann", "answer": "Ann {gold}", "correct": True}
+    verdicts = _file(tmp_path, "verdicts.jsonl", json.dumps(line))
+    with Server(answer=lambda _: says("no")) as server:
+        model = ["--judge", "llm", "--model", "m", "--base-url", server.url, "--judge-prompt", str(judge)]
+        assert main(["agree", str(verdicts), *model]) == 0
+        (text,) = [asked.body["messages"][0]["content"] for asked in server.asked if asked.body]
+    assert text == "Is 'Ann {gold}' the same as 'Ann' for: Who?\nAnswer yes or no only."
+    assert "Disagreements" in capsys.readouterr().out
 
 
 def test_an_experiment_file_names_prompts_beside_itself(data: Path, tmp_path: Path) -> None:

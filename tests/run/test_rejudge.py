@@ -165,6 +165,19 @@ def test_ctrl_c_and_resume_ask_for_nothing_twice(run: Path, tmp_path: Path) -> N
     assert len(_records(out / "llm-strict")) == len(_records(out / "llm")) == 24
 
 
+def test_from_python_an_object_finishes_what_an_object_began(run: Path, tmp_path: Path) -> None:
+    class Failing(ContainsJudge):
+        async def judge(self, question: ee.Question, answer: str) -> ee.Verdict:  # noqa: ARG002
+            raise TimeoutError("busy")
+
+    begun = ee.rejudge(run, [Failing()], out=tmp_path / "out")
+    assert begun.comparison.errors["contains"] == 24
+    assert begun.comparison.pairs[0].agreement.n == 0
+    assert str(begun)
+    finished = ee.rejudge(resume=tmp_path / "out", judges=[ContainsJudge()])
+    assert finished.comparison.errors["contains"] == 0
+
+
 def test_one_budget_covers_all_judges(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
