@@ -26,13 +26,15 @@ class JudgePair:
     - `same`: those in the same order under both; `reversed`: those in the other order, each as (better under the first, worse).
     - `one_only`: how many are clear under one of the judges alone.
 
-    `tau`: Kendall's τ of the accuracies, None with fewer than two memories or if all accuracies are equal.
+    `tau`: Kendall's τ of the accuracies, None with fewer than two memories or if all accuracies are equal. `reordered`: how many
+    pairs of memories have the other order by accuracy alone.
     """
 
     first: str
     second: str
     agreement: Agreement
     tau: float | None
+    reordered: int
     same: int
     reversed: tuple[tuple[str, str], ...]
     one_only: int
@@ -171,11 +173,13 @@ def _pair(first: str, second: str, verdicts: Mapping[str, _Judged], memories: Se
     ]
     orders = {pair: (one.order(*pair), other.order(*pair)) for pair in combinations(memories, 2)}
     clear = {pair: signs for pair, signs in orders.items() if all(signs)}
+    accuracies = [(one.accuracy(memory), other.accuracy(memory)) for memory in memories]
     return JudgePair(
         first,
         second,
         agreement_of(graded, errors=len(common) - len(graded), seed=one.manifest.seed),
-        kendall_tau(*([judged.accuracy(memory) for memory in memories] for judged in (one, other))),
+        kendall_tau([accuracy for accuracy, _ in accuracies], [accuracy for _, accuracy in accuracies]),
+        reordered=sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(accuracies, 2)),
         same=sum(a == b for a, b in clear.values()),
         reversed=tuple(pair if a > 0 else (pair[1], pair[0]) for pair, (a, b) in clear.items() if a != b),
         one_only=sum(any(signs) and not all(signs) for signs in orders.values()),

@@ -152,8 +152,7 @@ def _order_notes(comparison: JudgeComparison) -> list[str]:
         for better, worse in pair.reversed
     ]
     if not notes:
-        orders = {ranking.names for ranking in comparison.rankings.values()}
-        notes.append(_survives(comparison, same_order=len(orders) == 1))
+        notes.append(_survives(comparison))
     notes.append(
         "Order: > is clearly better than the next, = is not. A memory is clearly better than another if the paired test of "
         "'engram-eval compare' says so: p below 0.05, adjusted for the number of pairs, and a 95 % interval that excludes 0. "
@@ -162,12 +161,14 @@ def _order_notes(comparison: JudgeComparison) -> list[str]:
     return notes
 
 
-def _survives(comparison: JudgeComparison, *, same_order: bool) -> str:
+def _survives(comparison: JudgeComparison) -> str:
+    same_order = not any(pair.reordered for pair in comparison.pairs)
     one_only = max((pair.one_only for pair in comparison.pairs), default=0)
     clear = max((pair.same for pair in comparison.pairs), default=0)
     text = "The memories have the same order under all judges" if same_order else "The order by accuracy differs"
     if clear:
         text += f"{', and' if same_order else ', but'} no difference that is clear under two judges is reversed"
     else:
-        text += ", and no difference is clear under two judges: these answers are too few to tell an order"
-    return f"{text}; {plural(one_only, 'difference')} clear under one judge of two." if one_only else f"{text}."
+        text += ", and no difference is clear under two judges: these answers do not tell an order"
+    only = f"{plural(one_only, 'difference')} {'is' if one_only == 1 else 'are'} clear under only one of two judges"
+    return f"{text}; {only}." if one_only else f"{text}."

@@ -73,13 +73,23 @@ def test_an_order_that_survives_is_said_to(tmp_path: Path) -> None:
     assert "same order under all judges, and no difference that is clear under two judges is reversed." in notes
 
 
+def test_equal_accuracies_turn_no_order_round(tmp_path: Path) -> None:
+    comparison = _compared(
+        tmp_path,
+        one={"engram": range(30), "bm25": range(5)},
+        other={"engram": range(10), "bm25": range(10)},
+        third={"engram": range(9), "bm25": range(10)},
+    )
+    assert [pair.reordered for pair in comparison.pairs] == [0, 1, 0]
+
+
 def test_a_small_difference_is_a_tie_and_no_reversal(tmp_path: Path) -> None:
     one = {"engram": range(11), "bm25": range(10)}
     other = {"engram": range(10), "bm25": range(11)}
     comparison = _compared(tmp_path, one=one, other=other)
     (pair,) = comparison.pairs
     assert (pair.reversed, pair.same, pair.tau) == ((), 0, -1.0)
-    assert "too few to tell an order" in _notes(comparison)
+    assert "these answers do not tell an order" in _notes(comparison)
     assert "engram 27.5 = bm25 25.0" in to_text(make_tables(comparison))
 
 
@@ -88,7 +98,7 @@ def test_a_difference_that_one_judge_alone_sees_is_counted(tmp_path: Path) -> No
     other = {"engram": range(10), "bm25": range(10)}
     comparison = _compared(tmp_path, one=one, other=other)
     assert comparison.pairs[0].one_only == 1
-    assert "1 difference clear under one judge of two" in _notes(comparison)
+    assert "1 difference is clear under only one of two judges" in _notes(comparison)
 
 
 def test_an_error_of_a_judge_is_neither_a_verdict_nor_a_flip(tmp_path: Path) -> None:
