@@ -26,8 +26,8 @@ class JudgePair:
     - `same`: those in the same order under both; `reversed`: those in the other order, each as (better under the first, worse).
     - `one_only`: how many are clear under one of the judges alone.
 
-    `tau`: Kendall's τ of the accuracies, None with fewer than two memories or if all accuracies are equal. `reordered`: how many
-    pairs of memories have the other order by accuracy alone.
+    `tau`: Kendall's τ of the accuracies, None with fewer than two memories or if all accuracies are equal. `reordered`: how
+    many pairs of memories have the other order by accuracy alone.
     """
 
     first: str

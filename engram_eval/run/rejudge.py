@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,16 @@ class _Judging:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRejudging:
-    """The judges in order, by label, and `folder` for their verdicts. `run`: whose answers they judge."""
+    """The judges in order, by label, and `folder` for their verdicts. `run`: whose answers they judge.
+
+    `own`: the run itself by its judge's label, to be compared too; empty if one of the judges is the same.
+    """
 
     run: Path
     folder: Path
     judges: Mapping[str, _Judging]
     max_cost: float | None
-    own: dict[str, Path] = field(default_factory=dict)
-    """The run itself by its judge's label, unless one of the judges is the same."""
+    own: Mapping[str, Path]
 
     @property
     def why(self) -> dict[str, str]:
@@ -89,38 +91,31 @@ class PreparedRejudging:
         for judging in self.judges.values():
             if judging.stored is None:
                 judging.folder.create(Manifest.of(judging.plan.experiment, **provenance()))
-        names = {label: judging.folder.path.name for label, judging in self.judges.items()}
+        folders = {label: judging.folder.path for label, judging in self.judges.items()}
+        names = {label: path.name for label, path in folders.items()}
         write_rejudging(self.folder, Rejudging(run=str(self.run.absolute()), judges=names))
         for number, (label, judging) in enumerate(self.judges.items(), start=1):
             if show_progress:
                 print(f"judge {number} of {len(self.judges)}: {label}", file=sys.stderr, flush=True)
             self._judge(label, judging, show_progress=show_progress, debug=debug)
-        return write_comparison(self.folder, self.own)
+        comparison = compare_judges({**self.own, **folders})
+        lines = (json.dumps(flip.to_json(), ensure_ascii=False) + "\n" for flip in comparison.flips)
+        encoded = (line.encode("utf-8", "backslashreplace") for line in lines)
+        write_file(self.folder / FLIPS, encoded, fix=f"free some space, then --resume {self.folder}")
+        return comparison
 
     def _judge(self, label: str, judging: _Judging, *, show_progress: bool, debug: bool) -> None:
-        others = sum(other.folder.spent_usd() for name, other in self.judges.items() if name != label)
+        spent = ""
         if self.max_cost is not None:
+            others = sum(other.folder.spent_usd() for name, other in self.judges.items() if name != label)
             judging.plan.clients.limit_cost(max(0.0, self.max_cost - others))
+            spent = f" (the other judges have spent ${others:.4f} of --max-cost ${self.max_cost:g})"
         try:
             run_to_completion(judging.plan, judging.folder, show_progress=show_progress, debug=debug)
         except UserError as error:
-            spent = (
-                f" (the other judges have spent ${others:.4f} of --max-cost ${self.max_cost:g})"
-                if self.max_cost
-                else ""
-            )
             raise UserError(
                 f"judge {label}: {error}{spent}; finish it with: engram-eval rejudge --resume {self.folder}"
             ) from error
-
-
-def write_comparison(folder: Path, own: Mapping[str, Path]) -> JudgeComparison:
-    """Compares the judges of a finished folder, and the run's own, and writes the answers on which they differ."""
-    judges = {label: folder / name for label, name in read_rejudging(folder).judges.items()}
-    comparison = compare_judges({**own, **judges})
-    lines = (json.dumps(flip.to_json(), ensure_ascii=False) + "\n" for flip in comparison.flips)
-    write_file(folder / FLIPS, (line.encode("utf-8", "backslashreplace") for line in lines), fix="free some space")
-    return comparison
 
 
 # --- new and resumed --------------------------------------------------------------------------------------------
