@@ -112,13 +112,12 @@ class _Judged:
 
 
 def compare_judges(judged: Mapping[str, Path]) -> JudgeComparison:
-    """Compares runs of the same answers under different judges, by the judge's label; the first is a run with all answers.
+    """Compares runs of the same answers under different judges, by the judge's label.
 
     Raises UserError for a folder that holds no run.
     """
     verdicts = {label: _read(RunFolder(path)) for label, path in judged.items()}
-    first = next(iter(verdicts.values()))
-    compared = _compared(first.manifest)
+    compared = _compared(next(iter(verdicts.values())).manifest)
     labels = list(verdicts)
     return JudgeComparison(
         {label: verdicts[label].manifest for label in labels},
@@ -128,7 +127,7 @@ def compare_judges(judged: Mapping[str, Path]) -> JudgeComparison:
         [_pair(one, other, verdicts, compared) for one, other in combinations(labels, 2)],
         _flips(verdicts),
         {label: sum(not record.scored for record in verdicts[label].records.values()) for label in labels},
-        first.unanswered,
+        max(judged.unanswered for judged in verdicts.values()),
     )
 
 

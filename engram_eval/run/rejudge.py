@@ -26,7 +26,7 @@ from engram_eval.run.plan import Plan, plan_rejudging
 from engram_eval.run.prepare import earlier_work
 from engram_eval.run.resume import new_settings, refuse_other_run, resumed_settings
 from engram_eval.run.settings import GivenSettings
-from engram_eval.run.stored_answers import stored_answers
+from engram_eval.run.stored_answers import StoredAnswers, stored_answers
 from engram_eval.system.files import write_file
 
 FLIPS = "flips.jsonl"
@@ -148,6 +148,7 @@ def prepare_rejudging(
             f"{folder}: holds judged answers already; finish them with --resume {folder}, or name another folder"
         )
     stored = RunFolder(run)
+    answers = _answers(stored)
     base = {
         **stored.manifest().settings,
         "judge_prompt": None,
@@ -156,7 +157,7 @@ def prepare_rejudging(
         "refresh": (),
         "max_cost": None,
     }
-    answers, judgings = stored_answers(stored), {}
+    judgings = {}
     for choice, name in zip(judges, _folder_names(labels), strict=True):
         settings = new_settings(None, {**base, **given, **choice.settings})
         plan = plan_rejudging(settings, stored, answers, Extensions(judge=choice.judge))
@@ -174,7 +175,7 @@ def _resume(
     objects = {choice.label: choice.judge for choice in judges}
     rejudging = read_rejudging(folder)
     stored = RunFolder(Path(rejudging.run))
-    answers, judgings = stored_answers(stored), {}
+    answers, judgings = _answers(stored), {}
     for label, name in rejudging.judges.items():
         own_folder = RunFolder(folder / name)
         manifest = own_folder.manifest()
@@ -189,11 +190,20 @@ def _resume(
 def _prepared(run: Path, folder: Path, judgings: Mapping[str, _Judging]) -> PreparedRejudging:
     manifest = RunFolder(run).manifest()
     same = any(_judge_of(judging.plan.experiment) == _judge_of(manifest) for judging in judgings.values())
-    own = {} if same else {f"{manifest.judge.name} (the run's)": run}
+    file = f" with {manifest.judge.prompt_file}" if manifest.judge.prompt_file else ""
+    own = {} if same else {f"{manifest.judge.name}{file} (the run's)": run}
     if len(own) + len(judgings) < 2:
         raise UserError(f"rejudge: the run was judged by {manifest.judge.name} already; name another judge beside it")
     settings = next(iter(judgings.values())).plan.settings
     return PreparedRejudging(run, folder, judgings, settings.max_cost, own)
+
+
+def _answers(run: RunFolder) -> dict[str, StoredAnswers]:
+    """The stored answers by backend. Raises UserError if there are none."""
+    answers = stored_answers(run)
+    if not any(record.answer is not None for of_backend in answers.values() for record in of_backend.records.values()):
+        raise UserError(f"{run.path}: has no answer to judge; finish the run with --resume {run.path}")
+    return answers
 
 
 def _judge_of(experiment: Experiment) -> dict[str, Any]:

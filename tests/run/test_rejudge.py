@@ -250,6 +250,20 @@ def test_other_commands_do_not_finish_a_judges_run(
     assert "holds judged answers already" in capsys.readouterr().err
 
 
+def test_an_unfinished_run_is_judged_as_far_as_it_went(run: Path, tmp_path: Path) -> None:
+    half, empty = tmp_path / "half", tmp_path / "empty"
+    for folder, lines in ((half, 10), (empty, 0)):
+        folder.mkdir()
+        (folder / "manifest.json").write_bytes((run / "manifest.json").read_bytes())
+        records = (run / "records.jsonl").read_text().splitlines(keepends=True)
+        (folder / "records.jsonl").write_text("".join(records[:lines]))
+    rejudged = ee.rejudge(half, [ContainsJudge()], out=tmp_path / "out")
+    assert rejudged.comparison.unanswered == 14
+    assert rejudged.comparison.pairs[0].agreement.n == 10
+    with pytest.raises(ee.UserError, match="has no answer to judge"):
+        ee.rejudge(empty, [ContainsJudge()], out=tmp_path / "none")
+
+
 def test_other_data_is_refused(run: Path, data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text(data.read_text().replace("dog", "cat"))
