@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from engram_eval.results.manifest import Manifest
     from engram_eval.results.record import Record
     from engram_eval.results.summary import Summary
-    from engram_eval.run.api import evaluate, grade, load
+    from engram_eval.run.api import evaluate, grade, load, rejudge
     from engram_eval.run.finished import Run
+    from engram_eval.run.rejudged import Rejudged
     from engram_eval.services import RoleServices
     from engram_eval.types import (
         Answer,
@@ -63,6 +64,7 @@ __all__ = [
     "Question",
     "Reader",
     "Record",
+    "Rejudged",
     "RoleServices",
     "Run",
     "Sample",
@@ -76,12 +78,14 @@ __all__ = [
     "evaluate",
     "grade",
     "load",
+    "rejudge",
 ]
 
 _TYPES = "Answer Context Conversation ConversationInfo Item Question Sample Session Turn Verdict"
 _MODULES = {
-    "run.api": "evaluate grade load",
+    "run.api": "evaluate grade load rejudge",
     "run.finished": "Run",
+    "run.rejudged": "Rejudged",
     "types": _TYPES,
     "backends.backend": "Memory MemoryBackend Services",
     "compare.comparison": "Comparison",

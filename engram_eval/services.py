@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from engram_eval.datasets.benchmark import Benchmark
     from engram_eval.embedders.embedder import Embedder
+    from engram_eval.language.prompt_file import PromptFile
     from engram_eval.language.tokens import TokenCounter
     from engram_eval.llm import Completion
 
@@ -51,6 +52,8 @@ class RoleServices:
     """Verdicts per answer (--judge-votes), for a judge that takes votes."""
     open_llm: Callable[[], RoleModel]
     open_embedder: Callable[[], Embedder]
+    own_prompt: PromptFile | None = None
+    """The prompt file that the user names for this role. Only the reader and the judge `llm` may be given one."""
 
     @property
     def llm(self) -> RoleModel:

@@ -20,8 +20,9 @@ _SYSTEMS = {
 
 
 def role_of(body: dict[str, Any]) -> str:
-    system = body["messages"][0]["content"]
-    return next(role for role, words in _SYSTEMS.items() if words in system)
+    """By the first message: the system's, or the only one of a prompt of the user's own."""
+    first = body["messages"][0]["content"]
+    return next(role for role, words in _SYSTEMS.items() if words in first)
 
 
 def material(body: dict[str, Any]) -> dict[str, Any]:
@@ -75,11 +76,14 @@ def extracts(body: dict[str, Any]) -> str:
 
 def reads(body: dict[str, Any]) -> str:
     """The last line of the memories, at most six words of it."""
-    memories = body["messages"][1]["content"].partition("\n\nQuestion:")[0]
+    memories = body["messages"][-1]["content"].partition("\n\nQuestion:")[0]
     return " ".join(memories.splitlines()[-1].split()[:6])
 
 
 def judges(body: dict[str, Any]) -> str:
+    """By the gold in the answer; in a prompt of the user's own, where they cannot be told apart, everything is right."""
+    if "gold answer" not in body["messages"][-1]["content"]:
+        return json.dumps({"label": "CORRECT"}) if "response_format" in body else "yes"
     shown = material(body)
     right = shown["gold answer"].lower() in shown["answer to grade"].lower()
     reason = (

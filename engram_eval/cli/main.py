@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "render finished runs as one HTML page: tables, charts and every question",
     "export": "write the records of runs as one table, Parquet or CSV",
     "judge": "grade answers that were made elsewhere, as a run like any other",
+    "rejudge": "judge the stored answers of a run again, by several judges side by side",
     "agree": "measure how well a judge agrees with recorded verdicts",
     "cache": "show the cache of model answers, export it to a file, or import one",
     "datasets": "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",

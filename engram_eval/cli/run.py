@@ -82,7 +82,7 @@ def _report_errors(run: Run) -> int:
     return SOME_ERRORED
 
 
-# --- shared with `judge` ----------------------------------------------------------------------------------------
+# --- shared with `judge` and `rejudge` ----------------------------------------------------------------------------------------
 
 
 def print_plan(why: Mapping[str, str]) -> None:
@@ -101,15 +101,16 @@ def print_result(run: Run, *, published: bool = False) -> Comparison:
 
     comparison = compare(run, published=published)
     print_comparison(comparison)
-    _print_usage(run.manifest)
+    print_usage(run.manifest)
     print(f"Records, summary and manifest: {run.folder}")
     return comparison
 
 
-def _print_usage(manifest: Manifest) -> None:
+def print_usage(manifest: Manifest, label: str = "") -> None:
+    """One line for each role; `label` replaces its name where there are several judges."""
     for role, usage in manifest.usage.items():
         print(
-            f"{role}: {usage.calls:,.0f} calls, {usage.cached:,.0f} from the cache, "
+            f"{label or role}: {usage.calls:,.0f} calls, {usage.cached:,.0f} from the cache, "
             f"{usage.prompt_tokens:,.0f} + {usage.completion_tokens:,.0f} tokens, ${usage.spent_usd:.4f} spent"
             + (f", {usage.unpriced:,.0f} calls without a price" if usage.unpriced else "")
         )

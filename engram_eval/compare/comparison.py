@@ -205,7 +205,8 @@ def _labelled(table: Table[Any], different: Sequence[Mismatch]) -> Table[Any]:
 
 
 def _role(info: ReaderInfo | JudgeInfo) -> str:
-    return info.name if info.model in (info.name, "unknown") else f"{info.name} ({info.model})"
+    name = info.name if info.model in (info.name, "unknown") else f"{info.name} ({info.model})"
+    return f"{name}, prompt {info.prompt_file} (own)" if info.prompt_file else name
 
 
 def _data_lines(manifests: Mapping[str, Manifest]) -> list[str]:

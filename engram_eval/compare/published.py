@@ -300,10 +300,18 @@ def _our_choices(manifest: Manifest) -> list[str]:
     """What we chose where the published choice is unknown."""
     embedder = manifest.embedder.name
     return [
-        *([f"this project's {'judge ' if manifest.has_recorded_answers else ''}prompts"] if manifest.prompts else []),
+        *_our_prompts(manifest),
         f"embedder {embedder}" if embedder else "an unknown embedder",
         plural(manifest.judge.votes, "judge vote"),
     ]
+
+
+def _our_prompts(manifest: Manifest) -> list[str]:
+    roles = {"reader": manifest.reader.prompt_file, "judge": manifest.judge.prompt_file}
+    own = {role: file for role, file in roles.items() if file}
+    ours = f"this project's {'judge ' if manifest.has_recorded_answers else ''}{'other ' if own else ''}prompts"
+    has_ours = any(name.removesuffix("_own") not in own for name in manifest.prompts)
+    return [*(f"the {role}'s prompt {file}" for role, file in own.items()), *([ours] if has_ours else [])]
 
 
 def _texts_on_run_differences(figures: Iterable[_OurFigure]) -> list[str]:

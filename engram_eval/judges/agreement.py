@@ -90,16 +90,21 @@ class Agreement:
 
 def agreement(answers: Sequence[GradedAnswer], *, seed: int = 0) -> Agreement:
     """Over all answers that were graded; errors are only counted. The bootstrap resamples whole conversations."""
-    pairs = [(a.recorded.correct, a.verdict.correct, a.recorded.question) for a in answers if a.verdict]
+    pairs = [(a.recorded.correct, a.verdict.correct, a.recorded.question.conversation_id) for a in answers if a.verdict]
+    return agreement_of(pairs, errors=len(answers) - len(pairs), seed=seed)
+
+
+def agreement_of(pairs: Sequence[tuple[bool, bool, str]], *, errors: int, seed: int = 0) -> Agreement:
+    """Of two judges: for each answer that both graded, the verdict of each and the answer's conversation."""
     recorded, judged = [before for before, _, _ in pairs], [now for _, now, _ in pairs]
-    clusters = [question.conversation_id for _, _, question in pairs]
+    clusters = [conversation for _, _, conversation in pairs]
     same = [before == now for before, now, _ in pairs]
     n, accepted = len(pairs), sum(recorded)
     false_accepts = sum(now and not before for before, now, _ in pairs)
     false_rejects = sum(before and not now for before, now, _ in pairs)
     return Agreement(
         n=n,
-        errors=len(answers) - n,
+        errors=errors,
         recorded=accepted / n if n else None,
         judged=sum(judged) / n if n else None,
         same=Proportion(sum(same), n, bootstrap_proportion(same, clusters, seed=seed) if n else None),

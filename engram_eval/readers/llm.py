@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from engram_eval.language.prompt import Prompt
+from engram_eval.language.prompt_file import PromptFile, date_in_words
 from engram_eval.services import RoleModel, RoleServices
 from engram_eval.types import Answer, Context
 
@@ -12,14 +13,21 @@ _MAX_TOKENS = 512  # a brief answer takes a few dozen; a model that reasons gets
 
 
 class LLMReader:
-    """`window`: the longest context in tokens, after subtracting what prompt and answer need."""
+    """`window`: the longest context in tokens, after subtracting what prompt and answer need.
+
+    `own`: the user's prompt, in place of `prompt`.
+    """
 
     name = "llm"
 
-    def __init__(self, llm: RoleModel, model: str, *, prompt: Prompt, window: int) -> None:
+    def __init__(
+        self, llm: RoleModel, model: str, *, prompt: Prompt, window: int, own: PromptFile | None = None
+    ) -> None:
         self.model = model
         self.window = window
-        self.prompts: tuple[Prompt, ...] = (prompt,)
+        self.prompts: tuple[Prompt, ...] = (own.prompt if own else prompt,)
+        self.prompt_file = own.path.name if own else None
+        self._own = own.default if own else None
         self._llm = llm
 
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
@@ -41,7 +49,9 @@ class LLMReader:
 
     def messages(self, question: str, *, asked_at: datetime | None, context: Context) -> list[dict[str, str]]:
         """The messages sent to the model."""
-        asked = f"Asked on {asked_at.day} {asked_at:%B} {asked_at.year}: " if asked_at else ""
+        if self._own:
+            return self._own.fill({"question": question, "context": context.text, "date": date_in_words(asked_at)})
+        asked = f"Asked on {date_in_words(asked_at)}: " if asked_at else ""
         memories = context.text or "(there are none)"
         return [
             {"role": "system", "content": self.prompts[0].text},
@@ -50,6 +60,6 @@ class LLMReader:
 
 
 def make_llm_reader(services: RoleServices) -> LLMReader:
-    """The reader with the prompt of the run's benchmark."""
-    llm = services.llm
-    return LLMReader(llm, llm.model, prompt=services.benchmark.reader_prompt, window=services.window)
+    """The reader with the prompt of the run's benchmark, or with the user's own."""
+    llm, prompt = services.llm, services.benchmark.reader_prompt
+    return LLMReader(llm, llm.model, prompt=prompt, window=services.window, own=services.own_prompt)

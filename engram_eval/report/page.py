@@ -180,7 +180,8 @@ def _facts(manifest: Manifest) -> dict[str, str]:
 
 
 def _name_and_model(part: ReaderInfo | JudgeInfo) -> str:
-    return part.name if part.model == part.name else f"{part.name}, {part.model}"
+    name = part.name if part.model == part.name else f"{part.name}, {part.model}"
+    return f"{name}, prompt {part.prompt_file} (own)" if part.prompt_file else name
 
 
 def _content_security_policy(script: str, style: str) -> str:

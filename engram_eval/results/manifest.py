@@ -51,22 +51,30 @@ class BackendEntry(Stored):
 
 
 class ReaderInfo(Stored):
-    """`window`: the longest context in tokens. `sha256` and `origin`: of the file, where the answers were made elsewhere."""
+    """`window`: the longest context in tokens. `sha256` and `origin`: of the file, where the answers were made elsewhere.
+
+    `prompt_file`: the name of the user's own prompt file; its hash is in `Experiment.prompts`.
+    """
 
     name: Text
     model: Text
     window: int | None = None
     sha256: str | None = None
     origin: Text | None = None
+    prompt_file: Text | None = None
 
 
 class JudgeInfo(Stored):
-    """`agreement`: how well the judge agrees with recorded verdicts, in words; empty if nobody measured it."""
+    """`agreement`: how well the judge agrees with recorded verdicts, in words; empty if nobody measured it.
+
+    `prompt_file`: as the reader's.
+    """
 
     name: Text
     model: Text
     votes: int = 1
     agreement: Text = ""
+    prompt_file: Text | None = None
 
 
 class EmbedderInfo(Stored):
@@ -114,6 +122,8 @@ class Experiment(Stored):
     token_encoding: str
     budget: int | None
     prompts: dict[str, str] = Field(default_factory=dict)
+    rejudged_from: Text | None = None
+    """The run whose stored answers were judged again; None for a run that is none of that kind."""
 
     @property
     def has_recorded_answers(self) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engram_eval.embedders.embedder import Embedder
     from engram_eval.judges.judge import Judge
     from engram_eval.readers.reader import Reader
+    from engram_eval.run.rejudge import JudgeChoice
+    from engram_eval.run.rejudged import Rejudged
 
     BackendArgument = str | type | MemoryBackend
     BackendArguments = Sequence[BackendArgument] | Mapping[str, BackendArgument]
@@ -102,6 +104,38 @@ def grade(
     return outside_event_loop(work)
 
 
+def rejudge(
+    run: PathLike | None = None,
+    judges: Sequence[JudgeArgument] | Mapping[str, JudgeArgument | Mapping[str, Any]] = (),
+    *,
+    out: PathLike | None = None,
+    resume: PathLike | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> Rejudged:
+    """Judges the stored answers of a run again, by several judges, and compares these with each other and the run's own.
+
+    `judges`: names (`"offline"`, `"llm:strict"`, `"llm@gpt-4o"`), instances, classes or functions of `RoleServices`; or a dict
+    {label: judge}, in which a judge may also be a dict of settings: `{"judge": "llm", "judge_prompt": "judge.toml"}`.
+    `settings`: of all judges, over those of the run, such as model, base_url, max_cost or data (if the data has moved).
+    `out`: the folder of the verdicts; `resume`: that of an interrupted rejudging, with its judges only if they are objects.
+
+    No memory and no reader is asked. An answer that a judge fails on is an error, never a wrong answer.
+    """
+    from engram_eval.run.rejudge import prepare_rejudging
+    from engram_eval.run.rejudged import Rejudged
+
+    choices = _judge_choices(judges)
+
+    def work() -> Rejudged:
+        prepared = prepare_rejudging(_path(run), choices, settings, out=_path(out), resume=_path(resume))
+        comparison = prepared.start(show_progress=progress)
+        runs = {label: Run(judging.folder.path) for label, judging in prepared.judges.items()}
+        return Rejudged(prepared.folder, runs, comparison)
+
+    return outside_event_loop(work)
+
+
 def load(*runs: PathLike) -> pd.DataFrame:
     """The records of runs as a data frame, one row per backend and question; see `engram_eval.metrics.dataframe.load`."""
     from engram_eval.metrics import dataframe  # pandas takes a while to import
@@ -135,6 +169,25 @@ def _split(
         judge=None if isinstance(judge, str) else judge,
         embedder=None if isinstance(embedder, str) else embedder,
     )
+
+
+def _judge_choices(
+    judges: Sequence[JudgeArgument] | Mapping[str, JudgeArgument | Mapping[str, Any]],
+) -> list[JudgeChoice]:
+    from engram_eval.run.rejudge import JudgeChoice, named_judge
+
+    if isinstance(judges, str | bytes) or not isinstance(judges, Mapping | Sequence):
+        raise UserError(f"judges: {judges!r:.80} is not a list; give a list or a dict, even of one judge")
+    pairs = judges.items() if isinstance(judges, Mapping) else [(_label(judge), judge) for judge in judges]
+    choices = []
+    for label, judge in pairs:
+        if isinstance(judge, str):
+            choices.append(JudgeChoice(label, named_judge(judge).settings))
+        elif isinstance(judge, Mapping):
+            choices.append(JudgeChoice(label, judge))
+        else:
+            choices.append(JudgeChoice(label, {"judge": _label(judge)}, judge))
+    return choices
 
 
 def _backends(

@@ -15,7 +15,8 @@ _URLS = ("base_url", "reader_base_url", "judge_base_url", "router_base_url", "em
 
 
 def resolve_defaults(settings: Settings, *, roles_ask: bool = False, memories_ask: bool = False) -> Settings:
-    """The settings with nothing left open: `auto` is `llm` if the environment names a key or an endpoint.
+    """The settings with nothing left open: `auto` is `llm` if the environment names a key or an endpoint, or for a role
+    with a prompt of the user's own.
 
     If no model is named but one is needed, an endpoint that serves a single model is asked for its name. `roles_ask`: a
     reader or judge other than `llm` needs the model; `memories_ask`: a memory does. Raises UserError if the
@@ -25,8 +26,8 @@ def resolve_defaults(settings: Settings, *, roles_ask: bool = False, memories_as
 
     auto = "llm" if models_in_environment() or settings.base_url else "offline"
     settings = settings.replace(
-        reader=auto if settings.reader == "auto" else settings.reader,
-        judge=auto if settings.judge == "auto" else settings.judge,
+        reader=("llm" if settings.reader_prompt else auto) if settings.reader == "auto" else settings.reader,
+        judge=("llm" if settings.judge_prompt else auto) if settings.judge == "auto" else settings.judge,
     )
     if settings.base_url is None and (url := os.environ.get("OPENAI_BASE_URL")):
         settings = settings.replace(base_url=url)  # so that a resumed run uses the same endpoint

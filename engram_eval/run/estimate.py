@@ -177,9 +177,8 @@ class _Estimator:
         return line
 
     def add_verdict(self, line: Line, question: Question, answer: str) -> None:
-        from engram_eval.judges.llm import SCHEMA
-
-        prompt = self._prompt(self.plan.judge.messages(question, answer), SCHEMA)  # type: ignore[attr-defined]
+        judge: Any = self.plan.judge
+        prompt = self._prompt(judge.messages(question, answer), judge.schema(question))
         line.uses["judge"].add(prompt, _VERDICT + self._thoughts("judge"), self.plan.settings.judge_votes)
 
     def _is_free(self) -> bool:

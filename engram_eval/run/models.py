@@ -14,6 +14,7 @@ from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
+from engram_eval.language.prompt_file import PromptFile, read_prompt_file
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
 from engram_eval.llm.model_names import shown_model
@@ -138,7 +139,20 @@ class ModelClients:
             self._settings.judge_votes,
             open_llm,
             lambda: self.embedder(meter=Meter()),  # its time is not a memory's
+            self._own_prompt(role),
         )
+
+    def _own_prompt(self, role: Literal["reader", "judge"]) -> PromptFile | None:
+        """The prompt file that the settings name for the role. Raises UserError if it cannot be used."""
+        path: str | None = getattr(self._settings, f"{role}_prompt")
+        name: str = getattr(self._settings, role)
+        if path is None:
+            return None
+        if name.partition(":")[0] != "llm":
+            raise UserError(
+                f"--{role}-prompt {path}: the {role} {name} takes no prompt; name --{role} llm, or leave it out"
+            )
+        return read_prompt_file(Path(path), role)
 
     def embedder(self, *, meter: Meter | None = None, dry: bool = False) -> Embedder:
         """The run's embedder. If `dry`, no endpoint is asked for its dimensions, which may then be 0."""
@@ -186,6 +200,10 @@ class ModelClients:
     def report_to(self, report: Callable[[str, str], None]) -> None:
         """Calls `report` with "time-out" or "retry", and the reason, before a request is sent again."""
         self._report = report
+
+    def limit_cost(self, usd: float) -> None:
+        """Lowers --max-cost, for one of several runs that share it."""
+        self._budget().max_cost_usd = usd
 
     def _budget(self) -> BudgetTracker:
         from engram_eval.llm import BudgetTracker

@@ -18,6 +18,7 @@ from engram_eval.llm.cost.metering import MeteredLLM
 from engram_eval.llm.model_names import shown_model
 from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
+from engram_eval.results.folder import RunFolder
 from engram_eval.results.manifest import (
     RECORDED,
     BackendEntry,
@@ -38,6 +39,7 @@ from engram_eval.run.questions import choose_questions, chosen_categories, open_
 from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.servers import fitting_window, server_warnings
 from engram_eval.run.settings import Settings
+from engram_eval.run.stored_answers import StoredAnswers
 from engram_eval.tables.text import plural
 from engram_eval.types import Question
 
@@ -217,7 +219,12 @@ def _memory_experiment(
             )
             for label, backend in setup.backends.items()
         },
-        reader=ReaderInfo(name=setup.reader.name, model=shown_model(setup.reader.model), window=setup.reader.window),
+        reader=ReaderInfo(
+            name=setup.reader.name,
+            model=shown_model(setup.reader.model),
+            window=setup.reader.window,
+            prompt_file=getattr(setup.reader, "prompt_file", None),
+        ),
         judge=_judge_info(judge, settings),
         models=_models_info(clients),
         embedder=EmbedderInfo(name=setup.embedder.name, dimensions=setup.embedder.dimensions),
@@ -353,7 +360,63 @@ def _absolute(answers: Answers) -> str | None:
     return str(answers.path.absolute()) if answers.path else None
 
 
-# --- both -------------------------------------------------------------------------------------------------------
+# --- stored answers ---------------------------------------------------------------------------------------------
+
+
+def plan_rejudging(
+    settings: Settings,
+    run: RunFolder,
+    answers: Mapping[str, StoredAnswers],
+    extensions: Extensions | None = None,
+    *,
+    earlier: EarlierWork | None = None,
+) -> Plan:
+    """Like `plan_run`, for the answers that a run has on disk, by backend. Only the judge that `settings` name is opened."""
+    manifest, extensions = run.manifest(), extensions or Extensions()
+    # The run's reader is not asked, so a model that is named for the judge need not be found for it.
+    given = settings.replace(reader="offline", reader_prompt=None, model=settings.model or settings.judge_model)
+    opener = Opener(given, extensions)
+    judging = resolve_defaults(given, roles_ask=opener.roles_ask(reader=False))
+    opener, tokens, data = Opener(judging, extensions), reader_tokens(settings), _open_data(judging)
+    if data.dataset.sha256 != manifest.dataset.sha256:
+        raise UserError(
+            f"{run.path}: was run on other data than {data.dataset.origin}; name the file that it was run on with --data"
+        )
+    clients = _clients(judging, earlier)
+    judge = opener.judge(clients.services("judge", data.dataset.benchmark, tokens))
+    _open_clients(clients, opener, reader=False)
+    resolved = judging.replace(reader=settings.reader, reader_prompt=settings.reader_prompt)
+    models = {role: model for role, model in manifest.models.items() if role != "judge"}
+    prompts = {name: sha for name, sha in manifest.prompts.items() if not name.startswith("judge_")}
+    experiment = Experiment(**{name: getattr(manifest, name) for name in Experiment.model_fields}).model_copy(
+        update={
+            "settings": resolved.to_json(),
+            "judge": _judge_info(judge, judging),
+            "models": models | _models_info(clients),
+            "prompts": prompts | {prompt.name: prompt.sha256 for prompt in getattr(judge, "prompts", ())},
+            "rejudged_from": str(run.path.absolute()),
+        }
+    )
+    return Plan(
+        settings=judging,
+        dataset=data.dataset,
+        chosen=frozenset(data.questions),
+        conversations=data.conversations,
+        sources=answers,
+        memories=None,
+        judge=judge,
+        clients=clients,
+        tokens=tokens,
+        experiment=experiment,
+        calls_in_flight=_in_flight(judging) if _roles_ask(judging, opener, reader=False) else 1,
+        why={
+            "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
+            **_doubts(given, judging, clients),
+        },
+    )
+
+
+# --- all of them -------------------------------------------------------------------------------------------------------
 
 
 def _clients(settings: Settings, earlier: EarlierWork | None) -> ModelClients:
@@ -390,7 +453,13 @@ def _doubts(given: Settings, settings: Settings, clients: ModelClients) -> dict[
 
 def _judge_info(judge: Judge, settings: Settings) -> JudgeInfo:
     model = getattr(judge, "model", judge.name)
-    return JudgeInfo(name=judge.name, model=shown_model(model), votes=settings.judge_votes, agreement=judge.agreement)
+    return JudgeInfo(
+        name=judge.name,
+        model=shown_model(model),
+        votes=settings.judge_votes,
+        agreement=judge.agreement,
+        prompt_file=getattr(judge, "prompt_file", None),
+    )
 
 
 def _models_info(clients: ModelClients) -> dict[str, ModelInfo]:
@@ -402,5 +471,6 @@ def _role_in_words(part: Reader | Judge, description: str, clients: ModelClients
         return f"offline: {description}; no key, no network, deterministic"
     if part.name.partition(":")[0] == "llm" or getattr(part, "asks_model", False):
         reason = f", because {models_in_environment()}" if given == "auto" and models_in_environment() else ""
-        return f"{part.name}: {clients.name_of(role)}{reason}"
+        file: str | None = getattr(part, "prompt_file", None)
+        return f"{part.name}: {clients.name_of(role)}{reason}" + (f", with your own prompt in {file}" if file else "")
     return f"{part.name}: {description}" if role == "judge" and description else part.name

@@ -53,10 +53,11 @@ def prepare_run(
         raise UserError("--resume continues a run as it was started: leave --out and the experiment file out")
     folder = RunFolder(resume)
     manifest = folder.manifest()
+    _refuse_rejudged(manifest, resume)
     if manifest.has_recorded_answers:
         raise UserError(f"{resume}: holds graded answers; finish it with 'engram-eval judge --resume {resume}'")
     settings = resumed_settings(manifest, resume, given)
-    plan = plan_run(settings, extensions, earlier=_earlier(folder, manifest), dry=dry)
+    plan = plan_run(settings, extensions, earlier=earlier_work(folder, manifest), dry=dry)
     refuse_other_run(manifest, plan.experiment, resume)
     return PreparedRun(plan, folder, resumed=True)
 
@@ -98,19 +99,28 @@ def _resume_grading(
         raise UserError("--resume continues in the folder of the run: leave --out out")
     folder = RunFolder(resume)
     manifest = folder.manifest()
+    _refuse_rejudged(manifest, resume)
     if not manifest.has_recorded_answers:
         raise UserError(f"{resume}: holds a run of memories; finish it with 'engram-eval run --resume {resume}'")
     settings = resumed_settings(manifest, resume, given)
     answers = _read(answers or Path(manifest.reader.origin or ""))
     label = name or next(iter(manifest.backends))
-    plan = plan_grading(settings, answers, label, extensions, earlier=_earlier(folder, manifest))
+    plan = plan_grading(settings, answers, label, extensions, earlier=earlier_work(folder, manifest))
     refuse_other_run(manifest, plan.experiment, resume)
     return PreparedRun(plan, folder, resumed=True)
 
 
-def _earlier(folder: RunFolder, manifest: Manifest) -> EarlierWork:
+def earlier_work(folder: RunFolder, manifest: Manifest) -> EarlierWork:
     started = datetime.fromisoformat(manifest.started).timestamp() if manifest.started else None
     return EarlierWork(folder.spent_usd(), started)
+
+
+def _refuse_rejudged(manifest: Manifest, run: Path) -> None:
+    if manifest.rejudged_from is not None:
+        raise UserError(
+            f"{run}: holds answers of {manifest.rejudged_from} that were judged again; finish it with "
+            f"'engram-eval rejudge --resume {run.absolute().parent}'"
+        )
 
 
 def _read(answers: Path | Answers) -> Answers:

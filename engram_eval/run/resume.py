@@ -8,7 +8,7 @@ from typing import Any
 from engram_eval import __version__
 from engram_eval.errors import UserError
 from engram_eval.results.manifest import Experiment, Manifest
-from engram_eval.run.settings import GivenSettings, Settings, differences, from_file, from_mapping
+from engram_eval.run.settings import FILES, GivenSettings, Settings, differences, from_file, from_mapping
 
 
 def new_settings(experiment: Path | None, given: GivenSettings) -> Settings:
@@ -20,8 +20,9 @@ def new_settings(experiment: Path | None, given: GivenSettings) -> Settings:
         # Flattened first, so that --set engram.k=20 overrides only k in the file's settings of engram.
         flat_options = from_mapping({"options": file_options}, str(experiment)).options
         merged["options"] = {**flat_options, **given_options}
-    if merged.get("data"):
-        merged["data"] = str(Path(str(merged["data"])).expanduser().absolute())  # a run may be resumed from elsewhere
+    for key in FILES:
+        if merged.get(key):
+            merged[key] = str(Path(str(merged[key])).expanduser().absolute())  # a run may be resumed from elsewhere
     return from_mapping(merged, str(experiment) if experiment else "command line")
 
 
@@ -67,10 +68,10 @@ def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:
 
 
 def _identity(part: Any) -> Any:
-    """A part of the manifest without where its data was found and how servers call their models."""
+    """A part of the manifest without the names of files, whose hashes are compared, and how servers call their models."""
     if not isinstance(part, dict):
         return part
-    return {key: _identity(value) for key, value in part.items() if key not in ("origin", "served")}
+    return {key: _identity(value) for key, value in part.items() if key not in ("origin", "prompt_file", "served")}
 
 
 def _change(part: str, old: Any, new: Any) -> str:

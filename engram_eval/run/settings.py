@@ -49,6 +49,8 @@ def _texts(values: Any) -> Any:
     return tuple(str(value) if isinstance(value, int) else value for value in values)
 
 
+FILES = ("data", "reader_prompt", "judge_prompt")
+"""The settings that name files which a run needs again when it is resumed. The files may move: their hashes are compared."""
 GivenSettings = Mapping[str, object]
 """Settings by name as a user gave them, before they are checked."""
 Variant = dict[str, registry.SettingValue]
@@ -145,6 +147,18 @@ class Settings(BaseModel):
     judge: Annotated[str, Setting("judge", f"offline, llm, or on LoCoMo llm:strict ({_IF_ENVIRONMENT})", "NAME")] = (
         "auto"
     )
+    reader_prompt: Annotated[
+        str | None,
+        Setting(
+            "reader", "a prompt of your own for the llm reader, text or TOML (docs/prompts.md)", "FILE", resumable=True
+        ),
+    ] = None
+    judge_prompt: Annotated[
+        str | None,
+        Setting(
+            "judge", "a prompt of your own for the llm judge, text or TOML (docs/prompts.md)", "FILE", resumable=True
+        ),
+    ] = None
     judge_votes: Annotated[Positive, Setting("judge", "verdicts per answer; the majority counts (default: 1)", "N")] = 1
     judge_probe: Annotated[
         bool,
@@ -330,7 +344,7 @@ def _variant(name: str, table: object, where: str) -> Variant:
 def from_file(path: Path) -> dict[str, object]:
     """The values of an experiment file (TOML), or those in the `manifest.json` of a run.
 
-    A relative `data` is relative to the file's own folder.
+    A relative path is relative to the file's own folder.
     """
     is_manifest = path.suffix == ".json"
     text = read_text(path, fix="name an experiment file such as benchmarks/default.toml")
@@ -343,8 +357,9 @@ def from_file(path: Path) -> dict[str, object]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = "not the manifest of a run" if is_manifest else f"not TOML ({error}); see benchmarks/ for examples"
         raise UserError(f"{path}: {what}") from None
-    if isinstance(data := values.get("data"), str):
-        values["data"] = str(path.parent / data)
+    for key in FILES:
+        if isinstance(file := values.get(key), str):
+            values[key] = str(path.parent / file)
     return values
 
 
@@ -362,7 +377,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
 def differences(old: Settings, new: Settings) -> list[str]:
     """What differs between two settings, in words, apart from what a resumed run may change.
 
-    The place of the data may change: its hash is compared.
+    The places of the data and of prompts may change: their hashes are compared.
     """
     return [
         f"{name} was {getattr(old, name)!r} and is {getattr(new, name)!r}"

