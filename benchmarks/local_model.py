@@ -27,6 +27,9 @@ from urllib.request import ProxyHandler, build_opener
 MODEL = "smollm2-135m-instruct"
 CONTEXT_TOKENS = 4096
 _START_S = 60.0
+_THREADS = max(
+    1, (os.cpu_count() or 1) // 2
+)  # its threads wait for each other: on a busy machine more of them are slower
 _WARNING = (
     f"{MODEL} is too small to judge: it calls nearly every answer right. This run shows that the way to a model works; for "
     "scores, name a better one: make bench MODEL=... OPENAI_BASE_URL=http://localhost:11434/v1"
@@ -97,9 +100,7 @@ def _serve(port: int, threads: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="threads of the server (default: all cores)"
-    )
+    parser.add_argument("--threads", type=int, default=_THREADS, help=f"threads of the server (default: {_THREADS})")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run with OPENAI_BASE_URL set to the server")
     options = parser.parse_args(arguments)

@@ -26,10 +26,12 @@ class RoleModel(Protocol):
         schema: Mapping[str, Any] | None = None,
         max_tokens: int = 1024,
         repeat: int = 0,
+        accepts: Callable[[str], bool] | None = None,
     ) -> Completion:
         """One answer: `.text`, or `.data` that follows the JSON `schema`; with `.latency_s`, `.cost_usd` and tokens.
 
-        `repeat` numbers answers to the same messages, such as votes: each number has its own entry in the cache.
+        `accepts`: whether an answer with this text can be used; a cached one that cannot be used is asked for again. `repeat`
+        numbers answers to the same messages, such as votes: each number has its own entry in the cache.
         """
         ...
 

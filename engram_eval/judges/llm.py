@@ -58,7 +58,7 @@ class LLMJudge:
         votes, reasons, seconds, dollars = [], [], 0.0, list[float | None]()
         for repeat in range(self.votes):
             completion = await self._llm.chat(
-                messages=messages, schema=form.schema, max_tokens=_MAX_TOKENS, repeat=repeat
+                messages=messages, schema=form.schema, max_tokens=_MAX_TOKENS, repeat=repeat, accepts=form.accepts
             )
             vote, explanation = form.read(completion)
             votes.append(vote)

@@ -22,7 +22,7 @@ Schema = Mapping[str, Any]
 VERDICT_SCHEMA: Schema = {
     "type": "object",
     "properties": {
-        "reason": {"type": "string", "maxLength": 600},
+        "reason": {"type": "string", "maxLength": 400},
         "verdict": {"type": "string", "enum": ["CORRECT", "WRONG"]},
     },
     "required": ["reason", "verdict"],
@@ -41,10 +41,14 @@ _KEYS = ("verdict", "label", "correct")
 
 @dataclass(frozen=True, slots=True)
 class ReplyForm:
-    """`schema`: what the endpoint is asked for; None for text. `read` returns whether the answer is right, and the reason."""
+    """`schema`: what the endpoint is asked for; None for text. `read` returns whether the answer is right, and the reason.
+
+    `accepts`: whether a text is a verdict; None where the schema says so.
+    """
 
     schema: Schema | None
     read: Callable[[Completion], tuple[bool, str]]
+    accepts: Callable[[str], bool] | None = None
 
 
 def _read_verdict(completion: Completion) -> tuple[bool, str]:
@@ -61,12 +65,17 @@ def _read_plain(completion: Completion) -> tuple[bool, str]:
     from engram_eval.llm.errors import LLMError
 
     text = completion.text
-    votes = {vote for vote in (_vote(text), *_votes_of_object(text)) if vote is not None}
-    if len(votes) != 1:
+    if (vote := _plain_vote(text)) is None:
         raise LLMError(
             f"the judge's reply is not a verdict (yes, no, CORRECT, WRONG, or JSON with 'label'): {_brief(text)}", text
         )
-    return votes.pop(), text.strip()
+    return vote, text.strip()
+
+
+def _plain_vote(text: str) -> bool | None:
+    """None for a text that is no verdict, or two that differ."""
+    votes = {vote for vote in (_vote(text), *_votes_of_object(text)) if vote is not None}
+    return votes.pop() if len(votes) == 1 else None
 
 
 def _vote(value: Any) -> bool | None:
@@ -91,7 +100,7 @@ def _brief(text: str) -> str:
 
 
 REPLIES: Mapping[ReplyName, ReplyForm] = {
-    "plain": ReplyForm(None, _read_plain),
+    "plain": ReplyForm(None, _read_plain, lambda text: _plain_vote(text) is not None),
     "label": ReplyForm(LABEL_SCHEMA, _read_label),
     "verdict": ReplyForm(VERDICT_SCHEMA, _read_verdict),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,11 @@ class LLM:
         schema: Mapping[str, Any] | None = None,
         max_tokens: int = 1024,
         repeat: int = 0,
+        accepts: Callable[[str], bool] | None = None,
     ) -> Completion:
         """One answer at temperature 0. Different numbers `repeat` give independent answers to the same request.
+
+        `accepts`: whether the caller can use an answer with this text; a kept one that it cannot use is asked for again.
 
         Raises LLMError for an answer that is empty, cut off, refused or does not satisfy `schema` (its text is in `raw`),
         and for a call that failed after its retries; UserError if no further call can succeed.
@@ -87,7 +90,7 @@ class LLM:
         plain = [{name: encodable(value) for name, value in message.items()} for message in messages]
         key = chat_key(self.endpoint, shown_model(model), plain, schema, max_tokens, repeat)
         kept = self._cache.get(key)
-        if kept is not None and self._is_usable(kept, role, schema, max_tokens):
+        if kept is not None and self._is_usable(kept, role, schema, max_tokens, accepts):
             response, cached = kept, True
         else:
             if (calls := self._calls) is None:
@@ -119,17 +122,24 @@ class LLM:
             server_cached_tokens=response.cached_prompt_tokens,
         )
 
-    def _is_usable(self, kept: Response, role: str, schema: Mapping[str, Any] | None, max_tokens: int) -> bool:
+    def _is_usable(
+        self,
+        kept: Response,
+        role: str,
+        schema: Mapping[str, Any] | None,
+        max_tokens: int,
+        accepts: Callable[[str], bool] | None,
+    ) -> bool:
         """Whether a kept answer is used. One that ended in an error is asked for again, but in a replay it is the answer."""
         if self.settings.replay:
             return True
         if kept.created < self.settings.refresh.get(role, 0.0):
             return False
         try:
-            _answer(kept, role, schema, max_tokens)
+            text, _ = _answer(kept, role, schema, max_tokens)
         except LLMError:
             return False
-        return True
+        return accepts is None or accepts(text)
 
     async def embed(self, *, role: str, model: str, texts: Sequence[str]) -> Embedded:
         """One row for each text. Raises LLMError for a call that failed after its retries; UserError if none can succeed."""

