@@ -133,11 +133,11 @@ def test_an_answer_may_be_rendered_far_from_its_question() -> None:
 
 def test_an_answer_below_its_question_need_not_repeat_it() -> None:
     context = "\n".join(
-        ["[1 May 2023]", "Tom: I went to the fair at the lake, and the fair was fun.", "[8 May 2023]",
-         "Ines: How did you like the music at the fair?", "Tom: Loud, but everybody danced until midnight.",
+        ["[1 May 2023]", "Tom: Next week I will hear music at the fair near the lake with my sister.", "[8 May 2023]",
+         "Ines: How was the music at the fair?", "Tom: Loud, but everybody danced until midnight.",
          "[9 May 2023]", *(f"Tom: Today I walked {i} miles." for i in range(9))]
     )  # fmt: skip
-    assert "danced" in read("How did Tom like the music at the fair?", context)
+    assert read("What did Tom say of the music at the fair?", context).startswith("Loud")
 
 
 def test_two_turns_that_match_equally_well_are_both_in_the_answer() -> None:
