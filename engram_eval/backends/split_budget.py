@@ -88,7 +88,7 @@ class SplitBudgetMemory:
 
 
 def _joined(text: str, first: Context, second: Context) -> Context:
-    """One context of two. In `text` the first's turns, dated and in time order, are above the second's typed records.
+    """One context of two. In `text` the first's turns, dated and in time order, are above the second's.
 
     The scores have no common scale. So the two rankings are interleaved by rank, starting with the first's, and an item's
     score is the inverse of its rank in its own ranking.

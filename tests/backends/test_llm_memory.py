@@ -173,7 +173,9 @@ def test_either_part_can_be_left_to_the_rules(data: Path, tmp_path: Path, settin
         assert _run(data, tmp_path / "run", server, *flags, backend="engram") == 0
         contexts = [a.body["messages"][1]["content"] for a in server.asked if role_of(a.body) == "reader"]
         assert _roles(server).keys() - {"reader", "judge"} == roles
-    assert any("# Facts" in context for context in contexts) is ("engram.typed=false" not in settings)
+    assert any("# Facts" in context for context in contexts) is (
+        "engram.extractor=llm" in settings and "engram.typed=false" not in settings
+    )
 
 
 def test_a_turn_routed_nowhere_is_dropped_and_one_that_the_extractor_skipped_is_kept(

@@ -83,7 +83,7 @@ def test_between_0_and_1_both_memories_have_their_part(share: str, sample: Sampl
         distinct = {item.turn_ids for item in context.items}
         assert len(by_conditional) + len(by_engram) == len(context.items) == len(distinct)
         assert bool(rest) == bool(by_engram)
-        assert not first.text or not rest or rest.startswith("\n# ")
+        assert not first.text or not rest or rest.startswith("\n[")
         included = {turn_id for item in context.items for turn_id in item.turn_ids}
         assert included.isdisjoint(context.left_out)
         assert len(context.left_out) == len(set(context.left_out))

@@ -131,6 +131,24 @@ def test_an_answer_may_be_rendered_far_from_its_question() -> None:
     assert "lemon cake" in read("What did Tom bake for the fair?", context)
 
 
+def test_an_answer_below_its_question_need_not_repeat_it() -> None:
+    context = "\n".join(
+        ["[1 May 2023]", "Tom: Next week I will hear music at the fair near the lake with my sister.", "[8 May 2023]",
+         "Ines: How was the music at the fair?", "Tom: Loud, but everybody danced until midnight.",
+         "[9 May 2023]", *(f"Tom: Today I walked {i} miles." for i in range(9))]
+    )  # fmt: skip
+    assert read("What did Tom say of the music at the fair?", context).startswith("Loud")
+
+
+def test_two_turns_that_match_equally_well_are_both_in_the_answer() -> None:
+    context = "\n".join(
+        ["[8 May 2023]", "Ines: My garden has a pond with frogs.", "[1 June 2023]", "Ines: My garden got a tall hedge.",
+         "[2 June 2023]", *(f"Ines: Today I walked {i} miles." for i in range(9))]
+    )  # fmt: skip
+    answer = read("How does the garden of Ines look?", context)
+    assert "frogs" in answer and "hedge" in answer
+
+
 @pytest.mark.parametrize("context", ["", "   \n\n", "[8 May 2023]", "# Events\n[8 May 2023]"])
 def test_it_abstains_on_an_empty_context(context: str) -> None:
     assert read("When did Tom run?", context) == NOT_MENTIONED

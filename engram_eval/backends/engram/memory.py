@@ -78,6 +78,15 @@ class EngramBackend(Weights):
         return max(self.k, math.ceil(room)), max(self.total, math.ceil(1.5 * room))
 
     @property
+    def renders_by_type(self) -> bool:
+        """Whether a context has a heading for each type, as in the paper, or is in time order.
+
+        Records that a model wrote stand by themselves. Turns do not: "Yes, a red one." is clear only below the turn that it
+        answers, which often has another type. In time order, a session's date also costs its tokens once, not once per type.
+        """
+        return self.typed and self.extractor == "llm"
+
+    @property
     def paraphrases(self) -> bool:
         return self.extractor == "llm"
 
@@ -209,7 +218,7 @@ class EngramMemory:
             exclude=exclude,
         )[self._kept]
         tokens = self._services.tokens
-        return pack(loaded.stored, merged, scores, loaded.costs, tokens, budget, typed=settings.typed)
+        return pack(loaded.stored, merged, scores, loaded.costs, tokens, budget, by_type=settings.renders_by_type)
 
     def turn_ids(self) -> frozenset[str]:
         """The turns that its records come from. A model's router may leave turns out."""

@@ -1,4 +1,4 @@
-"""Packing: the top k records of each type are merged, fitted into the budget, and rendered by type with dates."""
+"""Packing: the top k records of each type are merged, fitted into the budget, and rendered with dates."""
 
 from __future__ import annotations
 
@@ -88,27 +88,27 @@ def pack(
     tokens: TokenCounter,
     budget: int | None,
     *,
-    typed: bool = True,
+    by_type: bool,
 ) -> Context:
     """The context of the merged records that fit `budget`, taken best first."""
-    taken = _fill(stored, merged, costs, budget, typed)
+    taken = _fill(stored, merged, costs, budget, by_type)
     if budget is not None:
-        while taken and tokens.count(render(stored, taken, typed=typed)) > budget:
+        while taken and tokens.count(render(stored, taken, by_type=by_type)) > budget:
             taken.pop()
     items = tuple(Item(stored.records[i].turn_ids, float(scores[i]), str(stored.records[i].type)) for i in taken)
     kept = set(taken)
     left_out = tuple(turn_id for i in merged if i not in kept for turn_id in stored.records[i].turn_ids)
-    return Context(render(stored, taken, typed=typed), items, len(taken) < len(merged), left_out)
+    return Context(render(stored, taken, by_type=by_type), items, len(taken) < len(merged), left_out)
 
 
-def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None, typed: bool) -> list[int]:
+def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | None, by_type: bool) -> list[int]:
     """The records that fit by the sum of their lines' tokens, which is close to the tokens of the rendered text."""
     if budget is None:
         return list(merged)
     taken, used = [], 0
     paid: set[object] = set()  # headings, and dates under them, that are already in the context
     for i in merged:
-        kind, session = stored.records[i].type if typed else None, stored.turns[stored.places[i]].session
+        kind, session = stored.records[i].type if by_type else None, stored.turns[stored.places[i]].session
         cost = costs.records[i]
         cost += 0 if kind is None or kind in paid else costs.headings[kind]
         cost += 0 if (kind, session) in paid else costs.dates[session]
@@ -119,17 +119,17 @@ def _fill(stored: Stored, merged: Sequence[int], costs: Costs, budget: int | Non
     return taken
 
 
-def render(stored: Stored, chosen: Iterable[int], *, typed: bool = True) -> str:
-    """Grouped by type (if `typed`), in time order, with a session's date once above its records."""
+def render(stored: Stored, chosen: Iterable[int], *, by_type: bool) -> str:
+    """Grouped by type (if `by_type`), in time order, with a session's date once above its records."""
     kinds = list(MemoryType)
 
     def order(i: int) -> tuple[int, int]:
-        return kinds.index(stored.records[i].type) if typed else 0, stored.places[i]
+        return kinds.index(stored.records[i].type) if by_type else 0, stored.places[i]
 
     lines, kind, session = [], None, -1
     for i in sorted(chosen, key=order):
         record, record_session = stored.records[i], stored.turns[stored.places[i]].session
-        if typed and record.type != kind:
+        if by_type and record.type != kind:
             kind, session = record.type, -1
             lines.append(_HEADINGS[kind])
         if record_session != session:

@@ -32,10 +32,12 @@ NEW_WORDS_BONUS = (
 ENOUGH_NEW_WORDS = 4
 QUESTION_WEIGHT, CAPTION_WEIGHT = 0.5, 0.5  # the value of a question and of an image's caption as an answer
 NEIGHBOURS = 3  # sentences on either side, in the same turn, that may have the answer: a turn can be a page long
-LIST_DEPTH = 0.7  # a list takes the turns with at least this share of the best score ...
-LIST_LENGTH = 3  # ... but at most this many
-NAMES_DEPTH, NAMES_LENGTH = 0.5, 6  # names are short and wrong ones are rare, so a list of names takes more
-COUNT_DEPTH = 0.7  # sentences with at least this share of the best score are counted
+DEPTH = 0.8  # turns with at least this share of the best score match nearly as well
+SHORT_DEPTH = 0.5  # in a context of at most `SHORT` sentences, which was chosen for the question
+LIST_LENGTH = 3  # turns in a list, at most
+FIRST_WORDS = 15  # of `MAX_WORDS`, for the best turn, if a second one matches nearly as well
+NAMES_DEPTH, NAMES_LENGTH = 0.65, 6  # names are short and wrong ones are rare, so a list of names takes more
+COUNT_DEPTH = 0.8  # sentences with at least this share of the best score are counted
 SAID_ON_COVER = 0.4  # the cover that a match needs so that the day on which it was said answers "when"
 
 
@@ -68,7 +70,7 @@ class _Extraction:
         }
         if self._question.kind == "when":
             return self._when()  # an answer without a date would be no answer
-        return kinds.get(self._question.kind, str)() or self._statement(self._ranked()[0][1])
+        return kinds.get(self._question.kind, str)() or self._statements()
 
     # --- phrases
 
@@ -161,12 +163,7 @@ class _Extraction:
             )
             if names:
                 return ", ".join(list(names)[:NAMES_LENGTH])
-        ranked = self._ranked()
-        turns: dict[int, int] = {}  # the best sentence of each turn
-        for score, i in ranked:
-            if score >= LIST_DEPTH * ranked[0][0]:
-                turns.setdefault(int(self._context.passage_of[i]), i)
-        chosen = list(turns.values())[:LIST_LENGTH]
+        chosen = self._best_turns(LIST_LENGTH)
         items: list[str] = []
         seen = set(self._question_stems)
         for i in chosen:
@@ -187,8 +184,25 @@ class _Extraction:
             scored.append((score * (1 + PHRASE_BONUS * (why and phrases.gives_reason(self._context.sentences[i]))), i))
         return sorted(scored, key=lambda entry: (-entry[0], entry[1]))
 
+    def _best_turns(self, most: int) -> list[int]:
+        """The best sentence of each of the turns that match about equally well, best first, at least one."""
+        ranked = self._ranked()
+        least = ranked[0][0] * (SHORT_DEPTH if len(self._context.sentences) <= SHORT else DEPTH)
+        turns: dict[int, int] = {}
+        for score, i in ranked:
+            if score >= least:
+                turns.setdefault(int(self._context.passage_of[i]), i)
+        return list(turns.values())[:most]
+
     def _newness(self, i: int) -> float:
         return min(1.0, len(set(base_stems(self._context.sentences[i])) - self._question_stems) / ENOUGH_NEW_WORDS)
+
+    def _statements(self) -> str:
+        """What the best turn says and, in the words that are left, what a second one says that matches nearly as well."""
+        first, *others = self._best_turns(2)
+        said = [self._statement(first, FIRST_WORDS if others else MAX_WORDS)]
+        said += [self._statement(i, MAX_WORDS - count_words(said[0])) for i in others]
+        return _joined([statement for statement in said if statement])
 
     def _statement(self, i: int, limit: int = MAX_WORDS) -> str:
         """What sentence `i` and its neighbours say, in `limit` words; those that match best and add most come first.
@@ -212,8 +226,7 @@ class _Extraction:
                 left -= count_words(shortened)
             if left < ENOUGH_NEW_WORDS:
                 break
-        parts = [taken[k] for k in sorted(taken)]
-        return " ".join(part if part[-1] in ".!?" else f"{part};" for part in parts).rstrip(";")
+        return _joined([taken[k] for k in sorted(taken)])
 
     def _passage(self, i: int) -> Passage:
         return self._context.passages[int(self._context.passage_of[i])]
@@ -224,6 +237,10 @@ class _Extraction:
             for k in (i + step, i - step):
                 if 0 <= k < len(self._context.sentences) and self._context.passage_of[k] == self._context.passage_of[i]:
                     yield k
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " ".join(part if part[-1] in ".!?" else f"{part};" for part in parts).rstrip(";")
 
 
 def _months(spans: Sequence[DateSpan], said_on: date | None) -> set[int]:

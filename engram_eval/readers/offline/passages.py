@@ -71,8 +71,8 @@ class Passages:
 
     `sentences` are texts, and `dated`, `addresses_listener`, `questions` and `captions` what `Sentence` says of each.
     `passage_of` maps a sentence to its passage. `before` and `after` map a passage to its neighbours in the same
-    conversation, or to itself. `places` are the indices of the sentences with a stem. `read_s`: the seconds that it takes to
-    read the text if none of its passages has been read before.
+    conversation, or to itself. `replies`: the neighbour before is by another speaker. `places` are the indices of the
+    sentences with a stem. `read_s`: the seconds that it takes to read the text if none of its passages has been read before.
     """
 
     passages: tuple[Passage, ...]
@@ -81,6 +81,7 @@ class Passages:
     passage_of: Ints
     before: Ints
     after: Ints
+    replies: Flags
     day_of: Ints
     days: int
     speaker_of: tuple[str | None, ...]
@@ -136,6 +137,10 @@ def read_passages(text: str) -> Passages:
     if len(passages) > 1:
         before[1:] = np.where(linked, numbers[:-1], numbers[1:])
         after[:-1] = np.where(linked, numbers[1:], numbers[:-1])
+    speaker_of = tuple(passage.speaker for passage in passages)
+    replies = np.array(
+        [before[i] != i and speaker_of[before[i]] != speaker for i, speaker in enumerate(speaker_of)], dtype=np.bool_
+    )
     numbers_of_days: dict[date | None, int] = {}
     day_of = [numbers_of_days.setdefault(passage.said_on, len(numbers_of_days)) for passage in passages]
     return Passages(
@@ -147,7 +152,8 @@ def read_passages(text: str) -> Passages:
         passage_of=np.array(passage_of, dtype=np.int32),
         before=before,
         after=after,
-        speaker_of=tuple(passage.speaker for passage in passages),
+        replies=replies,
+        speaker_of=speaker_of,
         speakers=tuple(dict.fromkeys(passage.speaker for passage in passages if passage.speaker)),
         addresses_listener=np.array([sentence.addresses_listener for sentence in sentences], dtype=np.bool_),
         questions=np.array([sentence.is_question for sentence in sentences], dtype=np.bool_),
