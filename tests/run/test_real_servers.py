@@ -129,33 +129,15 @@ def test_reasoning_is_no_answer_and_is_told_under_the_table(tmp_path: Path, caps
 
 def test_answers_made_elsewhere_lose_their_reasoning_too(tmp_path: Path) -> None:
     answers = tmp_path / "answers.jsonl"
-    data = ["--dataset", "synthetic", "--set", "dataset.conversations=1", "--set", "dataset.turns=60", "--limit", "2"]
-    assert (
-        main(
-            [
-                "run",
-                *data,
-                "--backend",
-                "none",
-                "--no-controls",
-                "--reader",
-                "offline",
-                "--judge",
-                "offline",
-                "--out",
-                str(tmp_path / "run"),
-            ]
-        )
-        == 0
-    )
-    ids = [record["question_id"] for record in _records(tmp_path / "run")]
+    ids = ["synthetic-0:q0", "synthetic-0:q1"]
     texts = ["<think>Lisbon or Porto?</think>I have no idea.", "<think>Lisbon or Porto?"]
     lines = [{"question_id": id_, "answer": text} for id_, text in zip(ids, texts, strict=True)]
     answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    grade = ["judge", str(answers), *data, "--judge", "offline", "--out", str(tmp_path / "graded")]
+    grade = ["judge", str(answers), "--dataset", "synthetic", "--judge", "offline", "--out", str(tmp_path / "graded")]
     assert main(grade) == 3
     graded = {record["question_id"]: record for record in _records(tmp_path / "graded")}
     assert graded[ids[0]]["answer"] == "I have no idea."
+    assert graded[ids[0]]["reasoning_removed"]
     assert "reasoning that does not end" in graded[ids[1]]["error"]
 
 
