@@ -11,7 +11,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,12 +22,13 @@ import httpx2
 import openai
 
 from engram_eval.errors import UserError, note
-from engram_eval.llm.cache.keys import encodable
 from engram_eval.llm.clock import Clock
 from engram_eval.llm.endpoint import OPENAI_URL, endpoint_url, is_loopback
 from engram_eval.llm.reachable import proxy_of, why_unreachable
+from engram_eval.tables.text import visible
 
 CONNECT_S = 5.0
+_LONGEST_REPLY = 24_000_000  # bytes; the embeddings of a full batch, written as numbers, are 16 MB
 _LIST_S = 5.0
 _SHORTEST_KEY = 16
 _ABOUT_CONTEXT = re.compile(
@@ -109,7 +110,12 @@ class Endpoint:
             max_retries=0,
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_s),
             # It takes half the time of the SDK's default transport, whose pool checks all open connections for each request.
-            http_client=openai.DefaultAioHttpClient(verify=_certificates()),
+            http_client=openai.DefaultAioHttpClient(
+                verify=_certificates(),
+                follow_redirects=False,  # the texts of a request are for this server alone
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"response": [_bound]},
+            ),
         )
         # The names of an OpenAI account are sent to OpenAI only.
         if not self.is_openai:
@@ -128,6 +134,8 @@ class Endpoint:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._client.post(path, cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
+            if 300 <= error.status_code < 400:
+                raise self._redirected(error.response.headers.get("location", "")) from None
             self._has_answered = self._has_answered or "json" in error.response.headers.get("content-type", "")
             raise self._status_error(error.status_code, error.response.text, error.response.headers) from None
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
@@ -173,6 +181,8 @@ class Endpoint:
             reply = json.loads(text)
         except (ValueError, RecursionError):
             reply = None
+        if "\\" in text:  # the key may have been written with escapes
+            reply = self._redacted(reply)
         if not isinstance(reply, dict):
             self._web_pages += text.lstrip()[:1] == "<"
             if self._web_pages > 1 and not self._has_answered:
@@ -186,7 +196,7 @@ class Endpoint:
     def _status_error(self, status: int, text: str, headers: Mapping[str, str]) -> HTTPStatusError:
         text = self._without_key(text)
         try:
-            body = json.loads(text)
+            body = self._redacted(json.loads(text))
         except (ValueError, RecursionError):
             body = None
         error = body.get("error", body) if isinstance(body, dict) else None
@@ -205,10 +215,24 @@ class Endpoint:
             return text
         return text.replace(self._key, "[key]")
 
+    def _redacted(self, value: Any) -> Any:
+        """Parsed JSON without the key."""
+        if isinstance(value, str):
+            return self._without_key(value)
+        if isinstance(value, dict):
+            return {self._without_key(name): self._redacted(inner) for name, inner in value.items()}
+        return [self._redacted(inner) for inner in value] if isinstance(value, list) else value
+
+    def _redirected(self, target: str) -> UserError:
+        place = brief(self._without_key(target)) or "nowhere"
+        return UserError(f"{self.url} redirects to {place}; name the address that is meant with --base-url")
+
     def _no_reply(self, root: BaseException) -> Exception:
         """The error for the root cause. The exceptions that wrap it can name a wrong cause."""
         if isinstance(root, aiohttp.ConnectionTimeoutError):
             return TransportError(f"no connection to {self.url} within {self._connect_s:g} s", sent=False)
+        if isinstance(root, _ReplyTooLongError):
+            return TransportError(f"{self.url} sent a reply of more than {_LONGEST_REPLY:,} bytes, or a compressed one")
         if isinstance(root, TimeoutError):
             return TransportError(f"{self.url} did not answer within {self._timeout_s:g} s", timed_out=True)
         reason = brief(str(root)) or type(root).__name__
@@ -243,6 +267,35 @@ def _status_of(error: str | dict[str, Any]) -> int:
     return 503 if _MAY_PASS.search(json.dumps(error)) else 400
 
 
+class _ReplyTooLongError(OSError):
+    pass
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            if read > _LONGEST_REPLY:
+                raise _ReplyTooLongError
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """Refuses replies that would fill the memory: long ones, and compressed ones, which nobody asked for."""
+    if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        await response.aclose()
+        raise _ReplyTooLongError
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _BoundedStream(response.stream)
+
+
 @cache
 def _note_proxy(url: str, proxy: str) -> None:
     """Once for each address."""
@@ -266,8 +319,8 @@ def _root(error: BaseException) -> BaseException:
 
 
 def brief(text: str) -> str:
-    """One line of at most 300 characters."""
-    line = " ".join(encodable(text).split())
+    """One line of at most 300 characters, none of which is hidden or changes the others."""
+    line = " ".join(visible(text).split())
     return line if len(line) <= 300 else line[:297] + "..."
 
 

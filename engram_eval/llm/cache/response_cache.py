@@ -237,7 +237,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.Error or OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)  # it holds people's conversations; SQLite's other files get the same mode
     db = open_database(path, schema=TABLES, any_thread=True)
     known = column_names(db, "responses")
     for name, declaration in _NEW_COLUMNS.items():
