@@ -32,13 +32,25 @@ class InUse(UserError):  # noqa: N818 - a reason to wait, not an error in the in
     """Raised if another process is writing the run."""
 
 
-def default_folder(dataset: str) -> Path:
-    """`results/DATASET-TIME`, with a number if that exists already."""
+def default_folder(dataset: str, *, make: bool = True) -> Path:
+    """`results/DATASET-TIME`, with a number if that exists already. It is made, so that no other process chooses it too."""
     base = Path("results") / f"{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder, number = base, 2
-    while folder.exists():
+    while folder.exists() or (make and not _make_new(folder)):
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1
     return folder
+
+
+def _make_new(folder: Path) -> bool:
+    """Makes the folder for its owner alone: it will hold people's conversations. False if it exists."""
+    fix = "run in another folder, or name one with --out"
+    make_folder(folder.parent, fix=fix)
+    with writing(folder, fix=fix):
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return False
+    return True
 
 
 class RunFolder:
@@ -66,7 +78,10 @@ class RunFolder:
                 )
             if self.records_path.exists() or self.state_path.exists():
                 raise UserError(f"{self.path}: holds part of a run without a manifest; name another folder")
-        make_folder(self.path, fix=fix)
+        if not self.path.exists():
+            _make_new(self.path)
+        if not _make_new(self.state_path):  # of two processes that start at the same moment, one makes it
+            raise InUse(f"{self.path}: another run has just begun there; {fix}")
         self.write_manifest(manifest)
 
     def manifest(self) -> Manifest:

@@ -48,7 +48,9 @@ def prepare_run(
     """Prepares a run of memories. `given`: settings, which override those of the `experiment` file."""
     if resume is None:
         plan = plan_run(new_settings(experiment, given), extensions, dry=dry)
-        return PreparedRun(plan, RunFolder(out or default_folder(plan.dataset.benchmark.name)), resumed=False)
+        return PreparedRun(
+            plan, RunFolder(out or default_folder(plan.dataset.benchmark.name, make=not dry)), resumed=False
+        )
     if out or experiment:
         raise UserError("--resume continues a run as it was started: leave --out and the experiment file out")
     folder = RunFolder(resume)

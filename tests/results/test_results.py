@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from engram_eval.errors import UserError
 from engram_eval.results.contexts import Contexts
-from engram_eval.results.folder import RecordWriter, RunFolder
+from engram_eval.results.folder import RecordWriter, RunFolder, default_folder
 from engram_eval.results.record import Record
 from tests.records import manifest, record
 
@@ -140,6 +143,30 @@ def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
         RunFolder(folder.path).appending(),
     ):
         pass
+
+
+def test_of_many_runs_that_begin_in_one_folder_at_once_one_gets_it(tmp_path: Path) -> None:
+    start = Barrier(8)
+
+    def begin(number: int) -> bool:
+        folder = RunFolder(tmp_path / "run")
+        start.wait()
+        try:
+            folder.create(manifest(budget=number + 1))
+        except UserError:
+            return False
+        return folder.manifest().budget == number + 1
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(begin, range(8))) == 1
+
+
+def test_default_folders_that_are_chosen_at_once_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        chosen = list(threads.map(lambda _: default_folder("locomo"), range(16)))
+    assert len(set(chosen)) == 16
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in chosen} == {0o700}
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:

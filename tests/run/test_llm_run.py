@@ -149,10 +149,10 @@ def test_the_money_is_not_exceeded_and_the_run_resumes(
 ) -> None:
     run = tmp_path / "run"
     with Server(answer=_model) as server:
-        assert _run(data, run, server, "--max-cost", "0.0009", "--max-in-flight", "1") == 2
+        assert _run(data, run, server, "--max-cost", "0.0005", "--max-in-flight", "1") == 2
         assert "cost" in capsys.readouterr().err
         spent = sum(r["cost_usd"] + r["judge"]["cost_usd"] for r in _records(run))
-        assert 0 < spent <= 0.0009
+        assert 0 < spent <= 0.0005
         assert main(["run", "--resume", str(run), "--max-cost", "5"]) == 0
     assert len(_records(run)) == 12
 
