@@ -12,17 +12,21 @@ from tests.llm.server import Step, says
 
 Play = Callable[[dict[str, Any]], str]
 _SYSTEMS = {
-    "router": "You sort the turns",
-    "extractor": "You write the records",
-    "judge": "grade",
-    "reader": "You answer questions",
+    "You sort the turns": "router",
+    "You decide in which": "router",
+    "You write the records": "extractor",
+    "You write the diary": "extractor",
+    "You write down facts": "extractor",
+    "You write down how": "extractor",
+    "grade": "judge",
+    "You answer": "reader",
 }
 
 
 def role_of(body: dict[str, Any]) -> str:
     """By the first message: the system's, or the only one of a prompt of the user's own."""
     first = body["messages"][0]["content"]
-    return next(role for role, words in _SYSTEMS.items() if words in first)
+    return next(role for words, role in _SYSTEMS.items() if words in first)
 
 
 def material(body: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +50,11 @@ def plays(**roles: Play) -> Callable[[dict[str, Any]], Step]:
 
 
 def routes(body: dict[str, Any]) -> str:
-    """Whatever has a digit is an event, a question nothing, the rest a fact."""
+    """Whatever has a digit is an event, a question nothing, the rest a fact. A message alone gets its bits."""
+    if "message" in material(body):
+        text = material(body)["message"]
+        event = re.search(r"\d", text) is not None
+        return json.dumps({"episodic": event, "semantic": not event and not text.endswith("?"), "procedural": False})
     turns = material(body)["turns"]
     events = [turn["turn"] for turn in turns if re.search(r"\d", turn["text"])]
     facts = [turn["turn"] for turn in turns if turn["turn"] not in events and not turn["text"].endswith("?")]
@@ -55,6 +63,11 @@ def routes(body: dict[str, Any]) -> str:
 
 def extracts(body: dict[str, Any]) -> str:
     """Each turn's own words, with the speaker as the subject."""
+    if "message" in material(body):
+        text = f"{material(body)['speaker']} told: {material(body)['message']}"
+        record = {"title": "News", "summary": text, "timestamp": "2023-05", "fact": text, "content": [text]}
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        return json.dumps({field: record[field] for field in fields})
     turns = [turn for turn in material(body)["turns"] if turn.get("memories")]
     texts = {turn["turn"]: f"{turn['speaker']} told: {turn['text']}" for turn in turns}
 

@@ -56,8 +56,11 @@ class MemoryBackend(Protocol):
     refuse a value, raise `ValueError` with one sentence.
 
     Optional class attributes: all fields of `BackendInfo`; `presets`, a dict from a preset's name to its settings
-    (`--backend NAME:PRESET`); `prompts`, the `Prompt`s that its memories send, which the manifest records.
-    Optional method: `expected_calls` (see `ExpectedCall`).
+    (`--backend NAME:PRESET`); `setting_notes`, a dict from a setting's name to a remark that `engram-eval backends` prints;
+    `prompts`, the `Prompt`s that its memories send, which the manifest records; `published_embedder`, which the plan names if
+    the run has another.
+    Optional methods, for the cost estimate: `expected_calls` (see `ExpectedCall`), and `expected_context_tokens(budget)`, the
+    mean length of its contexts where it does not fill the budget.
     """
 
     async def open(self, conversation: ConversationInfo, services: Services) -> Memory:

@@ -117,11 +117,12 @@ def print_usage(manifest: Manifest, label: str = "") -> None:
 
 
 def _print_estimate(plan: Plan) -> None:
-    from engram_eval.run.estimate import cost_sentence, estimate, estimate_table
+    from engram_eval.run.estimate import cost_sentence, estimate, estimate_table, ingestion_table
     from engram_eval.system.event_loop import run_to_end
 
     lines = run_to_end(estimate(plan))
-    print_tables([estimate_table(plan, lines)])
+    ingestion = ingestion_table(plan, lines)
+    print_tables([estimate_table(plan, lines), *([ingestion] if ingestion else [])])
     print(f"{cost_sentence(plan, lines)} Nothing was asked.")
 
 

@@ -252,6 +252,12 @@ def _why_memories(
         for label, backend in setup.backends.items()
         if (limit := backend_info(backend).context_limit) in _UNBOUND
     ]
+    embedders = {
+        published: label
+        for label, backend in setup.backends.items()
+        if (published := getattr(backend, "published_embedder", None)) not in (None, embedder.name)
+    }
+    other_embedders = [f"{label} was published with --embedder {published}" for published, label in embedders.items()]
     controls = "; none and oracle are the floor and the ceiling" if given.controls else ""
     return {
         "dataset": data.in_words(),
@@ -260,7 +266,7 @@ def _why_memories(
         "reader": reader,
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
         **({"router": f"llm: {clients.name_of('router')}"} if setup.llm else {}),
-        "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}",
+        "embedder": "; ".join([f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}", *other_embedders]),
         "budget": "; ".join([f"{setup.budget:,} {counted}, {why_budget}", *unbound]),
     }
 
@@ -429,7 +435,7 @@ def _clients(settings: Settings, earlier: EarlierWork | None) -> ModelClients:
 
 def _roles_ask(settings: Settings, opener: Opener, *, reader: bool) -> bool:
     """Whether the reader or the judge calls a model, so that calls should overlap."""
-    return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader == "llm"))
+    return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader_is_llm()))
 
 
 def _in_flight(settings: Settings) -> int:

@@ -14,7 +14,7 @@ from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.metrics.summary import summarise
-from engram_eval.registry import open_backend
+from engram_eval.registry import open_backend, settings_of
 from engram_eval.results.manifest import RECORDED, Manifest
 from engram_eval.results.record import Record
 from engram_eval.tables.markdown import to_markdown
@@ -23,8 +23,8 @@ from tests.records import backend, manifest, record
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "paper.md"
 _HEADLINE = ["multi-hop", "temporal", "open-domain", "single-hop"]
-_RULES = {"router": "rules", "extractor": "rules", "ranker": "hybrid", "typed": True, "k": 40, "total": 60}
-_PAPER = {"router": "llm", "extractor": "llm", "ranker": "dense", "typed": True, "k": 20, "total": 25}
+_RULES = settings_of(open_backend("engram", {}))
+_PAPER = settings_of(open_backend("engram:paper", {}))
 _OPENAI = {"model": "gpt-4o-mini", "endpoint": "https://api.openai.com/v1"}
 
 
@@ -103,7 +103,7 @@ def test_a_run_as_published_has_no_note_of_a_difference() -> None:
     _, notes = _paper((_manifest(backends=backends), records))
     assert not [note for note in notes if "as published" in note or "compare" in note]
     assert any(
-        note.startswith("The paper leaves open, of ENGRAM: k = 20 (tables 1 and 2 say 20, figure 3 says 25)")
+        note.startswith("The paper leaves open, of ENGRAM: k = 25 (tables 1 and 2 say 20, figure 3 says 25)")
         for note in notes
     )
 
