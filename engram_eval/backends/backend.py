@@ -9,7 +9,8 @@
         async def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
         async def close(self): ...
 
-A run opens one memory at a time, calls its methods one after the other, and measures the time of each. An exception from
+A run calls the methods of a memory one after the other, and measures the time of each. It opens and fills one memory after the
+other, but those that ask the run's model (`asks_model`) ahead of their turn, several at a time. An exception from
 `open`, `ingest` or `ready` is recorded as an error of every question about the conversation; an exception from `retrieve`,
 as an error of that question. The run then continues. A `UserError` stops the run.
 

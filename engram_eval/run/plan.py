@@ -191,7 +191,7 @@ def plan_run(
         chosen=frozenset(data.questions),
         conversations=data.conversations,
         sources={
-            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, clients.meter, setup.budget)
+            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, setup.budget)
             for label, backend in backends.items()
         },
         memories=setup,

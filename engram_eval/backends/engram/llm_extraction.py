@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from engram_eval.backends.backend import ExpectedCall
 from engram_eval.backends.engram.extractor import MemoryRecord, extract_turn
@@ -18,10 +18,8 @@ from engram_eval.backends.engram.model_calls import CallForm, Masks, Messages, M
 from engram_eval.backends.engram.router import MemoryType, matching_types
 from engram_eval.language.dates import find_dates
 from engram_eval.llm.cost.metering import ChatModel
+from engram_eval.llm.errors import LLMError, Refused
 from engram_eval.types import Session, Turn
-
-if TYPE_CHECKING:
-    from engram_eval.llm import LLMError
 
 Mode = Literal["rules", "llm"]
 T = TypeVar("T")
@@ -108,12 +106,13 @@ class _Part:
 
     async def extract(self) -> Extraction:
         form = self.by.form
-        masks, warnings = masks_by_rules(self.session, self.turns), list[str]()
+        masks: Masks | None = None
+        warnings: list[str] = []
         if self.by.router == "llm":
             routed = await self._ask(form.router_call(self.session, self.turns))
-            masks = masks if routed.value is None else routed.value
+            masks = routed.value
             warnings += routed.warnings
-        masks = self.by.chosen(masks)
+        masks = self.by.chosen(masks_by_rules(self.session, self.turns) if masks is None else masks)
         records: list[MemoryRecord] = []
         if self.by.extractor == "llm" and masks:
             calls = form.extractor_calls(self.session, self.turns, masks)
@@ -132,8 +131,6 @@ class _Part:
 
     async def _ask(self, call: ModelCall[T]) -> _Reply[T]:
         """Asks, and asks once more for a correction if the answer does not parse."""
-        from engram_eval.llm import LLMError, Refused
-
         problem: Exception | None = None
         messages, text = call.messages, ""
         for _ in range(2):

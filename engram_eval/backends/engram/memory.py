@@ -24,11 +24,10 @@ from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.backends.engram.vector_search import INSTALL, SearchMode, VectorSearches, faiss_installed
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.language.prompt import Prompt
-from engram_eval.llm.cost.metering import ChatModel
 from engram_eval.types import Context, ConversationInfo, Session
 
 if TYPE_CHECKING:
-    from engram_eval.llm import Completion
+    pass
 
 _WITH_LLM = {"router": "llm", "extractor": "llm"}
 _RANKED = {"ranker": "dense", "k": 25, "total": 25, "fill": False}
@@ -168,19 +167,6 @@ class _Loaded:
     counts: Counter[MemoryType]
 
 
-class _UntilClosed:
-    """A model that makes no further calls once its memory is being closed."""
-
-    def __init__(self, llm: ChatModel, closed: Callable[[], bool]) -> None:
-        self.model = llm.model
-        self._llm, self._closed = llm, closed
-
-    async def chat(self, **call: Any) -> Completion:
-        if self._closed():
-            raise asyncio.CancelledError
-        return await self._llm.chat(**call)
-
-
 EmbeddedRecords = list[tuple[MemoryRecord, Vectors]]
 
 
@@ -209,7 +195,6 @@ class EngramMemory:
         self._kept = kept
         self._loaded: _Loaded | None = None
         self._extracting: dict[str, _Extracting] = {}  # by session id
-        self._closing = False
         self.warnings: list[str] = []
         self._stores: dict[str, Store] = {}  # by speaker; "" for one that all share
         for speaker in conversation.speakers if settings.stores == "speaker" else ("",):
@@ -281,7 +266,6 @@ class EngramMemory:
 
     async def close(self) -> None:
         """Waits for model calls that are under way: they will be paid for, and their answers go into the cache."""
-        self._closing = True
         await asyncio.gather(*(extracting.task for extracting in self._extracting.values()), return_exceptions=True)
         for store in self._stores.values():
             store.close()
@@ -312,8 +296,7 @@ class EngramMemory:
     async def _extract(self, session: Session) -> tuple[EmbeddedRecords, list[str]]:
         if self._services.llm is None:
             raise ValueError("router and extractor need a model; name one with --model")
-        llm = _UntilClosed(self._services.llm, lambda: self._closing)
-        extraction = await self._settings.extraction.extract(llm, session)
+        extraction = await self._settings.extraction.extract(self._services.llm, session)
         return await self._embed(extraction.records, session), extraction.warnings
 
     async def _embed(self, records: list[MemoryRecord], session: Session) -> EmbeddedRecords:
