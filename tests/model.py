@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engram_eval.language.tokens import token_counter
-from tests.llm.server import Step, says
+from tests.llm.server import Step, says, sends
 
 Play = Callable[[dict[str, Any]], str]
 _SYSTEMS = {
@@ -45,6 +45,22 @@ def plays(**roles: Play) -> Callable[[dict[str, Any]], Step]:
         prompt = sum(count(m["content"]) + 4 for m in body["messages"])
         prompt += count(json.dumps(body["response_format"])) if "response_format" in body else 0
         return says(text, prompt=prompt, completion=count(text))
+
+    return answer
+
+
+def embeds(chat: Callable[[dict[str, Any]], Step], dimensions: int = 26) -> Callable[[dict[str, Any]], Step]:
+    """A server's `answer` that also embeds: by the letters that a text has."""
+
+    def row(text: str) -> list[float]:
+        letters = [float(letter in text.lower()) for letter in "abcdefghijklmnopqrstuvwxyz"]
+        return (letters + [0.0] * dimensions)[:dimensions]
+
+    def answer(body: dict[str, Any]) -> Step:
+        if "input" not in body:
+            return chat(body)
+        rows = [{"index": i, "embedding": row(text)} for i, text in enumerate(body["input"])]
+        return sends({"data": rows, "usage": {"prompt_tokens": 4 * len(rows)}})
 
     return answer
 

@@ -137,6 +137,15 @@ class Settings(BaseModel):
     seed: Annotated[
         int, Field(ge=0), Setting("run", "seed of the question sample and of the bootstrap (default: 0)", "S")
     ] = 0
+    published: Annotated[
+        bool,
+        Setting(
+            "run",
+            "add the published figures to the result, like 'compare --published'",
+            flag="--published",
+            resumable=True,
+        ),
+    ] = False
     options: Annotated[
         dict[str, str],
         Setting(

@@ -22,8 +22,8 @@ from engram_eval.backends.engram.router import MemoryType
 from engram_eval.backends.engram.store import Stored, StoredTurn
 from engram_eval.cli.main import main
 from engram_eval.types import Context, ConversationInfo, Session, Turn
-from tests.llm.server import Server, Step, sends
-from tests.model import extracts, material, plays, role_of
+from tests.llm.server import Server, Step
+from tests.model import Play, embeds, extracts, material, plays, role_of
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -54,22 +54,8 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def _embedding(text: str) -> list[float]:
-    """By the letters that a text has."""
-    return [float(letter in text.lower()) for letter in "abcdefghijklmnopqrstuvwxyz"]
-
-
-def _serves(**roles: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], Step]:
-    """A server with chat and embeddings."""
-    chat = plays(**roles)
-
-    def answer(body: dict[str, Any]) -> Step:
-        if "input" not in body:
-            return chat(body)
-        rows = [{"index": i, "embedding": _embedding(text)} for i, text in enumerate(body["input"])]
-        return sends({"data": rows, "usage": {"prompt_tokens": 4 * len(rows)}})
-
-    return answer
+def _serves(**roles: Play) -> Callable[[dict[str, Any]], Step]:
+    return embeds(plays(**roles))
 
 
 def _run(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:paper") -> int:
