@@ -313,9 +313,7 @@ def _published_choices(figures: Sequence[_OurFigure]) -> str:
     """What is known of the published embedders and judges, and what is not."""
     entries = {figure.entry.name: figure.entry for figure in figures}.values()
     known = [f"{entry.name}: {' and '.join(parts)}" for entry in entries if (parts := _known_choices(entry))]
-    unknown = (
-        "The judge's prompt of the published runs is unknown, and so are embedder and judge passes where they are not named."
-    )
+    unknown = "The published judge's prompt is unknown, and so are embedder and judge passes where they are not named."
     return f"{unknown} Published for {'; '.join(known)}." if known else unknown
 
 

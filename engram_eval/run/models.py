@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -168,8 +169,13 @@ class ModelClients:
 
     def memory_llm(self) -> MeteredLLM:
         """The model that memories call, as router and as extractor."""
-        limit = self._settings.router_max_tokens
-        return MeteredLLM(self.llm("router"), self.model("router"), max_tokens=limit)
+        return MeteredLLM(
+            self.llm("router"),
+            self.model("router"),
+            Meter(),
+            at_once=asyncio.Semaphore(self._settings.max_in_flight or MAX_IN_FLIGHT),
+            max_tokens=self._settings.router_max_tokens,
+        )
 
     def model(self, role: Role) -> str:
         return model_of(self._settings, role)

@@ -56,8 +56,7 @@ async def execute(
     with folder.appending() as writer, progress:
         async with Pool(plan.calls_in_flight, announce=show_progress) as pool:
             work = _Work(plan, folder, writer, progress, pool, debug, keep_memories)
-            overlap = plan.settings.max_in_flight > 1 and any(source.overlaps for source in plan.sources.values())
-            async with Openings(_jobs(plan, status), work.open, overlap=overlap) as openings:
+            async with Openings(_jobs(plan, status), work.open, overlap=plan.ingests_ahead) as openings:
                 for jobs in openings.conversations():
                     for job in jobs:
                         await work.ask(job, openings)

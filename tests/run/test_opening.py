@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from engram_eval.cli.main import main
+from engram_eval.run.plan import plan_run
+from engram_eval.run.settings import from_mapping
 from tests.datasets.test_locomo import _RECORD
 from tests.llm.server import Server, Step, refuses
 from tests.model import plays, role_of
@@ -33,7 +35,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def _command(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:batched") -> list[str]:
-    model = ["--model", "gpt-4o-mini", "--base-url", server.url]
+    model = ["--model", "gpt-4o-mini", "--base-url", server.url, "--max-in-flight", "16"]
     return ["run", "--data", str(data), "--backend", backend, "--no-controls", *model, "--out", str(out), *arguments]
 
 
@@ -86,6 +88,18 @@ def test_with_one_call_in_flight_a_conversation_is_finished_before_the_next_begi
         assert server.most_at_once == 1
     roles = [role_of(asked.body) for asked in server.asked]
     assert roles.index("reader") < len(roles) - roles[::-1].index("router")  # the last router call comes after answers
+
+
+def test_a_server_on_this_machine_gets_one_conversation_after_the_other_unless_the_user_says_more(data: Path) -> None:
+    def ahead(url: str, in_flight: int | None) -> bool:
+        settings = {"data": str(data), "backends": ["engram:paper"], "reader": "offline", "judge": "offline"}
+        given = {**settings, "base_url": url, "model": "m", "max_in_flight": in_flight}
+        return plan_run(from_mapping(given, "test"), dry=True).ingests_ahead
+
+    assert not ahead("http://127.0.0.1:9/v1", None)
+    assert ahead("http://127.0.0.1:9/v1", 8)
+    assert ahead("http://models.example/v1", None)
+    assert not ahead("http://models.example/v1", 1)
 
 
 def test_memories_of_one_conversation_share_their_calls(data: Path, tmp_path: Path) -> None:

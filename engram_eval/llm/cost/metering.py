@@ -73,28 +73,27 @@ class ChatModel(Protocol):
 class MeteredLLM:
     """The model that memories call, with each call added to the meter of its memory.
 
-    All memories of a run together have `max_in_flight` calls at the client at a time, first come, first served. So a call of
-    the reader waits behind these at most, and not behind all that a conversation's memories have to ask. `max_tokens`: the
-    user's limit, in place of theirs.
+    All memories of a run together have `at_once` calls at the client at a time, first come, first served. So a call of the
+    reader waits behind these at most, and not behind all that a conversation's memories have to ask. `max_tokens`: the user's
+    limit, in place of theirs.
     """
 
     def __init__(
         self,
         llm: LLM,
         model: str,
-        meter: Meter | None = None,
+        meter: Meter,
         *,
+        at_once: asyncio.Semaphore,
         max_tokens: int | None = None,
-        turns: asyncio.Semaphore | None = None,
     ) -> None:
         self.model = model
-        self._llm, self._meter, self._max_tokens = llm, meter or Meter(), max_tokens
-        self._turns = turns or asyncio.Semaphore(llm.settings.max_in_flight)
+        self._llm, self._meter, self._at_once, self._max_tokens = llm, meter, at_once, max_tokens
         self._stopped = False
 
     def metered(self, meter: Meter) -> MeteredLLM:
         """The same model for one memory, with its own meter."""
-        return MeteredLLM(self._llm, self.model, meter, max_tokens=self._max_tokens, turns=self._turns)
+        return MeteredLLM(self._llm, self.model, meter, at_once=self._at_once, max_tokens=self._max_tokens)
 
     def stop(self) -> None:
         """Calls that have not had their turn, and any later ones, raise CancelledError: their memory is being closed."""
@@ -109,7 +108,7 @@ class MeteredLLM:
         max_tokens: int = 1024,
     ) -> Completion:
         with self._meter.waiting():
-            async with self._turns:
+            async with self._at_once:
                 if self._stopped:
                     raise asyncio.CancelledError
                 completion = await self._llm.chat(
