@@ -213,6 +213,20 @@ def test_the_plan_says_which_embedder_the_paper_has(
         assert (named in capsys.readouterr().err) is is_named
 
 
+def test_a_reader_has_one_prompt_and_a_known_one(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("You answer from {context}: {question}")
+    with Server(answer=_serves()) as server:
+        flags = ["--reader", "llm:engram", "--reader-prompt", str(own)]
+        assert _run(data, tmp_path / "run", server, *flags) == 2
+        assert "--reader llm:engram and --reader-prompt name two prompts; leave one out" in capsys.readouterr().err
+        assert _run(data, tmp_path / "run", server, "--reader", "llm:short") == 2
+        assert "there is no prompt 'short'; name llm or llm:engram" in capsys.readouterr().err
+        assert not [asked for asked in server.asked if asked.body]
+
+
 # --- answers of the extractors ----------------------------------------------------------------------------------
 
 
