@@ -192,11 +192,12 @@ def settings_of(backend: object) -> dict[str, JsonValue]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackendListing:
-    """`settings`: with their defaults. `presets`: the settings that each preset changes."""
+    """`settings`: with their defaults; `notes`: on some of them. `presets`: the settings that each preset changes."""
 
     name: str
     summary: str
     settings: Mapping[str, JsonValue]
+    notes: Mapping[str, str]
     presets: Mapping[str, Mapping[str, SettingValue]]
 
 
@@ -206,7 +207,8 @@ def describe_backends() -> list[BackendListing]:
     for name in names("backends"):
         cls = resolve("backends", name)
         summary = (inspect.getdoc(cls) or "").partition("\n")[0]
-        listings.append(BackendListing(name, summary, settings_of(cls()), getattr(cls, "presets", {})))
+        notes, presets = getattr(cls, "setting_notes", {}), getattr(cls, "presets", {})
+        listings.append(BackendListing(name, summary, settings_of(cls()), notes, presets))
     return listings
 
 

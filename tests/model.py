@@ -8,21 +8,25 @@ from collections.abc import Callable
 from typing import Any
 
 from engram_eval.language.tokens import token_counter
-from tests.llm.server import Step, says
+from tests.llm.server import Step, says, sends
 
 Play = Callable[[dict[str, Any]], str]
 _SYSTEMS = {
-    "router": "You sort the turns",
-    "extractor": "You write the records",
-    "judge": "grade",
-    "reader": "You answer questions",
+    "You sort the turns": "router",
+    "You decide in which": "router",
+    "You write the records": "extractor",
+    "You write the diary": "extractor",
+    "You write down facts": "extractor",
+    "You write down how": "extractor",
+    "grade": "judge",
+    "You answer": "reader",
 }
 
 
 def role_of(body: dict[str, Any]) -> str:
     """By the first message: the system's, or the only one of a prompt of the user's own."""
     first = body["messages"][0]["content"]
-    return next(role for role, words in _SYSTEMS.items() if words in first)
+    return next(role for words, role in _SYSTEMS.items() if words in first)
 
 
 def material(body: dict[str, Any]) -> dict[str, Any]:
@@ -45,8 +49,28 @@ def plays(**roles: Play) -> Callable[[dict[str, Any]], Step]:
     return answer
 
 
+def embeds(chat: Callable[[dict[str, Any]], Step], dimensions: int = 26) -> Callable[[dict[str, Any]], Step]:
+    """A server's `answer` that also embeds: by the letters that a text has."""
+
+    def row(text: str) -> list[float]:
+        letters = [float(letter in text.lower()) for letter in "abcdefghijklmnopqrstuvwxyz"]
+        return (letters + [0.0] * dimensions)[:dimensions]
+
+    def answer(body: dict[str, Any]) -> Step:
+        if "input" not in body:
+            return chat(body)
+        rows = [{"index": i, "embedding": row(text)} for i, text in enumerate(body["input"])]
+        return sends({"data": rows, "usage": {"prompt_tokens": 4 * len(rows)}})
+
+    return answer
+
+
 def routes(body: dict[str, Any]) -> str:
-    """Whatever has a digit is an event, a question nothing, the rest a fact."""
+    """Whatever has a digit is an event, a question nothing, the rest a fact. A message alone gets its bits."""
+    if "message" in material(body):
+        text = material(body)["message"]
+        event = re.search(r"\d", text) is not None
+        return json.dumps({"episodic": event, "semantic": not event and not text.endswith("?"), "procedural": False})
     turns = material(body)["turns"]
     events = [turn["turn"] for turn in turns if re.search(r"\d", turn["text"])]
     facts = [turn["turn"] for turn in turns if turn["turn"] not in events and not turn["text"].endswith("?")]
@@ -55,6 +79,11 @@ def routes(body: dict[str, Any]) -> str:
 
 def extracts(body: dict[str, Any]) -> str:
     """Each turn's own words, with the speaker as the subject."""
+    if "message" in material(body):
+        text = f"{material(body)['speaker']} told: {material(body)['message']}"
+        record = {"title": "News", "summary": text, "timestamp": "2023-05", "fact": text, "content": [text]}
+        fields = body["response_format"]["json_schema"]["schema"]["properties"]
+        return json.dumps({field: record[field] for field in fields})
     turns = [turn for turn in material(body)["turns"] if turn.get("memories")]
     texts = {turn["turn"]: f"{turn['speaker']} told: {turn['text']}" for turn in turns}
 

@@ -9,7 +9,8 @@
         async def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
         async def close(self): ...
 
-A run opens one memory at a time, calls its methods one after the other, and measures the time of each. An exception from
+A run calls the methods of a memory one after the other, and measures the time of each. It opens and fills one memory after the
+other, but those that ask the run's model (`asks_model`) ahead of their turn, several at a time. An exception from
 `open`, `ingest` or `ready` is recorded as an error of every question about the conversation; an exception from `retrieve`,
 as an error of that question. The run then continues. A `UserError` stops the run.
 
@@ -56,8 +57,11 @@ class MemoryBackend(Protocol):
     refuse a value, raise `ValueError` with one sentence.
 
     Optional class attributes: all fields of `BackendInfo`; `presets`, a dict from a preset's name to its settings
-    (`--backend NAME:PRESET`); `prompts`, the `Prompt`s that its memories send, which the manifest records.
-    Optional method: `expected_calls` (see `ExpectedCall`).
+    (`--backend NAME:PRESET`); `setting_notes`, a dict from a setting's name to a remark that `engram-eval backends` prints;
+    `prompts`, the `Prompt`s that its memories send, which the manifest records; `published_embedder`, which the plan names if
+    the run has another.
+    Optional methods, for the cost estimate: `expected_calls` (see `ExpectedCall`), and `expected_context_tokens(budget)`, the
+    mean length of its contexts where it does not fill the budget.
     """
 
     async def open(self, conversation: ConversationInfo, services: Services) -> Memory:

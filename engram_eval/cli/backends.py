@@ -19,7 +19,8 @@ def _backends(_options: argparse.Namespace) -> int:
     for entry in registry.describe_backends():
         print(f"{entry.name:14} {entry.summary}")
         for key, value in entry.settings.items():
-            print(f"{'':14}   --set {entry.name}.{key}={_plain(value)}")
+            note = f"  ({entry.notes[key]})" if key in entry.notes else ""
+            print(f"{'':14}   --set {entry.name}.{key}={_plain(value)}{note}")
         for preset, settings in entry.presets.items():
             print(f"{'':14}   {entry.name}:{preset} is {_in_words(settings)}")
     return DONE

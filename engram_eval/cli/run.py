@@ -29,7 +29,7 @@ run --data longmemeval_s_cleaned.json --limit 50 --budget 1200
 run benchmarks/default.toml --set engram.k=20 --out results/k20
 run --resume results/k20
 run published/manifest.json --data locomo10.json --replay
-run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10 --published
+run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10
 run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument
@@ -39,7 +39,6 @@ run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-ur
     add("--out", type=Path, metavar="DIR", help="the run's folder (default: results/DATASET-TIME)")
     add("--resume", type=Path, metavar="RUN", help="finish an interrupted run; errored questions are asked again")
     add("--keep-memories", action="store_true", help="keep the memories' files in the run's folder")
-    add("--published", action="store_true", help="add the published figures, like 'compare --published'")
     add("--dry-run", action="store_true", help="print the plan and its cost, and run nothing")
 
 
@@ -66,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return interrupted("run", prepared.folder.path)
     run = Run(prepared.folder.path)
-    comparison = print_result(run, published=options.published)
+    comparison = print_result(run, published=plan.settings.published)
     return _report_errors(run) if comparison.errors else DONE
 
 
@@ -117,11 +116,12 @@ def print_usage(manifest: Manifest, label: str = "") -> None:
 
 
 def _print_estimate(plan: Plan) -> None:
-    from engram_eval.run.estimate import cost_sentence, estimate, estimate_table
+    from engram_eval.run.estimate import cost_sentence, estimate, estimate_table, ingestion_table
     from engram_eval.system.event_loop import run_to_end
 
     lines = run_to_end(estimate(plan))
-    print_tables([estimate_table(plan, lines)])
+    ingestion = ingestion_table(plan, lines)
+    print_tables([estimate_table(plan, lines), *([ingestion] if ingestion else [])])
     print(f"{cost_sentence(plan, lines)} Nothing was asked.")
 
 

@@ -268,12 +268,13 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
 
 def _votes_text(votes_of: Mapping[str, VoteSummary]) -> str:
     """How well several verdicts on the same answers agree."""
-    parts = []
-    for label, votes in votes_of.items():
-        shares = [100 * share for share in votes.accuracy]
-        parts.append(f"{label} {min(shares):.1f} to {max(shares):.1f} % ({100 * votes.split:.1f} % differ)")
+    parts = [
+        f"{label} {100 * votes.mean:.2f} ± {100 * votes.sd:.2f} % ({100 * votes.split:.1f} % differ)"
+        for label, votes in votes_of.items()
+    ]
     count = len(next(iter(votes_of.values())).accuracy)
     return (
-        f"Each answer has {count} verdicts, of which the majority counts. Accuracy by a single verdict, lowest to highest, and "
-        f"the share of answers on which the verdicts differ: {', '.join(parts)}."
+        f"Each answer has {count} verdicts, of which the majority counts. Accuracy of a single pass of the judge, mean ± "
+        f"standard deviation over the {count} passes, and the share of answers on which the verdicts differ: "
+        f"{', '.join(parts)}."
     )

@@ -20,7 +20,8 @@ from engram_eval.compare.rows import run_names
 from engram_eval.errors import UserError
 from engram_eval.metrics.accuracy import ACCURACY
 from engram_eval.metrics.context_tokens import CONTEXT_TOKENS
-from engram_eval.metrics.latency import LATENCY_S
+from engram_eval.metrics.f1 import F1
+from engram_eval.metrics.latency import LATENCY_S, RETRIEVAL_S
 from engram_eval.results.manifest import Manifest, RoleUsage
 from engram_eval.results.stored import Interval
 from engram_eval.results.summary import BackendSummary, Summary
@@ -38,8 +39,9 @@ _ENDPOINT = "api.openai.com"  # the endpoint of the published models
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published figure. Score in %, `tokens` the lowest and highest reported; None, or empty, if unknown.
+    """A published figure. Score and F1 in %, `tokens` the lowest and highest reported; None, or empty, if unknown.
 
+    `search_p50_s`, `search_p95_s`: seconds of retrieval alone. `reader`: our reader whose prompt asks for what theirs does.
     `backends`: names of our backends that correspond to the system, the closest first. `source` and `table`: the paper and its
     table. `open`: what the paper leaves open of some settings.
     """
@@ -58,11 +60,15 @@ class Published:
     categories: tuple[str, ...] = ()
     by_category: Mapping[str, float] = field(default_factory=dict)
     tokens: tuple[float, float] | None = None
+    f1: float | None = None
+    search_p50_s: float | None = None
+    search_p95_s: float | None = None
     p50_s: float | None = None
     p95_s: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     open: Mapping[str, str] = field(default_factory=dict)
     embedder: str | None = None
+    reader: str | None = None
     judge_passes: int | None = None
 
 
@@ -174,7 +180,10 @@ class _Row:
     difference: float | None
     within: bool | None
     by_category: Mapping[str, float]
+    f1: float | None
     tokens: tuple[float, float] | None
+    search_p50_s: float | None
+    search_p95_s: float | None
     p50_s: float | None
     p95_s: float | None
     questions: int | None
@@ -195,7 +204,9 @@ def _table(benchmark: str, entries: Sequence[Published], figures: Sequence[_OurF
         Column("difference", lambda row: row.difference, lambda points: f"{points:+.1f}".replace("-", "−")),
         Column("published in interval", lambda row: row.within, lambda inside: "yes" if inside else "no"),
         *(_category_column(category) for category in categories),
+        *(_f1_column() if any(entry.f1 for entry in entries) else []),
         Column("tokens", lambda row: row.tokens, _range),
+        *(_search_columns() if any(entry.search_p50_s for entry in entries) else []),
         Column("p50 s", lambda row: row.p50_s, "{:.2f}".format),
         Column("p95 s", lambda row: row.p95_s, "{:.2f}".format),
         Column("questions", lambda row: row.questions, "{:,}".format),
@@ -208,6 +219,17 @@ def _category_column(category: str) -> Column[_Row]:
     return Column(category, lambda row: row.by_category.get(category), "{:.1f}".format)
 
 
+def _f1_column() -> list[Column[_Row]]:
+    return [Column("F1", lambda row: row.f1, "{:.2f}".format)]
+
+
+def _search_columns() -> list[Column[_Row]]:
+    return [
+        Column("search p50 s", lambda row: row.search_p50_s, "{:.3f}".format),
+        Column("search p95 s", lambda row: row.search_p95_s, "{:.3f}".format),
+    ]
+
+
 def _published_row(entry: Published) -> _Row:
     spread = f" ±{entry.plus_minus:.2f}" if entry.plus_minus is not None else ""
     return _Row(
@@ -218,7 +240,10 @@ def _published_row(entry: Published) -> _Row:
         difference=None,
         within=None,
         by_category=entry.by_category,
+        f1=entry.f1,
         tokens=entry.tokens,
+        search_p50_s=entry.search_p50_s,
+        search_p95_s=entry.search_p95_s,
         p50_s=entry.p50_s,
         p95_s=entry.p95_s,
         questions=entry.questions,
@@ -229,21 +254,26 @@ def _our_row(figure: _OurFigure) -> _Row:
     summary, entry = figure.summary, figure.entry
     accuracy, ends = summary.mean(ACCURACY.name), summary.interval(ACCURACY.name)
     tokens = summary.spread(CONTEXT_TOKENS.name).mean
+    f1, passes, search = summary.mean(F1.name), summary.votes, summary.spread(RETRIEVAL_S.name)
     latency = summary.spread(LATENCY_S.name) if figure.manifest.reader.name != "offline" else None
+    score = passes.mean if passes else accuracy  # a published score is the mean of passes
     compared = accuracy is not None and ends is not None and not _offline_scores(figure.manifest)
     return _Row(
         system=figure.name,
         source="ours",
-        score=None if accuracy is None else f"{100 * accuracy:.2f}",
+        score=None if score is None else f"{100 * score:.2f}" + (f" ±{100 * passes.sd:.2f}" if passes else ""),
         interval=ends,
-        difference=100 * accuracy - entry.score if compared and accuracy is not None else None,
+        difference=100 * score - entry.score if compared and score is not None else None,
         within=100 * ends[0] <= entry.score <= 100 * ends[1] if compared and ends is not None else None,
         by_category={
             category: 100 * share
             for category, scores in summary.by_category.items()
             if (share := scores.mean(ACCURACY.name)) is not None
         },
+        f1=None if f1 is None else 100 * f1,
         tokens=None if tokens is None else (tokens, tokens),
+        search_p50_s=search.p50,
+        search_p95_s=search.p95,
         p50_s=latency.p50 if latency else None,
         p95_s=latency.p95 if latency else None,
         questions=summary.answered,
@@ -283,9 +313,7 @@ def _published_choices(figures: Sequence[_OurFigure]) -> str:
     """What is known of the published embedders and judges, and what is not."""
     entries = {figure.entry.name: figure.entry for figure in figures}.values()
     known = [f"{entry.name}: {' and '.join(parts)}" for entry in entries if (parts := _known_choices(entry))]
-    unknown = (
-        "The prompts of the published runs are unknown, and so are embedder and judge votes where they are not named."
-    )
+    unknown = "The published judge's prompt is unknown, and so are embedder and judge passes where they are not named."
     return f"{unknown} Published for {'; '.join(known)}." if known else unknown
 
 
@@ -335,6 +363,14 @@ def _run_differences(figure: _OurFigure) -> list[str]:
         differences.append(f"the answers were made elsewhere, by an unknown model{_published(entry.answer_model)}")
     elif reader.model != entry.answer_model:
         differences.append(f"answer model {reader.model}{_published(entry.answer_model)}")
+    if entry.reader and not manifest.has_recorded_answers and reader.name not in (entry.reader, "offline"):
+        differences.append(f"reader {reader.name}{_published(f'asks for what {entry.reader} asks for')}")
+    if entry.embedder and manifest.embedder.name not in (None, f"openai:{entry.embedder}"):
+        differences.append(f"embedder {manifest.embedder.name}{_published(entry.embedder)}")
+    if entry.judge_passes and judge.votes != entry.judge_passes:
+        differences.append(
+            f"{plural(judge.votes, 'verdict')} an answer{_published(f'{entry.judge_passes} judge passes')}"
+        )
     if judge.name != entry.judge:
         differences.append(f"judge {judge.name}{_published(entry.judge)}")
     if judge.name.partition(":")[0] == "llm" and judge.model != entry.judge_model:
@@ -362,10 +398,16 @@ def _backend_differences(figure: _OurFigure) -> list[str]:
         backend.context_limit == "budget"
         and budget
         and entry.tokens
-        and not entry.tokens[0] <= budget <= entry.tokens[1]
+        and _budget_differs(budget, entry.tokens, figure.summary)
     ):
         differences.append(f"a budget of {budget:,} tokens (published: {_range(entry.tokens)} used)")
     return differences
+
+
+def _budget_differs(budget: int, tokens: tuple[float, float], summary: BackendSummary) -> bool:
+    """Whether the budget limits the contexts otherwise than published. A larger one that cut nothing does not."""
+    lowest, highest = tokens
+    return budget < lowest or (budget > highest and summary.truncated > 0)
 
 
 def _published(value: object, *, is_open: bool = False) -> str:

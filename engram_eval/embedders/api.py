@@ -22,6 +22,10 @@ class LLMEmbedder:
         self.dimensions = dimensions
         self._llm, self._model, self._meter = llm, model, meter
 
+    def metered(self, meter: Meter) -> LLMEmbedder:
+        """The same model with another meter."""
+        return LLMEmbedder(self._llm, self._model, meter, dimensions=self.dimensions)
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from time import perf_counter
 
@@ -30,9 +31,6 @@ class CachedEmbedder:
     the time that it saves is added to the meter.
 
     Each class of embedder has a cache of its own, and so does each `version` where the class has one.
-
-    If the cache cannot be read or written (full disk, read-only folder, broken file), it is switched off and one note is
-    printed: a cache saves time and must never fail a run.
     """
 
     def __init__(self, embedder: Embedder, folder: Path, meter: Meter) -> None:
@@ -40,25 +38,28 @@ class CachedEmbedder:
         self.name = embedder.name
         self.dimensions = embedder.dimensions
         self._meter = meter
-        self._cache: sqlite3.Connection | None = None
         kind = type(embedder)
         identity = f"{_FORMAT} {kind.__module__}.{kind.__qualname__} {embedder.name} {getattr(embedder, 'version', '')}"
         path = folder / "embeddings" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
-        with _Tolerant(self):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._cache = open_database(path, schema=_SCHEMA, synchronous="OFF")  # what a crash loses is computed again
+        self._cache = _VectorCache(path, embedder.dimensions)
+
+    def metered(self, meter: Meter) -> CachedEmbedder:
+        """The same embedder and cache with another meter."""
+        twin = copy(self)
+        twin._meter = meter
+        return twin
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         called = perf_counter()
         keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
-        known = self._read(keys)
+        known = self._cache.read(keys)
         missing = [i for i, key in enumerate(keys) if key not in known]
         started = perf_counter()
         fresh = (await self._embedder.embed([texts[i] for i in missing])).astype(np.float16) if missing else None
         embedding_s = perf_counter() - started
         out = np.empty((len(texts), self.dimensions), np.float32)
         if fresh is not None:
-            self._write(
+            self._cache.write(
                 [(keys[i], row.tobytes(), embedding_s / len(missing)) for i, row in zip(missing, fresh, strict=True)]
             )
             out[missing] = fresh
@@ -70,35 +71,53 @@ class CachedEmbedder:
         return out
 
     def close(self) -> None:
-        if self._cache is not None:
-            self._cache.close()
-            self._cache = None
+        self._cache.close()
 
-    def _read(self, keys: list[bytes]) -> dict[bytes, tuple[npt.NDArray[np.float16], float]]:
+
+class _VectorCache:
+    """Vectors and how long they took, by the hash of the text.
+
+    If the file cannot be read or written (full disk, read-only folder, broken file), the cache is switched off and one note
+    is printed: a cache saves time and must never fail a run.
+    """
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._db: sqlite3.Connection | None = None
+        with _Tolerant(self):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = open_database(path, schema=_SCHEMA, synchronous="OFF")  # what a crash loses is computed again
+
+    def read(self, keys: list[bytes]) -> dict[bytes, tuple[npt.NDArray[np.float16], float]]:
         known: dict[bytes, tuple[npt.NDArray[np.float16], float]] = {}
         with _Tolerant(self):
-            for key, blob, seconds in select_by_keys(self._cache, _LOOKUP, keys) if self._cache else ():
-                if len(blob) == 2 * self.dimensions:
+            for key, blob, seconds in select_by_keys(self._db, _LOOKUP, keys) if self._db else ():
+                if len(blob) == 2 * self._dimensions:
                     known[key] = np.frombuffer(blob, np.float16), seconds
         return known
 
+    def write(self, rows: list[tuple[bytes, bytes, float]]) -> None:
+        with _Tolerant(self):
+            if self._db is not None and rows and self._size() < _LARGEST:
+                with transaction(self._db):
+                    self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
     def _size(self) -> int:
         """Bytes of the cache."""
-        assert self._cache is not None
-        pages, page = (self._cache.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        assert self._db is not None
+        pages, page = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         return int(pages * page)
-
-    def _write(self, rows: list[tuple[bytes, bytes, float]]) -> None:
-        with _Tolerant(self):
-            if self._cache is not None and rows and self._size() < _LARGEST:
-                with transaction(self._cache):
-                    self._cache.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
 
 class _Tolerant:
     """Switches a failing cache off instead of failing the run."""
 
-    def __init__(self, owner: CachedEmbedder) -> None:
+    def __init__(self, owner: _VectorCache) -> None:
         self._owner = owner
 
     def __enter__(self) -> None: ...

@@ -264,7 +264,10 @@ def _votes(answered: _Rows) -> VoteSummary | None:
     votes = [answer_votes for answer_votes in answered["votes"] if answer_votes is not None]
     if not votes or len({len(answer_votes) for answer_votes in votes}) > 1:
         return None
+    accuracy = np.mean(np.array(votes, float), axis=0)
     return VoteSummary(
-        accuracy=tuple(float(share) for share in np.mean(np.array(votes, float), axis=0)),
+        accuracy=tuple(float(share) for share in accuracy),
+        mean=float(accuracy.mean()),
+        sd=float(accuracy.std(ddof=1)),
         split=float(np.mean([len(set(answer_votes)) > 1 for answer_votes in votes])),
     )

@@ -58,9 +58,14 @@ class Scores(Stored):
 
 
 class VoteSummary(Stored):
-    """Accuracy by the first, the second … verdict on each answer, and the share of answers on which they differ."""
+    """Accuracy by the first, the second … verdict on each answer, and the share of answers on which they differ.
+
+    A pass of the judge is one verdict on every answer: `mean` and `sd` (with n - 1) are over the accuracies of the passes.
+    """
 
     accuracy: tuple[float, ...]
+    mean: float
+    sd: float
     split: float
 
 

@@ -54,6 +54,11 @@ class OpenSource(Protocol):
 class AnswerSource(Protocol):
     """Where the answers of one backend come from."""
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether conversations may be opened ahead of their turn, because opening waits for the calls of a model."""
+        ...
+
     def missing(self, question: Question) -> str | None:
         """Why the source cannot answer the question at all, in words; None if it can."""
         ...

@@ -121,6 +121,33 @@ def estimate_table(plan: Plan, lines: Sequence[Line]) -> Table[Line]:
     return Table("Estimate", columns, lines)
 
 
+def ingestion_table(plan: Plan, lines: Sequence[Line]) -> Table[Line] | None:
+    """What each memory asks of models to ingest one conversation; None if none asks anything."""
+    ingesting = [line for line in lines if any(role in line.uses for role in _INGEST)]
+    if not ingesting:
+        return None
+
+    def each(kind: str) -> Callable[[Line], float]:
+        return lambda line: (
+            sum(getattr(line.uses[role], kind) for role in _INGEST if role in line.uses) / plan.conversations
+        )
+
+    def cost(line: Line) -> float | None:
+        usd = dollars(plan, line, _INGEST)
+        return None if usd is None else usd / plan.conversations
+
+    columns: list[Column[Line]] = [
+        Column("memory", lambda line: line.label, str),
+        Column("calls", each("calls"), "{:,.0f}".format),
+        Column("prompt tokens", each("prompt_tokens"), "{:,.0f}".format),
+        Column("completion tokens", each("completion_tokens"), "{:,.0f}".format),
+        Column("$", cost, "{:.4f}".format),
+    ]
+    return Table(
+        "Ingestion, for each conversation (a call counts for the first memory that makes it)", columns, ingesting
+    )
+
+
 def cost_sentence(plan: Plan, lines: Sequence[Line]) -> str:
     """What the whole run would cost, in words."""
     if unknown := _without_estimate(plan):
@@ -165,7 +192,7 @@ class _Estimator:
             questions = [question for question in sample.questions if question.id in plan.chosen]
             if not questions:
                 continue
-            context = measured if measured is not None else self._longest(sample)
+            context = measured if measured is not None else self._expected(sample)
             contexts += context * len(questions)
             for question in questions:
                 if has_llm_reader:
@@ -210,6 +237,12 @@ class _Estimator:
                     tokens.append(self.plan.tokens.count(context.text))
                 await memory.close()
         return sum(tokens) / max(len(tokens), 1)
+
+    def _expected(self, sample: Sample) -> float:
+        """What the backend itself expects of its contexts, else the longest possible one."""
+        expected: Callable[[int], float] | None = getattr(self.backend, "expected_context_tokens", None)
+        longest = self._longest(sample)
+        return longest if expected is None else min(longest, expected(self.memories.budget))
 
     def _longest(self, sample: Sample) -> float:
         """The longest possible context: the whole history, or as much of it as the limit allows."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from engram_eval.backends.backend import Memory, MemoryBackend, Services, backend_info
 from engram_eval.embedders.embedder import Embedder
@@ -22,17 +22,27 @@ from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
+@runtime_checkable
+class _Metered(Protocol):
+    """An embedder that counts its time and cost. A third party's need not."""
+
+    def metered(self, meter: Meter) -> Embedder: ...
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryAnswers:
-    """`budget`: context tokens that bind every memory. `meter`: counts what the embedder and the model take."""
+    """`budget`: context tokens that bind every memory. The embedder and the model are metered for each memory apart."""
 
     backend: MemoryBackend
     reader: Reader
     embedder: Embedder
     tokens: TokenCounter
     llm: MeteredLLM | None
-    meter: Meter
     budget: int
+
+    @property
+    def overlaps(self) -> bool:
+        return backend_info(self.backend).asks_model
 
     def missing(self, question: Question) -> str | None:  # noqa: ARG002 - a memory can always try
         return None
@@ -40,8 +50,11 @@ class MemoryAnswers:
     async def open(self, conversation: Conversation, workspace: Workspace) -> _OpenMemory:
         """Opens a memory and ingests the conversation."""
         workspace.folder.mkdir(parents=True, exist_ok=True)
-        services = Services(self.embedder, self.tokens, workspace.folder, self.llm)
-        span = _Span(self.meter)
+        meter = Meter()
+        llm = self.llm.metered(meter) if self.llm else None
+        embedder = self.embedder.metered(meter) if isinstance(self.embedder, _Metered) else self.embedder
+        services = Services(embedder, self.tokens, workspace.folder, llm)
+        span = _Span(meter)
         memory = await awaited(self.backend.open(conversation.info, services))
         if not callable(getattr(memory, "retrieve", None)):
             raise TypeError(f"open returned {type(memory).__name__}, which has no method 'retrieve'")
@@ -53,6 +66,8 @@ class MemoryAnswers:
             if hasattr(memory, "ready"):
                 await awaited(memory.ready())
         except (Exception, asyncio.CancelledError):
+            if llm:
+                llm.stop()
             with contextlib.suppress(Exception):  # the first error is the one to report
                 await awaited(memory.close())
             raise
@@ -60,7 +75,7 @@ class MemoryAnswers:
         if warnings:
             workspace.warn(warnings)
         fields = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_warnings": len(warnings)}
-        return _OpenMemory(self, memory, fields, conversation, workspace)
+        return _OpenMemory(self, memory, meter, fields, conversation, workspace)
 
     @property
     def context_limit(self) -> int | None:
@@ -83,12 +98,13 @@ class _OpenMemory:
         self,
         source: MemoryAnswers,
         memory: Memory,
+        meter: Meter,
         fields: Mapping[str, Any],
         conversation: Conversation,
         workspace: Workspace,
     ) -> None:
         self.fields = fields
-        self._source, self._memory, self._workspace = source, memory, workspace
+        self._source, self._memory, self._meter, self._workspace = source, memory, meter, workspace
         self._info = backend_info(source.backend)
         self._turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
         self._session_of = {turn.id: session.id for session in conversation.sessions for turn in session.turns}
@@ -99,7 +115,7 @@ class _OpenMemory:
     async def retrieve(self, question: Question) -> _Retrieved:
         if self._info.sees_evidence:
             self._memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
-        span = _Span(self._source.meter)
+        span = _Span(self._meter)
         limit = self._source.context_limit
         context = await awaited(self._memory.retrieve(question.text, asked_at=question.asked_at, budget=limit))
         retrieved = _Retrieved(context, span.seconds(), span.dollars())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -124,8 +125,6 @@ class ModelClients:
         self._other_keys: set[bytes] = set()
         self._journal: Callable[[float], None] = lambda _usd: None
         self._report: Callable[[str, str], None] = lambda _event, _reason: None
-        self.meter = Meter()
-        """Counts the embedder and the model of memories."""
         self._roles_in_use: set[Role] = set()
 
     def services(self, role: Literal["reader", "judge"], benchmark: Benchmark, tokens: TokenCounter) -> RoleServices:
@@ -140,7 +139,7 @@ class ModelClients:
             self._settings.window or WINDOW,
             self._settings.judge_votes,
             open_llm,
-            lambda: self.embedder(meter=Meter()),  # its time is not a memory's
+            self.embedder,
             self._own_prompt(role),
         )
 
@@ -156,9 +155,10 @@ class ModelClients:
             )
         return read_prompt_file(Path(path), role)
 
-    def embedder(self, *, meter: Meter | None = None, dry: bool = False) -> Embedder:
-        """The run's embedder. If `dry`, no endpoint is asked for its dimensions, which may then be 0."""
-        name, meter = self._settings.embedder, meter or self.meter
+    def embedder(self, *, dry: bool = False) -> Embedder:
+        """The run's embedder, with a meter that nothing reads. If `dry`, no endpoint is asked for its dimensions, which may
+        then be 0."""
+        name, meter = self._settings.embedder, Meter()
         if name.startswith(_API_EMBEDDER):
             model = name.removeprefix(_API_EMBEDDER)
             if not model:
@@ -169,8 +169,13 @@ class ModelClients:
 
     def memory_llm(self) -> MeteredLLM:
         """The model that memories call, as router and as extractor."""
-        limit = self._settings.router_max_tokens
-        return MeteredLLM(self.llm("router"), self.model("router"), self.meter, max_tokens=limit)
+        return MeteredLLM(
+            self.llm("router"),
+            self.model("router"),
+            Meter(),
+            at_once=asyncio.Semaphore(self._settings.max_in_flight or MAX_IN_FLIGHT),
+            max_tokens=self._settings.router_max_tokens,
+        )
 
     def model(self, role: Role) -> str:
         return model_of(self._settings, role)

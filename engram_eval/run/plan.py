@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
@@ -15,6 +16,7 @@ from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.language.tokens import TokenCounter, encoding_of, token_counter, tokens_in_words
 from engram_eval.llm.cost.metering import MeteredLLM
+from engram_eval.llm.endpoint import is_loopback
 from engram_eval.llm.model_names import shown_model
 from engram_eval.metrics.copied_golds import copied_golds_warning, repeats_gold
 from engram_eval.readers.reader import Reader
@@ -34,7 +36,7 @@ from engram_eval.run.answer_source import AnswerSource
 from engram_eval.run.defaults import models_in_environment, resolve_defaults
 from engram_eval.run.extensions import Extensions, Opener
 from engram_eval.run.memory_answers import MemoryAnswers
-from engram_eval.run.models import MAX_IN_FLIGHT, ModelClients, Role
+from engram_eval.run.models import MAX_IN_FLIGHT, ModelClients, Role, endpoint_of
 from engram_eval.run.questions import choose_questions, chosen_categories, open_dataset
 from engram_eval.run.recorded_answers import RecordedAnswers
 from engram_eval.run.servers import fitting_window, server_warnings
@@ -83,6 +85,8 @@ class Plan:
     """How many answers and verdicts may overlap."""
     why: Mapping[str, str]
     """What was chosen and why, in words, to be shown before the run."""
+    ingests_ahead: bool = False
+    """Whether memories that ask a model ingest several conversations at the same time."""
     missing: tuple[str, ...] = ()
     """Ids of chosen questions that have no recorded answer."""
 
@@ -191,7 +195,7 @@ def plan_run(
         chosen=frozenset(data.questions),
         conversations=data.conversations,
         sources={
-            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, clients.meter, setup.budget)
+            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, setup.budget)
             for label, backend in backends.items()
         },
         memories=setup,
@@ -200,6 +204,7 @@ def plan_run(
         tokens=tokens,
         experiment=_memory_experiment(settings, data, setup, judge, clients, tokens),
         calls_in_flight=_in_flight(settings) if _roles_ask(settings, opener, reader=True) else 1,
+        ingests_ahead=memories_ask and _answers_many(settings),
         why={**_why_memories(given, data, setup, judge, clients, tokens), **_doubts(given, settings, clients)},
     )
 
@@ -252,6 +257,12 @@ def _why_memories(
         for label, backend in setup.backends.items()
         if (limit := backend_info(backend).context_limit) in _UNBOUND
     ]
+    embedders = {
+        published: label
+        for label, backend in setup.backends.items()
+        if (published := getattr(backend, "published_embedder", None)) not in (None, embedder.name)
+    }
+    other_embedders = [f"{label} was published with --embedder {published}" for published, label in embedders.items()]
     controls = "; none and oracle are the floor and the ceiling" if given.controls else ""
     return {
         "dataset": data.in_words(),
@@ -260,7 +271,7 @@ def _why_memories(
         "reader": reader,
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
         **({"router": f"llm: {clients.name_of('router')}"} if setup.llm else {}),
-        "embedder": f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}",
+        "embedder": "; ".join([f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}", *other_embedders]),
         "budget": "; ".join([f"{setup.budget:,} {counted}, {why_budget}", *unbound]),
     }
 
@@ -429,7 +440,13 @@ def _clients(settings: Settings, earlier: EarlierWork | None) -> ModelClients:
 
 def _roles_ask(settings: Settings, opener: Opener, *, reader: bool) -> bool:
     """Whether the reader or the judge calls a model, so that calls should overlap."""
-    return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader == "llm"))
+    return opener.roles_ask(reader=reader) or (settings.judge_is_llm() or (reader and settings.reader_is_llm()))
+
+
+def _answers_many(settings: Settings) -> bool:
+    """Whether the memories' model is asked several things at a time. A server on this machine may answer one by one."""
+    host = urlsplit(endpoint_of(settings, "router")).hostname or ""
+    return settings.max_in_flight != 1 and (settings.max_in_flight is not None or not is_loopback(host))
 
 
 def _in_flight(settings: Settings) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engram_eval.language.reasoning import without_reasoning
 from engram_eval.language.tokens import TokenCounter
@@ -19,6 +19,7 @@ class RecordedAnswers:
 
     answers: Answers
     tokens: TokenCounter
+    overlaps: ClassVar[bool] = False
 
     def missing(self, question: Question) -> str | None:
         return None if question.id in self.answers.by_id else f"no answer in {self.answers.origin}"

@@ -3,8 +3,8 @@
     for each conversation, for each source of answers:  open (a memory ingests the sessions)
         for each question:  retrieve -> answer -> judge -> record
 
-Sources run one after the other, so nothing else runs during a measured retrieval. Answers and verdicts of a model overlap, up
-to the client's limit; each carries the latency of its own call.
+Sources are asked one after the other. Answers and verdicts of a model overlap, up to the client's limit, and so does the
+ingestion of memories that ask a model (`opening`). Each call carries its own latency, and each memory has its own meter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import re
 import shutil
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,13 +25,14 @@ from engram_eval.errors import UserError
 from engram_eval.results.folder import RecordWriter, RunFolder
 from engram_eval.results.record import JudgeDecision, Record
 from engram_eval.run.answer_source import AnswerSource, OpenSource, Workspace
+from engram_eval.run.opening import Job, Openings
 from engram_eval.run.plan import Plan
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
 from engram_eval.system.event_loop import awaited
 from engram_eval.system.files import make_folder
 from engram_eval.system.pool import Pool
-from engram_eval.types import Conversation, Question, Verdict
+from engram_eval.types import Question, Verdict
 
 Step = Literal["ingest", "retrieve", "answer", "judge"]
 
@@ -55,19 +56,27 @@ async def execute(
     with folder.appending() as writer, progress:
         async with Pool(plan.calls_in_flight, announce=show_progress) as pool:
             work = _Work(plan, folder, writer, progress, pool, debug, keep_memories)
-            for sample in plan.dataset.samples():
-                questions = [question for question in sample.questions if question.id in plan.chosen]
-                for label, source in plan.sources.items():
-                    todo = [q for q in questions if _is_open(source, q, status.get((label, q.id)))]
-                    if todo:
-                        await work.ask(label, source, sample.conversation, todo)
-                await _let_interrupts_in()
-                if questions:
+            async with Openings(_jobs(plan, status), work.open, overlap=plan.ingests_ahead) as openings:
+                for jobs in openings.conversations():
+                    for job in jobs:
+                        await work.ask(job, openings)
+                    await _let_interrupts_in()
                     progress.conversation()
     await probe_judge_of(plan, folder)
     for empty in [*folder.state_path.glob("*"), folder.state_path]:
         with contextlib.suppress(OSError):  # it holds memories that are kept
             empty.rmdir()
+
+
+def _jobs(plan: Plan, status: Mapping[tuple[str, str], str]) -> Iterator[list[Job]]:
+    """The jobs of each conversation that has chosen questions; none if all have good records."""
+    for sample in plan.dataset.samples():
+        if questions := [question for question in sample.questions if question.id in plan.chosen]:
+            yield [
+                Job(label, source, sample.conversation, todo)
+                for label, source in plan.sources.items()
+                if (todo := [q for q in questions if _is_open(source, q, status.get((label, q.id)))])
+            ]
 
 
 def _is_open(source: AnswerSource, question: Question, status: str | None) -> bool:
@@ -90,29 +99,35 @@ class _Work:
     debug: bool
     keep_memories: bool
 
-    async def ask(
-        self, label: str, source: AnswerSource, conversation: Conversation, questions: Sequence[Question]
-    ) -> None:
-        """Asks one source the questions about one conversation."""
-        state = self.folder.state_path / _file_name(label) / _file_name(conversation.id)
+    async def open(self, job: Job) -> OpenSource:
+        """Opens a source for the questions about one conversation."""
+        state = self._state(job)
         shutil.rmtree(state, ignore_errors=True)  # left by a killed process: what it took would not be counted
+        return await job.source.open(job.conversation, self._workspace(job.label, job.conversation.id, state))
+
+    async def ask(self, job: Job, openings: Openings) -> None:
+        """Asks one source the questions about one conversation."""
+        label, conversation_id = job.label, job.conversation.id
         try:
-            opened = await source.open(conversation, self._workspace(label, conversation.id, state))
+            opened = await openings.take(job)
         except (Exception, asyncio.CancelledError) as error:
-            self._continue_after(error, label, conversation.id)
-            for question in questions:
+            self._continue_after(error, label, conversation_id)
+            for question in job.questions:
                 self._fail(label, question, "ingest", error)
         else:
             try:
-                for question in questions:
-                    if reason := source.missing(question):
+                for question in job.questions:
+                    if reason := job.source.missing(question):
                         self.write(Record.of(label, question, status="error", error=reason))
                     else:
                         await self._ask_question(label, opened, question)
             finally:
-                await self._close(label, opened, conversation.id)
+                await self._close(label, opened, conversation_id)
         if not self.keep_memories:
-            shutil.rmtree(state, ignore_errors=True)
+            shutil.rmtree(self._state(job), ignore_errors=True)
+
+    def _state(self, job: Job) -> Path:
+        return self.folder.state_path / _file_name(job.label) / _file_name(job.conversation.id)
 
     async def _ask_question(self, label: str, opened: OpenSource, question: Question) -> None:
         try:

@@ -137,13 +137,25 @@ class Settings(BaseModel):
     seed: Annotated[
         int, Field(ge=0), Setting("run", "seed of the question sample and of the bootstrap (default: 0)", "S")
     ] = 0
+    published: Annotated[
+        bool,
+        Setting(
+            "run",
+            "add the published figures to the result, like 'compare --published'",
+            flag="--published",
+            resumable=True,
+        ),
+    ] = False
     options: Annotated[
         dict[str, str],
         Setting(
             "run", "a setting of a backend or of the dataset; can be repeated", "NAME.KEY=VALUE", "--set", "repeated"
         ),
     ] = Field(default_factory=dict)
-    reader: Annotated[str, Setting("reader", f"offline or llm ({_IF_ENVIRONMENT})", "NAME")] = "auto"
+    reader: Annotated[
+        str,
+        Setting("reader", f"offline, llm, or llm:engram: the ENGRAM paper's answer prompt ({_IF_ENVIRONMENT})", "NAME"),
+    ] = "auto"
     judge: Annotated[str, Setting("judge", f"offline, llm, or on LoCoMo llm:strict ({_IF_ENVIRONMENT})", "NAME")] = (
         "auto"
     )
@@ -253,7 +265,10 @@ class Settings(BaseModel):
 
     def uses_llm(self) -> bool:
         """Whether the reader or the judge is `llm`."""
-        return self.reader == "llm" or self.judge_is_llm()
+        return self.reader_is_llm() or self.judge_is_llm()
+
+    def reader_is_llm(self) -> bool:
+        return self.reader.partition(":")[0] == "llm"
 
     def judge_is_llm(self) -> bool:
         return self.judge.partition(":")[0] == "llm"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from engram_eval.results.contexts import Contexts
 from engram_eval.results.folder import RunFolder
@@ -24,6 +24,7 @@ class StoredAnswers:
 
     run: RunFolder
     records: Mapping[str, Record]
+    overlaps: ClassVar[bool] = False
 
     def missing(self, question: Question) -> str | None:
         record = self.records.get(question.id)

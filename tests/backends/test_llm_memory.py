@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def _run(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:paper") -> int:
+def _run(data: Path, out: Path, server: Server, *arguments: str, backend: str = "engram:batched") -> int:
     llm = ["--model", "gpt-4o-mini", "--base-url", server.url, "--no-controls"]
     return main(["run", "--data", str(data), "--backend", backend, "--out", str(out), *llm, *arguments])
 
@@ -52,11 +52,11 @@ def test_router_and_extractor_are_called_once_per_session_and_their_cost_is_reco
     assert {r["ingest_cost_usd"] for r in records} == {records[0]["ingest_cost_usd"]}
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert set(manifest["usage"]) == {"router", "extractor", "reader", "judge"}
-    assert manifest["backends"]["engram:paper"]["paraphrases"]
+    assert manifest["backends"]["engram:batched"]["paraphrases"]
     assert {"engram_router_v1", "engram_extractor_v1"} <= set(manifest["prompts"])
     ingested = sum(manifest["usage"][role]["cost_usd"] for role in ("router", "extractor"))
     assert records[0]["ingest_cost_usd"] == pytest.approx(ingested)
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())["backends"]["engram:paper"]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())["backends"]["engram:batched"]
     assert summary["evidence_recall"] > 0  # measured by the turns that its records name
 
 
@@ -198,7 +198,7 @@ def test_the_estimated_cost_is_close_to_the_actual_cost(tmp_path: Path, capsys: 
     """On dialogues of realistic length, each backend by itself."""
     data = tmp_path / "dialogues.json"
     write_json_array(locomo_records(conversations=1, sessions=15, turns=300), data)
-    for backend in ("full-history", "bm25", "engram:paper"):
+    for backend in ("full-history", "bm25", "engram:batched", "engram:paper"):
         with Server(answer=plays()) as server:
             flags = ["--limit", "15", "--categories", "1,2,3,4"]
             assert _run(data, tmp_path / "none", server, *flags, "--dry-run", backend=backend) == 0

@@ -14,7 +14,7 @@ from engram_eval.datasets.benchmark import Benchmark
 from engram_eval.datasets.locomo import LOCOMO
 from engram_eval.datasets.longmemeval import LONGMEMEVAL_S
 from engram_eval.metrics.summary import summarise
-from engram_eval.registry import open_backend
+from engram_eval.registry import open_backend, settings_of
 from engram_eval.results.manifest import RECORDED, Manifest
 from engram_eval.results.record import Record
 from engram_eval.tables.markdown import to_markdown
@@ -23,8 +23,8 @@ from tests.records import backend, manifest, record
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "paper.md"
 _HEADLINE = ["multi-hop", "temporal", "open-domain", "single-hop"]
-_RULES = {"router": "rules", "extractor": "rules", "ranker": "hybrid", "typed": True, "k": 40, "total": 60}
-_PAPER = {"router": "llm", "extractor": "llm", "ranker": "dense", "typed": True, "k": 20, "total": 25}
+_RULES = settings_of(open_backend("engram", {}))
+_PAPER = settings_of(open_backend("engram:paper", {}))
 _OPENAI = {"model": "gpt-4o-mini", "endpoint": "https://api.openai.com/v1"}
 
 
@@ -100,10 +100,16 @@ def test_the_difference_is_in_points_and_the_published_figure_is_looked_for_in_o
 def test_a_run_as_published_has_no_note_of_a_difference() -> None:
     records = _records("engram:paper", 78)
     backends = {"engram:paper": {**backend(), "settings": _PAPER}}
-    _, notes = _paper((_manifest(backends=backends), records))
+    run = _manifest(
+        backends=backends,
+        reader={"name": "llm:engram", "model": "gpt-4o-mini", "window": 128_000},
+        judge={"name": "llm", "model": "gpt-4o-mini", "votes": 3},
+        embedder={"name": "openai:text-embedding-3-small", "dimensions": 1536},
+    )
+    _, notes = _paper((run, records))
     assert not [note for note in notes if "as published" in note or "compare" in note]
     assert any(
-        note.startswith("The paper leaves open, of ENGRAM: k = 20 (tables 1 and 2 say 20, figure 3 says 25)")
+        note.startswith("The paper leaves open, of ENGRAM: k = 25 (tables 1 and 2 say 20, figure 3 says 25)")
         for note in notes
     )
 
@@ -120,6 +126,9 @@ def test_a_run_as_published_has_no_note_of_a_difference() -> None:
             {"judge": {"name": "llm", "model": "gpt-4o-mini", "prompt_file": "mem0.toml"}},
             "Ours: the judge's prompt mem0.toml, this project's other prompts, embedder static",
         ),
+        ({}, "reader llm (published: asks for what llm:engram asks for)"),
+        ({}, "embedder static (published: text-embedding-3-small)"),
+        ({}, "1 verdict an answer (published: 3 judge passes)"),
         ({"budget": 500}, "a budget of 500 tokens (published: 916 used)"),
         (
             {"models": {"reader": {"model": "m", "endpoint": "http://localhost:11434/v1"}}},
@@ -134,6 +143,33 @@ def test_a_run_as_published_has_no_note_of_a_difference() -> None:
 def test_a_note_names_each_difference_from_the_published_run(changes: dict[str, Any], text: str) -> None:
     _, notes = _paper((_manifest(**changes), _records("engram", 70)))
     assert text in " ".join(notes)
+
+
+def test_a_larger_budget_differs_only_if_it_cut_contexts() -> None:
+    for truncated in (True, False):
+        _, notes = _paper((_manifest(budget=5000), _records("engram:paper", 78, truncated=truncated)))
+        assert any("a budget of 5,000 tokens (published: 916 used)" in note for note in notes) is truncated
+
+
+def test_several_verdicts_give_the_mean_and_deviation_of_the_passes() -> None:
+    def votes(i: int) -> dict[str, Any]:
+        return {"name": "llm", "votes": [i < 80, i < 80, i < 74], "reason": ""}
+
+    records = [
+        record(
+            backend="engram:paper", question_id=f"q{i}", category="temporal", correct=i < 80, judge=votes(i), f1=0.25
+        )
+        for i in range(100)
+    ]
+    (table,), _ = _paper((_manifest(judge={"name": "llm", "model": "gpt-4o-mini", "votes": 3}), records))
+    ours = _cells(table)["engram:paper"]
+    assert (ours["score"], ours["difference"], ours["F1"]) == ("78.00 ±3.46", "+0.4", "25.00")  # 80, 80, 74
+
+
+def test_the_time_of_search_is_beside_the_published_one() -> None:
+    (table,), _ = _paper((_manifest(), _records("engram:paper", 78)))
+    cells = _cells(table)
+    assert (cells["ENGRAM"]["search p50 s"], cells["engram:paper"]["search p50 s"]) == ("0.603", "0.200")
 
 
 def test_a_note_says_that_fewer_questions_or_conversations_were_asked() -> None:
@@ -238,7 +274,9 @@ def test_the_files_of_published_figures_are_sound() -> None:
     assert (reproduced["locomo", "Mem0"][0], reproduced["locomo", "Mem0, in Mem0's paper"][0]) == (64.73, 66.88)
     assert reproduced["longmemeval_s", "ENGRAM"][0] == 71.40
     assert reproduced["longmemeval_s", "full history"][0] == 56.20
-    assert all(entry.source.startswith("arXiv ") and "table" in entry.table for _, entry in entries)
+    assert all(
+        entry.source.startswith("arXiv ") and entry.table.startswith(("table", "figure")) for _, entry in entries
+    )
     for benchmark, entry in entries:
         assert {*entry.categories, *entry.by_category} <= set(benchmark.categories)
         assert set(entry.open) <= set(entry.settings)

@@ -189,5 +189,5 @@ def test_votes_are_summarised_by_how_often_they_differ() -> None:
         voted(3, True, True, True),
     ]
     votes = summarise(records, manifest()).to_json()["backends"]["engram"]["votes"]
-    assert votes == {"accuracy": [0.75, 0.5, 1.0], "split": 0.5}
+    assert votes == {"accuracy": [0.75, 0.5, 1.0], "mean": 0.75, "sd": 0.25, "split": 0.5}
     assert summarise(run(), manifest()).to_json()["backends"]["engram"]["votes"] is None

@@ -11,8 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engram_eval.backends.backend import ExpectedCall, Services, expected_embedding
+from engram_eval.backends.engram.banks import merge_banks, pack_banks
+from engram_eval.backends.engram.batch_calls import BatchCalls
 from engram_eval.backends.engram.extractor import MemoryRecord, extract
-from engram_eval.backends.engram.llm_extraction import EXTRACTOR, ROUTER, expected_calls, extract_with_llm
+from engram_eval.backends.engram.llm_extraction import LLMExtraction
+from engram_eval.backends.engram.message_calls import MessageCalls
+from engram_eval.backends.engram.model_calls import CallForm
 from engram_eval.backends.engram.packing import Costs, merge, pack
 from engram_eval.backends.engram.ranking import PARTS, DenseRanker, HybridRanker, Weights
 from engram_eval.backends.engram.router import MemoryType
@@ -20,23 +24,27 @@ from engram_eval.backends.engram.store import Store, Stored
 from engram_eval.backends.engram.vector_search import INSTALL, SearchMode, VectorSearches, faiss_installed
 from engram_eval.embedders.embedder import Vectors
 from engram_eval.language.prompt import Prompt
-from engram_eval.llm.cost.metering import ChatModel
 from engram_eval.types import Context, ConversationInfo, Session
 
 if TYPE_CHECKING:
-    from engram_eval.llm import Completion
+    pass
 
 _WITH_LLM = {"router": "llm", "extractor": "llm"}
-# The paper leaves k open: 20 or 25.
-_PAPER = {**_WITH_LLM, "ranker": "dense", "k": 20, "total": 25, "fill": False}
+_RANKED = {"ranker": "dense", "k": 25, "total": 25, "fill": False}
+_PAPER = {**_WITH_LLM, "calls": "message", "stores": "speaker", **_RANKED}
+_FORMS: dict[str, CallForm] = {"batch": BatchCalls(), "message": MessageCalls()}
+_TOKENS_A_RECORD = 37  # in the paper, for K up to 30 (figure 2)
 
 
 @dataclass(frozen=True)
 class EngramBackend(Weights):
     """Typed memories (arXiv 2511.12960). Router and extractor are rules by default; in the paper, a model.
 
-    `k`: how many records of each type are retrieved before the types are merged; `total`: how many remain after merging.
-    `fill`: both grow where the budget has room for more records (`limits`).
+    `calls`: whether a model is shown a batch of turns or, as in the paper, one message without context (`batch_calls`,
+    `message_calls`). `stores`: one for all, or one a speaker; then contexts have the paper's form too (`banks`). `types`: the
+    only memory that is kept, for ablations.
+    `k`: how many records of each type are retrieved before the types are merged; `total`, the paper's K: how many remain
+    after merging. `fill`: both grow where the budget has room for more records (`limits`).
     `typed=false`: one memory for all records, of which `k` are retrieved. `index`: whether embeddings are compared exactly,
     with an approximate index, or (`auto`) with an index only for many records; see `vector_search`. The other settings are
     the weights of the hybrid ranker; see `ranking`.
@@ -44,6 +52,9 @@ class EngramBackend(Weights):
 
     router: Literal["rules", "llm"] = "rules"
     extractor: Literal["rules", "llm"] = "rules"
+    calls: Literal["batch", "message"] = "batch"
+    stores: Literal["one", "speaker"] = "one"
+    types: Literal["all", "episodic", "semantic", "procedural"] = "all"
     ranker: Literal["hybrid", "dense"] = "hybrid"
     typed: bool = True
     k: int = 40
@@ -55,9 +66,17 @@ class EngramBackend(Weights):
         "dense": {"ranker": "dense"},
         "untyped": {"typed": False},
         "llm": _WITH_LLM,
+        "batched": {**_WITH_LLM, **_RANKED},
         "paper": _PAPER,
         "paper-untyped": {**_PAPER, "typed": False},
+        "paper-episodic": {**_PAPER, "types": "episodic"},
+        "paper-semantic": {**_PAPER, "types": "semantic"},
+        "paper-procedural": {**_PAPER, "types": "procedural"},
         "paper-rules-router": {**_PAPER, "router": "rules"},
+    }
+    setting_notes: ClassVar[dict[str, str]] = {
+        "k": "open in the paper: tables 1 and 2 say 20, figure 3 says 25; engram:paper has 25",
+        "total": "open in the paper: 25 per speaker, or in all; engram:paper has 25 in all",
     }
 
     def __post_init__(self) -> None:
@@ -87,6 +106,11 @@ class EngramBackend(Weights):
         return self.typed and self.extractor == "llm"
 
     @property
+    def published_embedder(self) -> str | None:
+        """The paper's embedder, for the paper's memory. A run has one embedder for all of its memories."""
+        return "openai:text-embedding-3-small" if self.calls == "message" else None
+
+    @property
     def paraphrases(self) -> bool:
         return self.extractor == "llm"
 
@@ -95,16 +119,32 @@ class EngramBackend(Weights):
         return "llm" in (self.router, self.extractor)
 
     @property
+    def kinds(self) -> frozenset[MemoryType]:
+        """The types of the records that are kept."""
+        return frozenset(MemoryType) if self.types == "all" else frozenset({MemoryType(self.types)})
+
+    @property
+    def extraction(self) -> LLMExtraction:
+        return LLMExtraction(_FORMS[self.calls], self.router, self.extractor, self.kinds)
+
+    @property
     def prompts(self) -> tuple[Prompt, ...]:
-        modes = {ROUTER: self.router, EXTRACTOR: self.extractor}
-        return tuple(prompt for prompt, mode in modes.items() if mode == "llm")
+        form = _FORMS[self.calls]
+        return (
+            *(form.router_prompts if self.router == "llm" else ()),
+            *(form.extractor_prompts if self.extractor == "llm" else ()),
+        )
 
     def expected_calls(self, session: Session, count_tokens: Callable[[str], int]) -> Iterator[ExpectedCall]:
-        yield from expected_calls(session, count_tokens, router=self.router, extractor=self.extractor)
+        yield from self.extraction.expected_calls(session, count_tokens)
         yield expected_embedding(session)
 
-    async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
-        return EngramMemory(self, services)
+    def expected_context_tokens(self, budget: int) -> float:
+        """The length of a context, where it is limited by the number of records."""
+        return float(budget) if self.fill else min(budget, _TOKENS_A_RECORD * self.total)
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:
+        return EngramMemory(self, services, conversation)
 
 
 @dataclass(frozen=True)
@@ -113,8 +153,8 @@ class DegradedBackend(EngramBackend):
 
     control: ClassVar[bool] = True
 
-    async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:  # noqa: ARG002
-        return EngramMemory(self, services, kept=slice(1, None, 2))
+    async def open(self, conversation: ConversationInfo, services: Services) -> EngramMemory:
+        return EngramMemory(self, services, conversation, kept=slice(1, None, 2))
 
 
 @dataclass
@@ -125,19 +165,6 @@ class _Loaded:
     ranker: DenseRanker | HybridRanker
     costs: Costs = field(repr=False)
     counts: Counter[MemoryType]
-
-
-class _UntilClosed:
-    """A model that makes no further calls once its memory is being closed."""
-
-    def __init__(self, llm: ChatModel, closed: Callable[[], bool]) -> None:
-        self.model = llm.model
-        self._llm, self._closed = llm, closed
-
-    async def chat(self, **call: Any) -> Completion:
-        if self._closed():
-            raise asyncio.CancelledError
-        return await self._llm.chat(**call)
 
 
 EmbeddedRecords = list[tuple[MemoryRecord, Vectors]]
@@ -155,33 +182,41 @@ class _Extracting:
 class EngramMemory:
     """`warnings`: which parts of the model's work the rules had to do, one sentence each."""
 
-    def __init__(self, settings: EngramBackend, services: Services, *, kept: slice = slice(None)) -> None:
+    def __init__(
+        self,
+        settings: EngramBackend,
+        services: Services,
+        conversation: ConversationInfo,
+        *,
+        kept: slice = slice(None),
+    ) -> None:
         self._settings = settings
         self._services = services
         self._kept = kept
         self._loaded: _Loaded | None = None
         self._extracting: dict[str, _Extracting] = {}  # by session id
-        self._closing = False
         self.warnings: list[str] = []
-        embedder = services.embedder
-        self._store = Store(services.folder / "engram.sqlite", embedder=embedder.name, dimensions=embedder.dimensions)
+        self._stores: dict[str, Store] = {}  # by speaker; "" for one that all share
+        for speaker in conversation.speakers if settings.stores == "speaker" else ("",):
+            self._store_of(speaker)
 
     async def ingest(self, session: Session) -> None:
-        if self._store.has(session) or session.id in self._extracting:
+        if session.id in self._extracting or all(store.has(part) for store, part in self._parts(session)):
             return
         self._loaded = None
         if self._settings.asks_model:  # sessions do not depend on each other, so the model is asked about all at once
             self._extracting[session.id] = _Extracting(session, asyncio.create_task(self._extract(session)))
         else:
-            self._store.add(session, await self._embed(extract(session), session))
+            records = [record for record in extract(session) if record.type in self._settings.kinds]
+            self._add(session, await self._embed(records, session))
 
     async def ready(self) -> None:
         for session_id, extracting in list(self._extracting.items()):
             records, warnings = await asyncio.shield(extracting.task)
-            self._store.add(extracting.session, records)
+            self._add(extracting.session, records)
             self.warnings += warnings
             del self._extracting[session_id]
-        stored = self._store.load()
+        stored = Stored.joined([store.load() for store in self._stores.values()])
         embedder, tokens, settings = self._services.embedder, self._services.tokens, self._settings
         searches = VectorSearches(settings.index, self._services.folder, max(settings.k, settings.total))
         ranker = (
@@ -208,6 +243,11 @@ class EngramMemory:
         settings, loaded = self._settings, self._loaded
         scores = await loaded.ranker.scores(query)
         k, total = settings.limits(budget / loaded.costs.mean if budget else 0.0)
+        tokens = self._services.tokens
+        if settings.stores == "speaker":
+            stored = loaded.stored
+            merged = merge_banks(stored, scores, k=k, total=total, typed=settings.typed, exclude=exclude)[self._kept]
+            return pack_banks(stored, merged, scores, tokens, budget)
         merged = merge(
             loaded.stored.records,
             scores,
@@ -217,7 +257,6 @@ class EngramMemory:
             counts=loaded.counts,
             exclude=exclude,
         )[self._kept]
-        tokens = self._services.tokens
         return pack(loaded.stored, merged, scores, loaded.costs, tokens, budget, by_type=settings.renders_by_type)
 
     def turn_ids(self) -> frozenset[str]:
@@ -227,16 +266,37 @@ class EngramMemory:
 
     async def close(self) -> None:
         """Waits for model calls that are under way: they will be paid for, and their answers go into the cache."""
-        self._closing = True
         await asyncio.gather(*(extracting.task for extracting in self._extracting.values()), return_exceptions=True)
-        self._store.close()
+        for store in self._stores.values():
+            store.close()
+
+    def _store_of(self, speaker: str) -> Store:
+        if speaker not in self._stores:
+            number = f".{len(self._stores)}" if self._settings.stores == "speaker" else ""
+            path, embedder = self._services.folder / f"engram{number}.sqlite", self._services.embedder
+            self._stores[speaker] = Store(path, embedder=embedder.name, dimensions=embedder.dimensions)
+        return self._stores[speaker]
+
+    def _parts(self, session: Session) -> list[tuple[Store, Session]]:
+        """Each store with the turns of the session that belong there."""
+        if self._settings.stores == "one":
+            return [(self._store_of(""), session)]
+        speakers = dict.fromkeys(turn.speaker for turn in session.turns)
+        return [
+            (self._store_of(speaker), replace(session, turns=tuple(t for t in session.turns if t.speaker == speaker)))
+            for speaker in speakers
+        ]
+
+    def _add(self, session: Session, records: EmbeddedRecords) -> None:
+        for store, part in self._parts(session):
+            turn_ids = {turn.id for turn in part.turns}
+            if not store.has(part):  # an interrupted memory may have filled one store and not the other
+                store.add(part, [(record, vector) for record, vector in records if record.turn_ids[0] in turn_ids])
 
     async def _extract(self, session: Session) -> tuple[EmbeddedRecords, list[str]]:
         if self._services.llm is None:
             raise ValueError("router and extractor need a model; name one with --model")
-        llm = _UntilClosed(self._services.llm, lambda: self._closing)
-        settings = self._settings
-        extraction = await extract_with_llm(llm, session, router=settings.router, extractor=settings.extractor)
+        extraction = await self._settings.extraction.extract(self._services.llm, session)
         return await self._embed(extraction.records, session), extraction.warnings
 
     async def _embed(self, records: list[MemoryRecord], session: Session) -> EmbeddedRecords:

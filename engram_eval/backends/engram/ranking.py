@@ -67,8 +67,8 @@ class DenseRanker:
     """Cosine similarity of each record's embedding with the question's. An index finds the nearest records of each type."""
 
     def __init__(self, stored: Stored, embedder: Embedder, searches: VectorSearches) -> None:
-        by_type = groupby(record.type for record in stored.records)
-        counts = [(str(kind), len(list(records))) for kind, records in by_type]
+        by_type = enumerate(groupby(record.type for record in stored.records))
+        counts = [(f"{n}.{kind}", len(list(records))) for n, (kind, records) in by_type]
         self.search = searches.partitioned(stored.vectors, counts)
         self._embedder = embedder
 

@@ -45,6 +45,11 @@ def route(text: str, *, dated: bool) -> frozenset[MemoryType]:
 
     A turn that matches no pattern is semantic, because the memory must not lose turns.
     """
+    return matching_types(text, dated=dated) or frozenset({MemoryType.SEMANTIC})
+
+
+def matching_types(text: str, *, dated: bool) -> frozenset[MemoryType]:
+    """The types whose patterns a turn matches; none for most small talk."""
     lowered = normalize(text)
     types = set()
     if dated or _EVENT.search(lowered):
@@ -53,4 +58,4 @@ def route(text: str, *, dated: bool) -> frozenset[MemoryType]:
         types.add(MemoryType.SEMANTIC)
     if _PROCEDURE.search(lowered):
         types.add(MemoryType.PROCEDURAL)
-    return frozenset(types or {MemoryType.SEMANTIC})
+    return frozenset(types)

@@ -7,7 +7,8 @@ is in the file, so a memory that is opened again retrieves the same.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class StoredTurn:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Everything that a memory holds. Records are grouped by type."""
+    """Everything that a memory holds. Records are grouped by store, and in a store by type."""
 
     session_dates: list[datetime | None]
     turns: list[StoredTurn]
@@ -64,6 +65,28 @@ class Stored:
     """For each record the index in `turns` of its first turn."""
     vectors: Vectors
     """For each record its embedding, shape (records, dimensions)."""
+
+    @staticmethod
+    def joined(parts: Sequence[Stored]) -> Stored:
+        """What several stores hold, one after the other, as if each had sessions of its own."""
+        if len(parts) == 1:
+            return parts[0]
+        session_dates, turns, records, places = (
+            list[datetime | None](),
+            list[StoredTurn](),
+            list[MemoryRecord](),
+            list[int](),
+        )
+        for part in parts:
+            places += [len(turns) + place for place in part.places]
+            turns += [replace(turn, session=len(session_dates) + turn.session) for turn in part.turns]
+            session_dates += part.session_dates
+            records += part.records
+        return Stored(session_dates, turns, records, places, np.concatenate([part.vectors for part in parts]))
+
+    def speaker(self, record: int) -> str:
+        """The speaker of a record's first turn."""
+        return self.turns[self.places[record]].turn.speaker
 
 
 class Store:

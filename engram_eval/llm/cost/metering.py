@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """One meter for all services of a run. To measure a piece of work, add how much these figures grew during it.
+    """The meter of one memory's services. To measure a piece of work, add how much these figures grew during it.
 
     `unmeasured_s`: seconds to add to the wall-clock time, to get the time that the work takes without a cache (it may be
     negative). `cost_usd`: what the calls cost, now or when they were cached. `unpriced`: calls of unknown cost. So no
@@ -70,11 +71,33 @@ class ChatModel(Protocol):
 
 
 class MeteredLLM:
-    """The model that memories call, with each call added to the meter. `max_tokens`: the user's limit, in place of theirs."""
+    """The model that memories call, with each call added to the meter of its memory.
 
-    def __init__(self, llm: LLM, model: str, meter: Meter, *, max_tokens: int | None = None) -> None:
+    All memories of a run together have `at_once` calls at the client at a time, first come, first served. So a call of the
+    reader waits behind these at most, and not behind all that a conversation's memories have to ask. `max_tokens`: the user's
+    limit, in place of theirs.
+    """
+
+    def __init__(
+        self,
+        llm: LLM,
+        model: str,
+        meter: Meter,
+        *,
+        at_once: asyncio.Semaphore,
+        max_tokens: int | None = None,
+    ) -> None:
         self.model = model
-        self._llm, self._meter, self._max_tokens = llm, meter, max_tokens
+        self._llm, self._meter, self._at_once, self._max_tokens = llm, meter, at_once, max_tokens
+        self._stopped = False
+
+    def metered(self, meter: Meter) -> MeteredLLM:
+        """The same model for one memory, with its own meter."""
+        return MeteredLLM(self._llm, self.model, meter, at_once=self._at_once, max_tokens=self._max_tokens)
+
+    def stop(self) -> None:
+        """Calls that have not had their turn, and any later ones, raise CancelledError: their memory is being closed."""
+        self._stopped = True
 
     async def chat(
         self,
@@ -85,12 +108,15 @@ class MeteredLLM:
         max_tokens: int = 1024,
     ) -> Completion:
         with self._meter.waiting():
-            completion = await self._llm.chat(
-                role=role,
-                model=self.model,
-                messages=messages,
-                schema=schema,
-                max_tokens=self._max_tokens or max_tokens,
-            )
+            async with self._at_once:
+                if self._stopped:
+                    raise asyncio.CancelledError
+                completion = await self._llm.chat(
+                    role=role,
+                    model=self.model,
+                    messages=messages,
+                    schema=schema,
+                    max_tokens=self._max_tokens or max_tokens,
+                )
         self._meter.charge(completion.latency_s, completion.cost_usd)
         return completion
