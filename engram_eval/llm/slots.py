@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,43 +17,57 @@ class Slots:
     """
 
     def __init__(self, ceiling: int) -> None:
-        self._ceiling = self._limit = ceiling
+        self._ceiling = self.limit = ceiling
+        self.epoch = 0
         self._in_flight = 0
         self._answered = 0
-        self.epoch = 0
-        self._free = asyncio.Condition()
-
-    @property
-    def limit(self) -> int:
-        return self._limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     def set_ceiling(self, ceiling: int) -> None:
         """Call this before the first request."""
-        self._ceiling = self._limit = ceiling
+        self._ceiling = self.limit = ceiling
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Waits for a free slot and holds it."""
-        async with self._free:
-            await self._free.wait_for(lambda: self._in_flight < self._limit)
-            self._in_flight += 1
+        """Waits for a free slot, first come, first served, and holds it."""
+        await self._acquire()
         try:
             yield
         finally:
-            self._in_flight -= 1
-            await asyncio.shield(self._wake())
+            self._release()
 
     def answered(self) -> None:
         self._answered += 1
-        if self._limit < self._ceiling and self._answered >= _ANSWERS_BEFORE_MORE * self._limit:
-            self._limit, self._answered = self._limit + 1, 0
+        if self.limit < self._ceiling and self._answered >= _ANSWERS_BEFORE_MORE * self.limit:
+            self.limit, self._answered = self.limit + 1, 0
+            self._hand_out()
 
     def timed_out(self, epoch: int) -> None:
         """`epoch`: when the request was sent."""
         if epoch == self.epoch:
-            self._limit = max(1, self._limit // 2)
+            self.limit = max(1, self.limit // 2)
             self._answered, self.epoch = 0, epoch + 1
 
-    async def _wake(self) -> None:
-        async with self._free:
-            self._free.notify_all()
+    async def _acquire(self) -> None:
+        if self._in_flight < self.limit and not self._waiting:
+            self._in_flight += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it had just got its slot
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        self._in_flight -= 1
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._in_flight < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)

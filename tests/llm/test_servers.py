@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engram_eval.llm import LLM, Completion, LLMError
 from engram_eval.llm.calls import MAX_IN_FLIGHT
@@ -144,6 +146,45 @@ def test_after_time_outs_fewer_requests_are_in_flight_and_later_more_again() -> 
         for _ in range(2000):
             slots.answered()
         assert slots.limit == 16
+
+    asyncio.run(main())
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_slots_are_never_exceeded_and_never_lost(data: st.DataObject) -> None:
+    """Requests come, end and are cancelled in any order; at the end every one had its turn and all slots are free."""
+
+    async def main() -> None:
+        slots = Slots(data.draw(st.integers(1, 4)))
+        at_once = most = ended = 0
+
+        async def request() -> None:
+            nonlocal at_once, most, ended
+            async with slots.one():
+                at_once += 1
+                most = max(most, at_once)
+                try:
+                    await asyncio.sleep(0)
+                    slots.answered()
+                finally:
+                    at_once -= 1
+            ended += 1
+
+        ceiling = slots.limit
+        tasks = [asyncio.create_task(request()) for _ in range(data.draw(st.integers(1, 12)))]
+        for _ in range(data.draw(st.integers(0, 6))):
+            await asyncio.sleep(0)
+            if data.draw(st.booleans()):
+                data.draw(st.sampled_from(tasks)).cancel()
+            if data.draw(st.booleans()):
+                slots.timed_out(slots.epoch)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert most <= ceiling
+        assert at_once == 0
+        assert ended == sum(result is None for result in results)
+        async with asyncio.timeout(5):
+            await request()
 
     asyncio.run(main())
 
