@@ -29,12 +29,13 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from engram_eval.errors import UserError
+from engram_eval.errors import UserError, note
 
 Kind = Literal["backends", "datasets", "readers", "judges", "embedders"]
 SettingValue = bool | int | float | str
@@ -84,7 +85,15 @@ def _targets(kind: Kind) -> dict[str, str]:
     """`module:Object` by name. An installed package cannot take over a built-in name."""
     built_in = _BUILT_IN[kind]
     installed = _installed(kind, tuple(sys.path))
+    for name in installed.keys() & built_in.keys():
+        _refuse_name(kind, name, installed[name])
     return built_in | {name: target for name, target in installed.items() if name not in built_in}
+
+
+@cache
+def _refuse_name(kind: Kind, name: str, target: str) -> None:
+    """Once for each name."""
+    note(f"{name!r} is a built-in {kind[:-1]}, so that of an installed package is not used; name it as {target}")
 
 
 @cache
@@ -106,6 +115,8 @@ def resolve(kind: Kind, name: str) -> Any:
 
 def _import(kind: Kind, name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
+    if name == target and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # a module of one's own lies in the working folder, which a command does not search
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever somebody else's module raises when it is imported
@@ -205,11 +216,18 @@ def describe_backends() -> list[BackendListing]:
     """All named backends, in the order of `names`."""
     listings = []
     for name in names("backends"):
-        cls = resolve("backends", name)
-        summary = (inspect.getdoc(cls) or "").partition("\n")[0]
-        notes, presets = getattr(cls, "setting_notes", {}), getattr(cls, "presets", {})
-        listings.append(BackendListing(name, summary, settings_of(cls()), notes, presets))
+        try:
+            listings.append(_listing(name))
+        except Exception as error:  # of an installed package: it must not hide the others
+            listings.append(BackendListing(name, f"NOT USABLE: {_line(error)}", {}, {}, {}))
     return listings
+
+
+def _listing(name: str) -> BackendListing:
+    cls = resolve("backends", name)
+    summary = (inspect.getdoc(cls) or "").partition("\n")[0]
+    notes, presets = getattr(cls, "setting_notes", {}), getattr(cls, "presets", {})
+    return BackendListing(name, summary, settings_of(cls()), notes, presets)
 
 
 # --- readers and judges -----------------------------------------------------------------------------------------

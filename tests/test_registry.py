@@ -1,12 +1,16 @@
-"""The registry: what it keeps of a backend's settings."""
+"""The registry: what it finds, and what it keeps of a backend's settings."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from engram_eval import registry
 from engram_eval.registry import settings_of
 
 
@@ -33,3 +37,25 @@ def test_settings_that_json_does_not_have_are_kept_as_their_text() -> None:
 
 def test_an_object_without_fields_has_no_settings() -> None:
     assert settings_of(object()) == {}
+
+
+def test_a_module_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lying_here.py").write_text("class Memory:\n    def open(self, conversation, services): ...\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    assert registry.resolve("backends", "lying_here:Memory").__name__ == "Memory"
+
+
+def test_a_packages_backend_that_is_broken_or_takes_a_built_in_name_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = tmp_path / "others-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[engram_eval.backends]\nbm25 = others:Mine\nbroken = others_missing:Mine\n")
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path)])
+    listed = {entry.name: entry.summary for entry in registry.describe_backends()}
+    assert "NOT USABLE" in listed["broken"]
+    assert "NOT USABLE" not in listed["bm25"]
+    assert "'bm25' is a built-in backend" in capsys.readouterr().err
+    assert registry.resolve("backends", "bm25").__module__.startswith("engram_eval.")

@@ -1,13 +1,15 @@
 """What a memory backend is. To write your own, implement the two protocols below; docs/backends.md has a full example.
 
     class MyBackend:                                   # the backend: named on the command line, made once per run
-        async def open(self, conversation, services):  # called once per conversation
+        def open(self, conversation, services):        # called once per conversation
             return MyMemory(services)
 
     class MyMemory:                                    # the memory of one conversation
-        async def ingest(self, session): ...           # called once per session, in time order
-        async def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
-        async def close(self): ...
+        def ingest(self, session): ...                 # called once per session, in time order
+        def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
+        def close(self): ...
+
+Each method may have `async` or not. Those without it run in one thread that each memory has for itself, so they may block.
 
 A run calls the methods of a memory one after the other, and measures the time of each. It opens and fills one memory after the
 other, but those that ask the run's model (`asks_model`) ahead of their turn, several at a time. An exception from
@@ -20,13 +22,14 @@ exception is the `oracle` control, which is shown the evidence (`BackendInfo.see
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from engram_eval.embedders.embedder import Embedder
+from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import ChatModel
 from engram_eval.types import Context, ConversationInfo, Session
@@ -47,6 +50,38 @@ class Services:
     """A folder for this memory's files. It exists, and a run gives each memory an empty one."""
     llm: ChatModel | None = None
     """`await llm.chat(role=..., messages=...)` asks the run's model. None unless the backend sets `asks_model = True`."""
+    loop: asyncio.AbstractEventLoop | None = None
+    """The run's event loop, to which `embed` hands its work."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Like `await embedder.embed(texts)`, from code without `async` and from any thread.
+
+        Raises RuntimeError in an async method if the embedder is a model at an endpoint: there, await `embedder.embed`.
+        """
+        work = self.embedder.embed(texts)
+        if self.loop is None or _is_running_here(self.loop):
+            return _without_waiting(work)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _without_waiting(work: Coroutine[Any, Any, Vectors]) -> Vectors:
+    """The result of a coroutine that computes and waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        vectors: Vectors = end.value
+        return vectors
+    work.close()
+    raise RuntimeError(
+        "services.embed cannot wait for an endpoint in an async method; use: await services.embedder.embed(texts)"
+    )
 
 
 class MemoryBackend(Protocol):
@@ -64,22 +99,25 @@ class MemoryBackend(Protocol):
     mean length of its contexts where it does not fill the budget.
     """
 
-    async def open(self, conversation: ConversationInfo, services: Services) -> Memory:
+    def open(self, conversation: ConversationInfo, services: Services) -> Memory | Awaitable[Memory]:
         """Returns an empty memory for one conversation. Memories share nothing with each other but the services."""
         ...
 
 
 class Memory(Protocol):
-    """The memory of one conversation. `OptionalMemoryMethods` lists what a memory may have in addition."""
+    """The memory of one conversation. `OptionalMemoryMethods` lists what a memory may have in addition.
 
-    async def ingest(self, session: Session) -> None:
+    Methods without `async` run in one thread that the memory has for itself; each method may be written either way.
+    """
+
+    def ingest(self, session: Session) -> Awaitable[None] | None:
         """Stores a session. Called once per session, in time order, before the first question.
 
         `session.turns` has each turn's `id`, `speaker` and `text`; `session.started_at` is None if the date is unknown.
         """
         ...
 
-    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+    def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context | Awaitable[Context]:
         """Returns the context from which the reader answers `query`.
 
         `asked_at` is the date on which the question is asked, if the benchmark gives one. `budget` is the limit in tokens
@@ -89,7 +127,7 @@ class Memory(Protocol):
         """
         ...
 
-    async def close(self) -> None:
+    def close(self) -> Awaitable[None] | None:
         """Releases files and connections. Called once, also after an error."""
         ...
 
@@ -100,7 +138,7 @@ class OptionalMemoryMethods(Protocol):
     warnings: Sequence[str]
     """What went wrong while ingesting without stopping it, one sentence each. The run reports them in warnings.jsonl."""
 
-    async def ready(self) -> None:
+    def ready(self) -> Awaitable[None] | None:
         """Returns when everything ingested can be retrieved. Called once after the last session; counts as ingest time."""
         ...
 

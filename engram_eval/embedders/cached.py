@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 
 import numpy as np
@@ -84,20 +85,22 @@ class _VectorCache:
     def __init__(self, path: Path, dimensions: int) -> None:
         self._dimensions = dimensions
         self._db: sqlite3.Connection | None = None
+        self._lock = Lock()
         with _Tolerant(self):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = open_database(path, schema=_SCHEMA, synchronous="OFF")  # what a crash loses is computed again
+            # What a crash loses is computed again. A memory may embed in a thread of its own.
+            self._db = open_database(path, schema=_SCHEMA, synchronous="OFF", any_thread=True)
 
     def read(self, keys: list[bytes]) -> dict[bytes, tuple[npt.NDArray[np.float16], float]]:
         known: dict[bytes, tuple[npt.NDArray[np.float16], float]] = {}
-        with _Tolerant(self):
+        with self._lock, _Tolerant(self):
             for key, blob, seconds in select_by_keys(self._db, _LOOKUP, keys) if self._db else ():
                 if len(blob) == 2 * self._dimensions:
                     known[key] = np.frombuffer(blob, np.float16), seconds
         return known
 
     def write(self, rows: list[tuple[bytes, bytes, float]]) -> None:
-        with _Tolerant(self):
+        with self._lock, _Tolerant(self):
             if self._db is not None and rows and self._size() < _LARGEST:
                 with transaction(self._db):
                     self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)

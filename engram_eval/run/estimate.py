@@ -25,6 +25,7 @@ from engram_eval.readers.reader import Reader
 from engram_eval.run.models import CLIENT_OF, Role
 from engram_eval.run.plan import MemorySetup, Plan
 from engram_eval.run.probe import questions_to_probe
+from engram_eval.system.event_loop import awaited
 from engram_eval.tables.table import Column, Table
 from engram_eval.types import Context, Question, Sample
 
@@ -224,18 +225,18 @@ class _Estimator:
                 state = Path(folder) / str(i)
                 state.mkdir()
                 services = Services(embedder, self.plan.tokens, state)
-                memory = await self.backend.open(sample.conversation.info, services)
+                memory = await awaited(self.backend.open(sample.conversation.info, services))
                 for session in sample.conversation.sessions:
-                    await memory.ingest(session)
+                    await awaited(memory.ingest(session))
                 if hasattr(memory, "ready"):
-                    await memory.ready()
+                    await awaited(memory.ready())
                 for question in questions[:: max(1, len(questions) // _MEASURED_QUESTIONS)]:
                     if backend_info(self.backend).sees_evidence:
-                        memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
+                        memory.show_evidence(question.evidence)
                     budget = self.memories.budget if backend_info(self.backend).context_limit == "budget" else None
-                    context = await memory.retrieve(question.text, asked_at=question.asked_at, budget=budget)
+                    context = await awaited(memory.retrieve(question.text, asked_at=question.asked_at, budget=budget))
                     tokens.append(self.plan.tokens.count(context.text))
-                await memory.close()
+                await awaited(memory.close())
         return sum(tokens) / max(len(tokens), 1)
 
     def _expected(self, sample: Sample) -> float:

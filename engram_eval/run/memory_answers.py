@@ -18,6 +18,7 @@ from engram_eval.metrics.named_turns import NamedTurns
 from engram_eval.readers.reader import Reader
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
+from engram_eval.run.memory_calls import MemoryCalls
 from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
@@ -39,6 +40,8 @@ class MemoryAnswers:
     tokens: TokenCounter
     llm: MeteredLLM | None
     budget: int
+    timeout_s: float = 600.0
+    """The longest that one call of a memory may take."""
 
     @property
     def overlaps(self) -> bool:
@@ -53,29 +56,33 @@ class MemoryAnswers:
         meter = Meter()
         llm = self.llm.metered(meter) if self.llm else None
         embedder = self.embedder.metered(meter) if isinstance(self.embedder, _Metered) else self.embedder
-        services = Services(embedder, self.tokens, workspace.folder, llm)
+        services = Services(embedder, self.tokens, workspace.folder, llm, asyncio.get_running_loop())
+        calls = MemoryCalls(conversation.id, self.timeout_s)
         span = _Span(meter)
-        memory = await awaited(self.backend.open(conversation.info, services))
+        memory = await calls.call(self.backend.open, conversation.info, services)
         if not callable(getattr(memory, "retrieve", None)):
             raise TypeError(f"open returned {type(memory).__name__}, which has no method 'retrieve'")
         try:
             for session in conversation.sessions:
-                await awaited(memory.ingest(session))
+                await calls.call(memory.ingest, session)
                 with span.paused():  # other questions may finish meanwhile
                     await asyncio.sleep(0)
             if hasattr(memory, "ready"):
-                await awaited(memory.ready())
+                await calls.call(memory.ready)
         except (Exception, asyncio.CancelledError):
             if llm:
                 llm.stop()
             with contextlib.suppress(Exception):  # the first error is the one to report
-                await awaited(memory.close())
+                await calls.call(memory.close)
+            calls.end()
             raise
         warnings = [str(warning) for warning in getattr(memory, "warnings", ())]
         if warnings:
             workspace.warn(warnings)
         fields = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_warnings": len(warnings)}
-        return _OpenMemory(self, memory, meter, fields, conversation, workspace)
+        turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
+        stored = await calls.call(memory.turn_ids) if hasattr(memory, "turn_ids") else turns
+        return _OpenMemory(self, memory, calls, meter, fields, conversation, frozenset(stored), workspace)
 
     @property
     def context_limit(self) -> int | None:
@@ -98,26 +105,27 @@ class _OpenMemory:
         self,
         source: MemoryAnswers,
         memory: Memory,
+        calls: MemoryCalls,
         meter: Meter,
         fields: Mapping[str, Any],
         conversation: Conversation,
+        stored: frozenset[str],
         workspace: Workspace,
     ) -> None:
         self.fields = fields
-        self._source, self._memory, self._meter, self._workspace = source, memory, meter, workspace
+        self._source, self._memory, self._calls, self._meter, self._workspace = source, memory, calls, meter, workspace
         self._info = backend_info(source.backend)
         self._turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
         self._session_of = {turn.id: session.id for session in conversation.sessions for turn in session.turns}
-        stored: Collection[str] = memory.turn_ids() if hasattr(memory, "turn_ids") else self._turns
-        self._stored = frozenset(stored)
+        self._stored = stored
         self._named_turns = NamedTurns(self._turns, paraphrased=self._info.paraphrases)
 
     async def retrieve(self, question: Question) -> _Retrieved:
         if self._info.sees_evidence:
-            self._memory.show_evidence(question.evidence)  # type: ignore[attr-defined]
+            await self._calls.call(self._memory.show_evidence, question.evidence)  # type: ignore[attr-defined]
         span = _Span(self._meter)
         limit = self._source.context_limit
-        context = await awaited(self._memory.retrieve(question.text, asked_at=question.asked_at, budget=limit))
+        context = await self._calls.call(self._memory.retrieve, question.text, asked_at=question.asked_at, budget=limit)
         retrieved = _Retrieved(context, span.seconds(), span.dollars())
         _require_context(context, self._turns)
         return retrieved
@@ -182,7 +190,10 @@ class _OpenMemory:
         return list(dict.fromkeys(self._session_of[turn_id] for turn_id in turn_ids))
 
     async def close(self) -> None:
-        await awaited(self._memory.close())
+        try:
+            await self._calls.call(self._memory.close)
+        finally:
+            self._calls.end()
 
 
 def _share(part: Collection[str], whole: Collection[str]) -> float | None:

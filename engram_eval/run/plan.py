@@ -195,7 +195,7 @@ def plan_run(
         chosen=frozenset(data.questions),
         conversations=data.conversations,
         sources={
-            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, setup.budget)
+            label: MemoryAnswers(backend, reader, embedder, tokens, memory_llm, setup.budget, settings.memory_timeout)
             for label, backend in backends.items()
         },
         memories=setup,

@@ -202,6 +202,11 @@ class _Work:
 
 
 def _file_name(text: str) -> str:
-    """Any text as the name of a file, without separators or anything that leads out of the folder."""
-    name = re.sub(r"[^\w-]", lambda match: f"%{ord(match[0]):x}", text, flags=re.ASCII) or "%"
-    return name if len(name) <= 100 else hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    """Any text as the name of a folder of `[A-Za-z0-9_-]`: some systems take no other, and nothing leads out of the folder.
+
+    A name that had to be changed ends with a part of the text's hash, so that different texts have different names.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")
+    if name == text and len(name) <= 100:
+        return name
+    return f"{name[:80]}-{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:10]}".lstrip("-")

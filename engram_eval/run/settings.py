@@ -146,6 +146,11 @@ class Settings(BaseModel):
             resumable=True,
         ),
     ] = False
+    memory_timeout: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False),
+        Setting("run", "seconds that one call of a memory may take (default: 600)", "S", resumable=True),
+    ] = 600.0
     options: Annotated[
         dict[str, str],
         Setting(

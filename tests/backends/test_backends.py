@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engram_eval.backends.backend import Memory, Services, backend_info
 from engram_eval.registry import names, open_backend
+from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, Conversation, ConversationInfo, Question, Session, Turn
 
 _MEMORIES = ["engram", "engram:dense", "split-budget", "degraded", "bm25", "dense", "full-history"]
@@ -21,7 +22,7 @@ _MEMORIES = ["engram", "engram:dense", "split-budget", "degraded", "bm25", "dens
 async def _ingested(label: str, conversation: Conversation, services: Services) -> Memory:
     memory: Memory = await open_backend(label, {}).open(conversation.info, services)
     for session in conversation.sessions:
-        await memory.ingest(session)
+        await awaited(memory.ingest(session))
     if hasattr(memory, "ready"):
         await memory.ready()
     return memory
@@ -32,8 +33,8 @@ def _retrieve(label: str, conversation: Conversation, services: Services, query:
         memory = await _ingested(label, conversation, services)
         if label == "oracle":
             memory.show_evidence(("D1:4", "D2:1"))  # type: ignore[attr-defined]
-        context = await memory.retrieve(query, asked_at=None, budget=budget)
-        await memory.close()
+        context: Context = await awaited(memory.retrieve(query, asked_at=None, budget=budget))
+        await awaited(memory.close())
         return context
 
     return asyncio.run(retrieve())
@@ -116,8 +117,9 @@ def test_a_second_memory_of_the_conversation_retrieves_the_same(
 def test_a_session_ingested_twice_is_stored_once(label: str, conversation: Conversation, services: Services) -> None:
     async def retrieve() -> Context:
         memory = await _ingested(label, conversation, services)
-        await memory.ingest(conversation.sessions[0])
-        return await memory.retrieve("puppy", asked_at=None, budget=1000)
+        await awaited(memory.ingest(conversation.sessions[0]))
+        context: Context = await awaited(memory.retrieve("puppy", asked_at=None, budget=1000))
+        return context
 
     assert asyncio.run(retrieve()).text.count("I adopted a puppy") <= 1
 
@@ -187,7 +189,7 @@ def test_degraded_loses_evidence_that_engram_keeps(services: Services) -> None:
             memory = await _ingested(label, talk, replace(services, folder=folder))
             hits = 0
             for thing in things:
-                context = await memory.retrieve(f"Did Ann find a {thing}?", asked_at=None, budget=60)
+                context = await awaited(memory.retrieve(f"Did Ann find a {thing}?", asked_at=None, budget=60))
                 hits += f"a {thing} in" in context.text
             return hits
 

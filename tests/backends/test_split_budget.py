@@ -15,6 +15,7 @@ from engram_eval.datasets.synthetic.dataset import SYNTHETIC
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.language.tokens import token_counter
 from engram_eval.registry import open_backend
+from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, Conversation, Sample
 
 
@@ -32,7 +33,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Services:
 async def _opened(label: str, overrides: dict[str, str], conversation: Conversation, services: Services) -> Memory:
     memory: Memory = await open_backend(label, overrides).open(conversation.info, services)
     for session in conversation.sessions:
-        await memory.ingest(session)
+        await awaited(memory.ingest(session))
     return memory
 
 
@@ -44,11 +45,11 @@ def _retrieved(
         folder.mkdir(exist_ok=True)
         memory = await _opened(label, overrides, sample.conversation, replace(state, folder=folder))
         contexts = [
-            (question.text, budget, await memory.retrieve(question.text, asked_at=None, budget=budget))
+            (question.text, budget, await awaited(memory.retrieve(question.text, asked_at=None, budget=budget)))
             for question in sample.questions[:12]
             for budget in budgets
         ]
-        await memory.close()
+        await awaited(memory.close())
         return contexts
 
     yield from asyncio.run(retrieve_all())
@@ -131,8 +132,8 @@ def test_each_memory_has_its_own_folder_and_an_impossible_share_is_refused(sampl
 
     async def fill() -> None:
         memory = await _opened("split-budget", {}, sample.conversation, replace(state, folder=folder))
-        everything = await memory.retrieve(sample.questions[0].text, asked_at=None, budget=None)
-        await memory.close()
+        everything = await awaited(memory.retrieve(sample.questions[0].text, asked_at=None, budget=None))
+        await awaited(memory.close())
         assert everything.text
 
     asyncio.run(fill())
