@@ -42,6 +42,7 @@ class NoteKind(StrEnum):
     SERVED_MODEL = "served_model"
     REASONING_REMOVED = "reasoning_removed"
     SERVER_CACHE = "server_cache"
+    CONTENDED = "contended"
     VOTES = "votes"
     JUDGE_PROBE = "judge_probe"
     JUDGE_NOT_MEASURED = "judge_not_measured"
@@ -253,6 +254,12 @@ def _backend_notes(label: str, backend: BackendSummary) -> Iterator[Note]:
             f"{label}: for {plural(backend.answers_from_server_cache, 'answer')} the server had at least half of the prompt in "
             "its own cache, so their answer times are shorter than those of a first question.",
         )
+    if backend.contended:
+        yield Note(
+            NoteKind.CONTENDED,
+            f"{label}: {plural(backend.contended, 'retrieval')} waited while other work of the run went on in the process, "
+            "which may have made them slower; --max-in-flight 1 measures them alone.",
+        )
     if backend.cut:
         yield Note(
             NoteKind.CUT_CONTEXTS,
@@ -276,5 +283,10 @@ def _votes_text(votes_of: Mapping[str, VoteSummary]) -> str:
     return (
         f"Each answer has {count} verdicts, of which the majority counts. Accuracy of a single pass of the judge, mean ± "
         f"standard deviation over the {count} passes, and the share of answers on which the verdicts differ: "
-        f"{', '.join(parts)}."
+        f"{', '.join(parts)}." + (_NEVER_DIFFER if not any(votes.split for votes in votes_of.values()) else "")
     )
+
+
+_NEVER_DIFFER = (
+    " They never differ: at temperature 0 a model repeats itself, so this says nothing about the judge's spread."
+)

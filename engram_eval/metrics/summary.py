@@ -80,7 +80,7 @@ _TYPES: dict[str, type] = {
     "backend": object, "conversation_id": object, "category": object, "unanswerable": bool, "ok": bool, "ingest_s": float,
     "ingest_cost_usd": float, "ingest_warnings": float, "answer_cost_usd": float, "judge_cost_usd": float,
     "truncated": bool, "cut": bool, "names_turns": bool, "repeats_gold": bool, "unspaced": bool, "reasoned": bool,
-    "server_cache": bool, "votes": object,
+    "server_cache": bool, "contended": bool, "votes": object,
     "failure_stage": object, "label_error": bool,
 }  # fmt: skip
 
@@ -120,6 +120,7 @@ def _facts(record: Record, label_errors: LabelErrors | None) -> tuple[Any, ...]:
         is_unspaced(record.question),
         record.reasoning_removed,
         2 * record.server_cached_tokens >= max(record.prompt_tokens or 0, 1),
+        record.contended,
         record.votes if len(record.votes) > 1 else None,
         failure_stage(record, label_errors),
         bool(label_errors and label_errors.reason(record.question_id)),
@@ -146,6 +147,7 @@ def _backend(rows: _Rows, entry: BackendEntry, manifest: Manifest, label_errors:
         "cut": int(rows["cut"].sum()),
         "unspaced_questions": int(rows["unspaced"].sum()),
         "reasoning_removed": int(rows["reasoned"].sum()),
+        "contended": int(rows["contended"].sum()),
         "answers_from_server_cache": int(rows["server_cache"].sum()),
         "answers_that_repeat_gold": int(rows["repeats_gold"][rows["ok"] & ~rows["unanswerable"]].sum()),
         "answerable_answers": int((rows["ok"] & ~rows["unanswerable"]).sum()),

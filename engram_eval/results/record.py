@@ -39,6 +39,7 @@ class Record(RecordKey):
     - `first_token_s`: seconds until the answer's first token, where the server tells. `server_cached_tokens`: of the prompt,
       what the server had in its own cache, which makes an answer faster. `reasoning_removed`: the reply held reasoning, which
       is no part of `answer`.
+    - `contended`: while the memory retrieved, other work of the run went on in the process.
     - `ingest_s`, `ingest_cost_usd`, `ingest_warnings` (a count): of the question's whole conversation, so all records of one
       conversation and backend repeat them.
     - `retrieved`: ids of the turns in the context, best first. `ranked`: whether that order is a ranking by the memory, so
@@ -77,6 +78,7 @@ class Record(RecordKey):
     first_token_s: float | None = None
     server_cached_tokens: int = 0
     reasoning_removed: bool = False
+    contended: bool = False
     retrieved: tuple[Text, ...] = ()
     ranked: bool = False
     evidence: tuple[Text, ...] = ()

@@ -85,7 +85,7 @@ class BackendSummary(Scores):
     - `answers_that_repeat_gold`: how many answers to answerable questions equal their golds word for word, of
       `answerable_answers`, over all categories.
     - `reasoning_removed`: from how many answers, of all categories; `answers_from_server_cache`: for how many the server had
-      at least half of the prompt in its own cache.
+      at least half of the prompt in its own cache; `contended`: how many retrievals waited beside other work.
     - US dollars, as if nothing had been cached, None if a price is unknown: `cost_usd` = ingestion + answers; judging is
       separate. `cost_per_correct_usd` divides by the right answers.
     - `failure_stages`: wrong answers by the stage at which they were lost.
@@ -107,6 +107,7 @@ class BackendSummary(Scores):
     answerable_answers: int = 0
     reasoning_removed: int = 0
     answers_from_server_cache: int = 0
+    contended: int = 0
     ingest_s: Total
     ingest_warnings: int
     cost_usd: float | None

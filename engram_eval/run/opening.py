@@ -69,6 +69,11 @@ class Openings:
     def _has_room(self) -> bool:
         return self._overlap and len(self._tasks) < _AHEAD and len(self._next) < _AHEAD
 
+    @property
+    def busy(self) -> bool:
+        """Whether a source is being opened ahead of its turn."""
+        return any(not task.done() for task in self._tasks.values())
+
     async def take(self, job: Job) -> OpenSource:
         """The opened source of a job, which the caller closes. Raises what opening it raised."""
         task = self._tasks.get(job.key)

@@ -29,7 +29,7 @@ from engram_eval.run.opening import Job, Openings
 from engram_eval.run.plan import Plan
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
-from engram_eval.system.event_loop import awaited
+from engram_eval.system.event_loop import LoopWatch, awaited
 from engram_eval.system.files import make_folder
 from engram_eval.system.pool import Pool
 from engram_eval.types import Question, Verdict
@@ -120,7 +120,7 @@ class _Work:
                     if reason := job.source.missing(question):
                         self.write(Record.of(label, question, status="error", error=reason))
                     else:
-                        await self._ask_question(label, opened, question)
+                        await self._ask_question(label, opened, question, openings)
             finally:
                 await self._close(label, opened, conversation_id)
         if not self.keep_memories:
@@ -129,20 +129,24 @@ class _Work:
     def _state(self, job: Job) -> Path:
         return self.folder.state_path / _file_name(job.label) / _file_name(job.conversation.id)
 
-    async def _ask_question(self, label: str, opened: OpenSource, question: Question) -> None:
+    async def _ask_question(self, label: str, opened: OpenSource, question: Question, openings: Openings) -> None:
+        others, watch = self.pool.busy or openings.busy, LoopWatch()
         try:
             retrieved = await opened.retrieve(question)
+            contended = watch.ran and (others or openings.busy)
         except (Exception, asyncio.CancelledError) as error:
             self._continue_after(error, label, question.id)
             self._fail(label, question, "retrieve", error, **opened.fields)
         else:
-            await self.pool.run(self._finish(label, opened, question, retrieved))
+            await self.pool.run(self._finish(label, opened, question, retrieved, contended=contended))
         await _let_interrupts_in()
 
-    async def _finish(self, label: str, opened: OpenSource, question: Question, retrieved: Any) -> None:
+    async def _finish(
+        self, label: str, opened: OpenSource, question: Question, retrieved: Any, *, contended: bool
+    ) -> None:
         """Answers, judges and writes one question."""
         step: Step = "answer"
-        fields = dict(opened.fields)
+        fields = {**opened.fields, "contended": contended}
         try:
             answer = await opened.answer(question, retrieved)
             step = "judge"

@@ -51,6 +51,17 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         raise KeyboardInterrupt from None
 
 
+class LoopWatch:
+    """Tells whether the event loop has run anything else since this was made."""
+
+    def __init__(self) -> None:
+        self.ran = False
+        asyncio.get_running_loop().call_soon(self._mark)
+
+    def _mark(self) -> None:
+        self.ran = True
+
+
 async def awaited(value: Any) -> Any:
     """The result of a third party's method, which its author may have written with or without `async`."""
     return await value if inspect.isawaitable(value) else value

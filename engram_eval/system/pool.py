@@ -20,6 +20,11 @@ class Pool:
         self._announce = announce
         self._running: list[asyncio.Task[None]] = []  # in the order in which they started
 
+    @property
+    def busy(self) -> bool:
+        """Whether work is in flight."""
+        return any(not task.done() for task in self._running)
+
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Starts the work and returns when there is room for more. Raises the error of any work so far."""
         if self._limit == 1:

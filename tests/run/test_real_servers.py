@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,20 @@ def test_a_judge_that_accepts_everything_is_told_and_no_gate_takes_its_scores(
     assert "THESE SCORES MEAN NOTHING" in capsys.readouterr().out
     assert main(["baseline", str(tmp_path / "run"), "-o", str(tmp_path / "baseline.json")]) == 2
     assert "its scores mean nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("in_flight", "contended"), [("8", True), ("1", False)])
+def test_a_retrieval_that_waits_beside_other_work_is_marked(
+    tmp_path: Path, in_flight: str, contended: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow(body: dict[str, Any]) -> Step:
+        step = plays()(body)
+        return Step(step.status, step.body, before=lambda: time.sleep(0.05))
+
+    backends = ["--backend", "tests.doubles:SlowBackend", "--backend", "bm25", "--max-in-flight", in_flight]
+    with Server(answer=slow) as server:
+        command = [part for part in _command(server.url, tmp_path / "run") if part not in ("--backend", "full-history")]
+        assert main([*command, *backends]) == 0
+    marked = {record["backend"] for record in _records(tmp_path / "run") if record["contended"]}
+    assert marked == ({"tests.doubles:SlowBackend"} if contended else set())
+    assert ("waited while other work of the run" in capsys.readouterr().out) is contended
