@@ -184,6 +184,8 @@ class ExpectedCall:
     schema: Mapping[str, Any] | None
     """The JSON schema of the answer, which is part of the prompt; None for free text."""
     completion_tokens: float
+    max_tokens: int = 0
+    """The most tokens that the call allows; 0 if unknown."""
 
 
 def expected_embedding(session: Session) -> ExpectedCall:

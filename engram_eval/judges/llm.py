@@ -30,6 +30,7 @@ class LLMJudge:
     """`variant` names one of the rules' variants; None is the default rule. `own`: the user's prompt, in place of the rules."""
 
     agreement = ""
+    max_tokens = _MAX_TOKENS
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class LLMJudge:
         votes, reasons, seconds, dollars = [], [], 0.0, list[float | None]()
         for repeat in range(self.votes):
             completion = await self._llm.chat(
-                messages=messages, schema=form.schema, max_tokens=_MAX_TOKENS, repeat=repeat, accepts=form.accepts
+                messages=messages, schema=form.schema, max_tokens=self.max_tokens, repeat=repeat, accepts=form.accepts
             )
             vote, explanation = form.read(completion)
             votes.append(vote)

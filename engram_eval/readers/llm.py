@@ -24,6 +24,8 @@ class LLMReader:
     `variant` names a prompt that is not the benchmark's own; `own` is the user's prompt, in place of `prompt`.
     """
 
+    max_tokens = _MAX_TOKENS
+
     def __init__(
         self,
         llm: RoleModel,
@@ -45,7 +47,7 @@ class LLMReader:
     async def answer(self, question: str, *, asked_at: datetime | None, context: Context) -> Answer:
         completion = await self._llm.chat(
             messages=self.messages(question, asked_at=asked_at, context=context),
-            max_tokens=_MAX_TOKENS,
+            max_tokens=self.max_tokens,
         )
         return Answer(
             completion.text.strip(),

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from engram_eval.backends.backend import MemoryBackend, Services, backend_info
 from engram_eval.embedders.cached import CachedEmbedder
@@ -42,16 +42,21 @@ _INGEST, _ANSWERS, _JUDGE = ("router", "extractor", "embedder"), ("reader",), ("
 
 @dataclass
 class Use:
-    """Calls and tokens of one role."""
+    """Calls and tokens of one role. `longest_tokens`: of the completions, if each were as long as its call allows."""
 
     calls: float = 0
     prompt_tokens: float = 0
     completion_tokens: float = 0
+    longest_tokens: float = 0
 
-    def add(self, prompt: float, completion: float, calls: float = 1) -> None:
+    def add(self, prompt: float, completion: float, longest: float, calls: float = 1) -> None:
         self.calls += calls
         self.prompt_tokens += prompt * calls
         self.completion_tokens += completion * calls
+        self.longest_tokens += max(completion, longest) * calls
+
+    def scaled(self, by: float) -> Use:
+        return Use(*(by * amount for amount in astuple(self)))
 
 
 @dataclass
@@ -93,15 +98,18 @@ def _probe_lines(plan: Plan, estimator: _Estimator) -> list[Line]:
 # --- dollars ----------------------------------------------------------------------------------------------------
 
 
-def dollars(plan: Plan, line: Line, roles: Collection[str] | None = None) -> float | None:
-    """What the roles (default: all) of a line cost; None if one of the models has no price."""
+def dollars(plan: Plan, line: Line, roles: Collection[str] | None = None, *, longest: bool = False) -> float | None:
+    """What the roles (default: all) of a line cost; None if one of the models has no price.
+
+    `longest`: if each reply were as long as it may be.
+    """
     total = 0.0
     for role, use in line.uses.items():
         if roles is None or role in roles:
             price = plan.clients.price(CLIENT_OF.get(role, cast(Role, role)))
             if price is None:
                 return None
-            total += price.cost(use.prompt_tokens, use.completion_tokens)
+            total += price.cost(use.prompt_tokens, use.longest_tokens if longest else use.completion_tokens)
     return total
 
 
@@ -155,14 +163,19 @@ def cost_sentence(plan: Plan, lines: Sequence[Line]) -> str:
         return f"The cost is unknown: {' and '.join(unknown)} may call a model any number of times."
     if not any(line.uses for line in lines):
         return "No model is called: the run costs nothing."
-    total = 0.0
+    total = most = 0.0
     for line in lines:
-        if (usd := dollars(plan, line)) is None:
+        usd, longest = dollars(plan, line), dollars(plan, line, longest=True)
+        if usd is None or longest is None:
             return "The cost is unknown: a model has no price; name a file that has it with --prices."
-        total += usd
+        total, most = total + usd, most + longest
     limit = plan.settings.max_cost
-    stop = "; set a limit with --max-cost" if limit is None else f"; it stops before it has cost more than ${limit:g}"
-    return f"About ${total:.2f}{stop}." if total >= 1 else f"About ${total:.4f}{stop}."
+    stop = "set a limit with --max-cost" if limit is None else f"it stops before it has cost more than ${limit:g}"
+    return f"About {_usd(total)}; at most {_usd(most)}, if every reply is as long as it may be; {stop}."
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
 def _without_estimate(plan: Plan) -> list[str]:
@@ -197,7 +210,8 @@ class _Estimator:
             contexts += context * len(questions)
             for question in questions:
                 if has_llm_reader:
-                    line.uses["reader"].add(context + self._reader_prompt(question), self._answer_tokens(question))
+                    prompt = context + self._reader_prompt(question)
+                    line.uses["reader"].add(prompt, self._answer_tokens(question), self._longest_of("reader"))
                 if has_llm_judge:
                     self.add_verdict(line, question, question.gold)
         line.context_tokens = contexts / max(line.questions, 1)
@@ -207,7 +221,14 @@ class _Estimator:
     def add_verdict(self, line: Line, question: Question, answer: str) -> None:
         judge: Any = self.plan.judge
         prompt = self._prompt(judge.messages(question, answer), judge.schema(question))
-        line.uses["judge"].add(prompt, _VERDICT + self._thoughts("judge"), self.plan.settings.judge_votes)
+        expected = _VERDICT + self._thoughts("judge")
+        line.uses["judge"].add(prompt, expected, self._longest_of("judge"), self.plan.settings.judge_votes)
+
+    def _longest_of(self, role: Literal["reader", "judge"]) -> int:
+        """The most tokens of a reply, with room to think for a model that does."""
+        part: Any = self.memories.reader if role == "reader" else self.plan.judge
+        given: int | None = getattr(self.plan.settings, f"{role}_max_tokens")
+        return (given or part.max_tokens) + self._room(role)
 
     def _is_free(self) -> bool:
         """Whether trying its retrieval costs nothing: it is a memory of this package, and calls no model."""
@@ -275,10 +296,14 @@ class _Estimator:
                     if call_hash not in self.counted:
                         self.counted.add(call_hash)
                         thoughts = self._thoughts("router") if call.schema else 0
-                        uses[call.role].add(self._prompt(call.messages, call.schema), call.completion_tokens + thoughts)
+                        longest = self.plan.settings.router_max_tokens or call.max_tokens
+                        uses[call.role].add(
+                            self._prompt(call.messages, call.schema),
+                            call.completion_tokens + thoughts,
+                            longest + self._room("router") if longest else 0,
+                        )
         for role, use in uses.items():
-            scale = self.plan.conversations / conversations
-            line.uses[role] = Use(use.calls * scale, use.prompt_tokens * scale, use.completion_tokens * scale)
+            line.uses[role] = use.scaled(self.plan.conversations / conversations)
 
     def _reader_prompt(self, question: Question) -> int:
         """The tokens of the prompt without the context."""
@@ -290,9 +315,13 @@ class _Estimator:
         return self._count(question.gold) + beyond + self._thoughts("reader")
 
     def _thoughts(self, role: Role) -> int:
+        return _THOUGHTS if self._room(role) else 0
+
+    def _room(self, role: Role) -> int:
+        """The tokens that a reasoning model may think, besides its answer."""
         from engram_eval.llm.provider_capabilities import first_capabilities
 
-        return _THOUGHTS if first_capabilities(self.plan.clients.model(role)).room else 0
+        return first_capabilities(self.plan.clients.model(role)).room
 
     def _prompt(self, messages: Iterable[Mapping[str, str]], schema: Mapping[str, Any] | None = None) -> int:
         texts = [message["content"] for message in messages]

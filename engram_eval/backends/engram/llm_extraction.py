@@ -84,7 +84,7 @@ def _result(outcome: Extraction | BaseException) -> Extraction:
 
 
 def _expected(call: ModelCall[T]) -> ExpectedCall:
-    return ExpectedCall(call.role, call.messages, call.schema, call.expected_tokens)
+    return ExpectedCall(call.role, call.messages, call.schema, call.expected_tokens, call.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
