@@ -18,7 +18,7 @@ import argparse
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from scipy.stats import spearmanr
 from engram_eval.judges.offline.judge import OfflineJudge
 from engram_eval.metrics.f1 import token_f1
 from engram_eval.metrics.intervals import bootstrap_mean
-from engram_eval.readers.offline.reader import read
+from engram_eval.readers.offline.matching import Weights
+from engram_eval.readers.offline.reader import WEIGHTS, read
 from engram_eval.results.folder import RunFolder
 from engram_eval.results.record import Record
 from engram_eval.types import Question
@@ -48,21 +49,30 @@ class Reading:
     evidence_recall: float | None
 
 
-def read_run(path: Path) -> tuple[int | None, dict[str, list[Reading]]]:
-    """The token budget of a run, and the readings of each backend over the headline questions."""
+def read_run(
+    path: Path, backends: Collection[str] = (), weights: Mapping[str, Weights] | None = None
+) -> tuple[int | None, dict[str, list[Reading]]]:
+    """The token budget of a run, and the readings of each backend, or of `backends`, over the headline questions.
+
+    `weights` are the reader's, by conversation; the committed ones for the conversations that are not in it.
+    """
     folder = RunFolder(path)
     manifest = folder.manifest()
     judge = OfflineJudge()
     readings: defaultdict[str, list[Reading]] = defaultdict(list)
     with folder.contexts() as contexts:
         for record in folder.records():
-            if record.answerable and record.status == "ok":
-                readings[record.backend].append(_reading(record, contexts.get(record.context) or "", judge))
+            if record.answerable and record.status == "ok" and (not backends or record.backend in backends):
+                answer = read(
+                    record.question,
+                    contexts.get(record.context) or "",
+                    weights=(weights or {}).get(record.conversation_id, WEIGHTS),
+                )
+                readings[record.backend].append(_graded(record, answer, judge))
     return manifest.budget, dict(readings)
 
 
-def _reading(record: Record, context: str, judge: OfflineJudge) -> Reading:
-    answer = read(record.question, context)
+def _graded(record: Record, answer: str, judge: OfflineJudge) -> Reading:
     question = Question(
         id=record.question_id,
         conversation_id=record.conversation_id,

@@ -24,10 +24,9 @@ from engram_eval.readers.offline.question_analysis import SCAFFOLD, QuestionAnal
 class Weights:
     """The weights of a score.
 
-    Those of nearby turns, `subject` and `reply` are round numbers near the weights of a conditional logit, in which the
-    probability that a turn is evidence is proportional to exp(its score), fitted on the five development conversations:
-    0.62, 0.30, 0.37 and 0.08 for nearby turns, 0.31 and 0.44, where a stem in the turn itself counts 1. `same_turn` and
-    `asks` were each chosen from four values there; the others were set before any measurement and then kept.
+    `turn_before` to `reply` are round numbers near the weights of a conditional logit that benchmarks/fit_offline_reader.py
+    fits on the five development conversations: 0.57, 0.30, 0.36, 0.09, 0.34 and 0.44, where a stem in the turn itself counts 1.
+    `same_turn` and `asks` were each chosen from four values there; the others were set before any measurement and then kept.
     """
 
     same_turn: float = 0.9  # a stem of the question in the sentence's turn; 1 is in the sentence itself

@@ -59,11 +59,11 @@ class OfflineReader:
         return Answer(text, prompt_tokens, self._count_tokens(text), latency_s=latency_s)
 
 
-def read(question: str, context: str, asked_on: date | None = None) -> str:
+def read(question: str, context: str, asked_on: date | None = None, weights: Weights = WEIGHTS) -> str:
     """The short answer to a question from a context's text, or `NOT_MENTIONED`. `asked_on` resolves its "last week"."""
     passages = read_passages(context)
     analysis = analyse_question(question, passages.speakers, asked_on)
-    match = match_sentences(analysis, passages, WEIGHTS)
+    match = match_sentences(analysis, passages, weights)
     best = match.best(CANDIDATES)
     if not analysis.stems or not best or match.cover[best[0]] < _least_cover(analysis, len(passages.sentences)):
         return NOT_MENTIONED
