@@ -38,7 +38,7 @@ from engram_eval.types import Turn
 
 Floats = npt.NDArray[np.float64]
 
-FITTED = ("turn_before", "turn_after", "two_turns", "same_day", "subject", "reply")
+FITTED = ("turn_before", "nearby", "subject", "reply")
 _NONE = Weights(**dict.fromkeys(FITTED, 0.0), same_turn=1.0, asks=1.0, caption=1.0)
 """All sentences of a passage have the same score: the share of the question's stems that are in the passage."""
 _RIDGE = 1e-3

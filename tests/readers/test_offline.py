@@ -121,16 +121,6 @@ def test_what_is_told_in_a_short_context_happened_when_it_was_told() -> None:
     assert read("When did Tom get a toy for Ines?", "[8 May 2023]\nTom: Look, this is for you!") == "8 May 2023"
 
 
-def test_an_answer_may_be_rendered_far_from_its_question() -> None:
-    """A memory that sorts by type puts the two in different sections, under the same date."""
-    context = "\n".join(
-        ["# Events", "[8 May 2023]", "Tom: A lemon cake, with a lot of cream on it.", "[9 May 2023]",
-         "Tom: A bike ride, with a lot of rain on it.", *(f"Ines: Today was day {i}." for i in range(9)),
-         "# Facts", "[8 May 2023]", "Ines: What did you bake for the fair?"]
-    )  # fmt: skip
-    assert "lemon cake" in read("What did Tom bake for the fair?", context)
-
-
 def test_an_answer_below_its_question_need_not_repeat_it() -> None:
     context = "\n".join(
         ["[1 May 2023]", "Tom: Next week I will hear music at the fair near the lake with my sister.", "[8 May 2023]",

@@ -32,12 +32,11 @@ NEW_WORDS_BONUS = (
 ENOUGH_NEW_WORDS = 4
 QUESTION_WEIGHT, CAPTION_WEIGHT = 0.5, 0.5  # the value of a question and of an image's caption as an answer
 NEIGHBOURS = 3  # sentences on either side, in the same turn, that may have the answer: a turn can be a page long
-DEPTH = 0.8  # turns with at least this share of the best score match nearly as well
+DEPTH = 0.8  # what has at least this share of the best score matches nearly as well
 SHORT_DEPTH = 0.5  # in a context of at most `SHORT` sentences, which was chosen for the question
 LIST_LENGTH = 3  # turns in a list, at most
 FIRST_WORDS = 15  # of `MAX_WORDS`, for the best turn, if a second one matches nearly as well
-NAMES_DEPTH, NAMES_LENGTH = 0.65, 6  # names are short and wrong ones are rare, so a list of names takes more
-COUNT_DEPTH = 0.8  # sentences with at least this share of the best score are counted
+NAMES_LENGTH = 6  # names in a list, at most
 SAID_ON_COVER = 0.4  # the cover that a match needs so that the day on which it was said answers "when"
 
 
@@ -104,7 +103,7 @@ class _Extraction:
         of_thing = self._phrase(lambda sentence, p: self._with_thing(phrases.numbers(sentence, p.said_on)))
         if of_thing:
             return of_thing
-        least = COUNT_DEPTH * self._match.score[self._best[0]]
+        least = DEPTH * self._match.score[self._best[0]]
         telling = [i for i in self._best if self._match.score[i] >= least and not self._context.questions[i]]
         ordinals = [n for i in telling for n in phrases.ordinals(self._context.sentences[i], self._question_stems)]
         days = {self._passage(i).said_on for i in telling}
@@ -156,7 +155,7 @@ class _Extraction:
     def _list(self) -> str:
         """Names if the question asks for things with a name, else what several turns say."""
         if self._question.named:
-            least = NAMES_DEPTH * self._match.score[self._best[0]]
+            least = DEPTH * self._match.score[self._best[0]]
             near = [self._context.sentences[i] for i in self._best if self._match.score[i] >= least]
             names = dict.fromkeys(
                 name for sentence in near for name in self._without_speakers(phrases.names(sentence, self._known))

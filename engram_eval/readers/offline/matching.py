@@ -1,9 +1,9 @@
 """How well each sentence of a context matches a question.
 
 A sentence's cover is the share of the question's stems, weighted by rarity, that are in it or near it. A stem in the
-sentence itself counts fully; it counts less in the same turn, in the turn before (an answer follows a question), in the
-turn after, two turns away, and elsewhere on the same day. Its score is higher if the person in the question says it, and if
-it replies to a question like the one that is asked: "What did you bake?", "A lemon cake."
+sentence itself counts fully; it counts less in the same turn, in the turn before (an answer follows a question), and in the
+turn after or two turns away. Its score is higher if the person in the question says it, and if it replies to a question like
+the one that is asked: "What did you bake?", "A lemon cake."
 """
 
 from __future__ import annotations
@@ -25,17 +25,13 @@ class Weights:
     """The weights of a score.
 
     `turn_before` to `reply` are round numbers near the weights of a conditional logit that benchmarks/fit_offline_reader.py
-    fits on the five development conversations: 0.57, 0.30, 0.36, 0.09, 0.34 and 0.44, where a stem in the turn itself counts 1.
+    fits on the five development conversations: 0.58, 0.36, 0.33 and 0.44, where a stem in the turn itself counts 1.
     `same_turn` and `asks` were each chosen from four values there; the others were set before any measurement and then kept.
     """
 
     same_turn: float = 0.9  # a stem of the question in the sentence's turn; 1 is in the sentence itself
     turn_before: float = 0.6  # in the turn before
-    turn_after: float = 0.35  # in the turn after
-    two_turns: float = 0.35  # in the turn before the turn before, or after the turn after
-    same_day: float = (
-        0.1  # elsewhere in what was said on the same day: a memory may render an answer far from its question
-    )
+    nearby: float = 0.35  # in the turn after, in the turn before the turn before, or in the one after the turn after
     subject: float = 0.3  # the person in the question says it
     reply: float = 0.45  # the turn before is another person's and has a question with all of the stems
     alike: float = 0.6  # a stem that is nowhere in the context, matched by one with the same first letters
@@ -79,6 +75,7 @@ def match_sentences(question: QuestionAnalysis, context: Passages, weights: Weig
     sentences, passages = len(context.sentences), len(context.passages)
     own, cover = np.zeros(sentences), np.zeros(sentences)
     before, after = context.before, context.after
+    two_before, two_after = before[before], after[after]
     total = 0.0
     for stem in question.stems:
         weight = context.rarity(stem) * (weights.scaffold if stem in SCAFFOLD else 1.0)
@@ -89,20 +86,11 @@ def match_sentences(question: QuestionAnalysis, context: Passages, weights: Weig
             if places is None:
                 continue
         weight *= credit
-        in_passage = np.zeros(passages)
-        in_passage[context.passage_of[places]] = 1.0
-        near = np.maximum.reduce(
-            (
-                weights.same_turn * in_passage,
-                weights.turn_before * in_passage[before],
-                weights.turn_after * in_passage[after],
-                weights.two_turns * np.maximum(in_passage[before[before]], in_passage[after[after]]),
-            )
-        )
-        on_day = np.zeros(context.days)
-        on_day[context.day_of[in_passage > 0]] = weights.same_day
-        near = np.maximum(near, on_day[context.day_of])
-        here = near[context.passage_of]
+        in_passage = np.zeros(passages, dtype=np.bool_)
+        in_passage[context.passage_of[places]] = True
+        near = np.where(in_passage[after] | in_passage[two_before] | in_passage[two_after], weights.nearby, 0.0)
+        near = np.maximum(near, weights.turn_before * in_passage[before])
+        here = np.maximum(near, weights.same_turn * in_passage)[context.passage_of]
         here[places] = 1.0
         cover += weight * here
         own[places] += weight

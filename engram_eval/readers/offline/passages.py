@@ -82,8 +82,6 @@ class Passages:
     before: Ints
     after: Ints
     replies: Flags
-    day_of: Ints
-    days: int
     speaker_of: tuple[str | None, ...]
     speakers: tuple[str, ...]
     addresses_listener: Flags
@@ -141,12 +139,8 @@ def read_passages(text: str) -> Passages:
     replies = np.array(
         [before[i] != i and speaker_of[before[i]] != speaker for i, speaker in enumerate(speaker_of)], dtype=np.bool_
     )
-    numbers_of_days: dict[date | None, int] = {}
-    day_of = [numbers_of_days.setdefault(passage.said_on, len(numbers_of_days)) for passage in passages]
     return Passages(
         passages=passages,
-        day_of=np.array(day_of, dtype=np.int32),
-        days=len(numbers_of_days),
         sentences=tuple(sentence.text for sentence in sentences),
         dated=tuple(sentence.dated for sentence in sentences),
         passage_of=np.array(passage_of, dtype=np.int32),
