@@ -31,8 +31,8 @@ WEIGHTS = Weights()
 # question's words.
 LEAST_COVER = 0.3
 # The best sentence by or to the person in the question must match at least this share as well as the best sentence of all;
-# otherwise the question names the wrong person. At 0.9, 0.94 and 0.97 it abstains on 28, 48 and 54 % of such questions and
-# answers 54.3, 53.7 and 53.0 % of the others correctly, with `engram`'s contexts of 916 tokens: this is the middle.
+# otherwise the question names the wrong person. At 0.9, 0.94 and 0.97 it abstains on 29, 48 and 54 % of such questions and
+# answers 54.1, 53.4 and 52.8 % of the others correctly, with `engram`'s contexts of 916 tokens: this is the middle.
 SAME_PERSON = 0.94
 CANDIDATES = 30  # sentences that can give the answer
 
