@@ -39,7 +39,7 @@ from engram_eval.run.memory_answers import MemoryAnswers
 from engram_eval.run.models import MAX_IN_FLIGHT, ModelClients, Role, endpoint_of
 from engram_eval.run.questions import choose_questions, chosen_categories, open_dataset
 from engram_eval.run.recorded_answers import RecordedAnswers
-from engram_eval.run.servers import fitting_window, server_warnings
+from engram_eval.run.servers import Servers
 from engram_eval.run.settings import Settings
 from engram_eval.run.stored_answers import StoredAnswers
 from engram_eval.tables.text import plural
@@ -177,8 +177,9 @@ def plan_run(
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
     opener = Opener(settings, extensions)
     reader_asks = settings.reader.partition(":")[0] == "llm" or opener.asks_model("readers")
+    servers = Servers(settings)
     if settings.window is None and reader_asks:
-        settings = settings.replace(window=fitting_window(settings))
+        settings = settings.replace(window=servers.fitting_window())
     tokens = reader_tokens(settings)
     data = _open_data(settings)
     benchmark = data.dataset.benchmark
@@ -205,7 +206,7 @@ def plan_run(
         experiment=_memory_experiment(settings, data, setup, judge, clients, tokens),
         calls_in_flight=_in_flight(settings) if _roles_ask(settings, opener, reader=True) else 1,
         ingests_ahead=memories_ask and _answers_many(settings),
-        why={**_why_memories(given, data, setup, judge, clients, tokens), **_doubts(given, settings, clients)},
+        why={**_why_memories(given, data, setup, judge, clients, tokens), **_doubts(servers, given, clients)},
     )
 
 
@@ -329,7 +330,7 @@ def plan_grading(
             **data.oddities(),
             "answers": "; ".join([_coverage(answers, data, missing), *answers.ignored]),
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
-            **_doubts(given, settings, clients),
+            **_doubts(Servers(settings), given, clients),
             **_copied_golds(answers, [question for id_, question in questions.items() if id_ in data.questions]),
         },
         missing=missing,
@@ -422,7 +423,7 @@ def plan_rejudging(
         calls_in_flight=_in_flight(judging) if _roles_ask(judging, opener, reader=False) else 1,
         why={
             "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
-            **_doubts(given, judging, clients),
+            **_doubts(Servers(judging), given, clients),
         },
     )
 
@@ -462,9 +463,9 @@ def _open_clients(clients: ModelClients, opener: Opener, *, reader: bool) -> Non
         clients.llm("judge")
 
 
-def _doubts(given: Settings, settings: Settings, clients: ModelClients) -> dict[str, str]:
+def _doubts(servers: Servers, given: Settings, clients: ModelClients) -> dict[str, str]:
     """What the servers say that does not fit the settings, before anything is paid for."""
-    warnings = list(server_warnings(settings.replace(window=given.window), clients.in_use()))
+    warnings = list(servers.warnings(clients.in_use(), window=given.window))
     return {"SERVER": "; ".join(warnings)} if warnings else {}
 
 

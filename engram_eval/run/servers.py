@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engram_eval.errors import UserError
+from engram_eval.language.tokens import encoding_of
 from engram_eval.run.models import WINDOW, Role, client_settings, endpoint_of, key_of, model_of
 from engram_eval.run.settings import Settings
 from engram_eval.system.event_loop import run_to_end
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _PROMPT_TOKENS = 600  # of the longest reader prompt with its question
 _ANSWER_TOKENS = 512
+_OTHER_VOCABULARY = 0.8  # a model whose vocabulary is unknown may make more tokens of a text than the run counts
 
 
 def server_info(settings: Settings, role: Role | None = None) -> ServerInfo:
@@ -35,34 +37,49 @@ def server_info(settings: Settings, role: Role | None = None) -> ServerInfo:
     return run_to_end(ask())
 
 
-def fitting_window(settings: Settings) -> int:
-    """The longest context in tokens that the reader's server has room for, with prompt and answer."""
-    length = _context_length(settings)
-    if length is None:
-        return WINDOW
-    room = _PROMPT_TOKENS + (settings.reader_max_tokens or _ANSWER_TOKENS)
-    return min(WINDOW, max(length - room, length // 4))
+class Servers:
+    """The servers of a run's roles. Each is asked once."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: dict[tuple[str, str | None], ServerInfo | None] = {}
 
-def server_warnings(settings: Settings, roles: Collection[Role]) -> Iterator[str]:
-    """What does not fit between the settings and the servers, one sentence each."""
-    from engram_eval.llm.model_names import shown_model
+    def fitting_window(self) -> int:
+        """The longest context, in tokens as the run counts them, that the reader's server has room for with prompt and answer."""
+        length = self._context_length()
+        if length is None:
+            return WINDOW
+        room = _PROMPT_TOKENS + (self._settings.reader_max_tokens or _ANSWER_TOKENS)
+        counted = 1.0 if encoding_of(model_of(self._settings, "reader")) else _OTHER_VOCABULARY
+        return min(WINDOW, int(max(length - room, length // 4) * counted))
 
-    for role in sorted(roles):
-        with suppress(UserError):  # a server that cannot be reached stops the run at its first call
-            served = [model.id for model in server_info(settings, role).models]
-            if served and model_of(settings, role) not in served:
+    def warnings(self, roles: Collection[Role], *, window: int | None) -> Iterator[str]:
+        """What does not fit between the settings and the servers, one sentence each. `window`: what the user named."""
+        from engram_eval.llm.model_names import shown_model
+
+        for role in sorted(roles):
+            info = self._info(role)
+            served, model = [m.id for m in info.models] if info else [], model_of(self._settings, role)
+            if served and model not in served:
                 named = ", ".join(map(shown_model, served[:8])) + (" …" if len(served) > 8 else "")
                 yield (
-                    f"{endpoint_of(settings, role)} does not list the {role}'s model {shown_model(model_of(settings, role))} "
+                    f"{endpoint_of(self._settings, role)} does not list the {role}'s model {shown_model(model)} "
                     f"(it lists {named}): another model may answer"
                 )
-    length = _context_length(settings) if "reader" in roles else None
-    if length is not None and settings.window is not None and settings.window >= length:
-        yield f"--window {settings.window:,} is more than the {length:,} tokens that the reader's server has room for"
+        length = self._context_length() if "reader" in roles else None
+        if length is not None and window is not None and window >= length:
+            yield f"--window {window:,} is more than the {length:,} tokens that the reader's server has room for"
 
+    def _context_length(self) -> int | None:
+        info = self._info("reader")
+        return info.context_length(model_of(self._settings, "reader")) if info else None
 
-def _context_length(settings: Settings) -> int | None:
-    with suppress(UserError):
-        return server_info(settings, "reader").context_length(model_of(settings, "reader"))
-    return None
+    def _info(self, role: Role) -> ServerInfo | None:
+        """None for a server that cannot be reached: it stops the run at its first call."""
+        url = endpoint_of(self._settings, role)
+        place = url, key_of(self._settings, role, url)
+        if place not in self._known:
+            self._known[place] = None
+            with suppress(UserError):
+                self._known[place] = server_info(self._settings, role)
+        return self._known[place]
