@@ -14,4 +14,6 @@ class UserError(Exception):
 
 def note(text: str) -> None:
     """Prints one line on stderr: something went wrong and was worked around."""
-    print(f"note: {text}", file=sys.stderr)
+    from engram_eval.tables.text import visible
+
+    print(f"note: {visible(text)}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import DONE, SOME_ERRORED, define
 from engram_eval.cli.options import add_settings, given
-from engram_eval.cli.terminal import print_tables
+from engram_eval.cli.terminal import print_tables, say
 from engram_eval.errors import UserError
 from engram_eval.tables.text import plural
 
@@ -57,14 +57,14 @@ def _agree(options: argparse.Namespace) -> int:
     if options.out:
         verdict_file.require_writable(options.out, besides=options.verdicts)
     prepared = prepare_agreement(recorded, given(options))
-    print(f"judge     {prepared.why}", file=sys.stderr)
+    say(f"judge     {prepared.why}", err=True)
     form = "answers {bar:24} {n_fmt:>6}/{total_fmt} {elapsed}<{remaining}"
     with tqdm(total=len(recorded), bar_format=form, disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
         answers = prepared.grade(bar.update)
     for role, usage in prepared.usage.items():
-        print(
+        say(
             f"{role}: {usage['calls']:,.0f} calls, {usage['cached']:,.0f} from the cache, ${usage['cost_usd']:.4f}",
-            file=sys.stderr,
+            err=True,
         )
     if options.out:
         verdict_file.write_verdicts(options.out, answers)
@@ -82,10 +82,10 @@ def _agree(options: argparse.Namespace) -> int:
 def _report_errors(errors: Sequence[GradedAnswer]) -> int:
     if not errors:
         return DONE
-    print(
+    say(
         f"engram-eval: {plural(len(errors), 'answer')} could not be graded, the first "
         f"({errors[0].recorded.question.id}): {errors[0].error}; the same command asks for them again and takes the "
         "others from the cache",
-        file=sys.stderr,
+        err=True,
     )
     return SOME_ERRORED

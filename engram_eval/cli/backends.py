@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engram_eval.cli.command import DONE, define
+from engram_eval.cli.terminal import say
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +18,12 @@ def _backends(_options: argparse.Namespace) -> int:
     from engram_eval import registry
 
     for entry in registry.describe_backends():
-        print(f"{entry.name:14} {entry.summary}")
+        say(f"{entry.name:14} {entry.summary}")
         for key, value in entry.settings.items():
             note = f"  ({entry.notes[key]})" if key in entry.notes else ""
-            print(f"{'':14}   --set {entry.name}.{key}={_plain(value)}{note}")
+            say(f"{'':14}   --set {entry.name}.{key}={_plain(value)}{note}")
         for preset, settings in entry.presets.items():
-            print(f"{'':14}   {entry.name}:{preset} is {_in_words(settings)}")
+            say(f"{'':14}   {entry.name}:{preset} is {_in_words(settings)}")
     return DONE
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from engram_eval.cli.command import DONE, define
+from engram_eval.cli.terminal import say
 from engram_eval.errors import UserError
 
 
@@ -27,7 +28,6 @@ baseline results/mine -o results/baselines/mine.json --with-latency""",
 
 def _baseline(options: argparse.Namespace) -> int:
     from engram_eval import gate
-    from engram_eval.gate.text import plain
     from engram_eval.results.folder import RunFolder
     from engram_eval.tables.text import plural
 
@@ -40,5 +40,5 @@ def _baseline(options: argparse.Namespace) -> int:
         )
     gate.write(options.out, gate.baseline_json(scores))
     unchecked = f"; {plural(errors, 'answer')} ended in an error and cannot be checked" if errors else ""
-    print(plain(f"{options.out}: {plural(len(scores.questions), 'question')} of {', '.join(scores.lines)}{unchecked}"))
+    say(f"{options.out}: {plural(len(scores.questions), 'question')} of {', '.join(scores.lines)}{unchecked}")
     return DONE

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engram_eval.cli.command import DONE, add_action, define
-from engram_eval.cli.terminal import print_tables
+from engram_eval.cli.terminal import print_tables, say
 from engram_eval.system.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def _stats(options: argparse.Namespace) -> int:
     prices = Prices(options.prices)
     path = cache_file(cache_folder())
     if not path.exists():
-        print(f"{path}: there is no response cache yet; a run with a model creates it")
+        say(f"{path}: there is no response cache yet; a run with a model creates it")
         return DONE
     cache = ResponseCache(path, read_only=True)
     contents = cache.contents()
     cache.close()
     log = path.with_name(path.name + "-wal")  # SQLite's: entries that are not in the file itself yet
     size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
-    print(f"{path}: {size / 1e6:,.1f} MB{'' if contents else ', still empty'}")
+    say(f"{path}: {size / 1e6:,.1f} MB{'' if contents else ', still empty'}")
     if contents:
         _print_contents(contents, prices)
     return DONE
@@ -123,7 +123,7 @@ def _export(options: argparse.Namespace) -> int:
     from engram_eval.llm.cache.response_cache import cache_file
 
     written = export_bundle(cache_file(cache_folder()), options.bundle, options.run or [])
-    print(f"{options.bundle}: {written} written")
+    say(f"{options.bundle}: {written} written")
     return DONE
 
 
@@ -133,7 +133,7 @@ def _import(options: argparse.Namespace) -> int:
 
     path = cache_file(cache_folder())
     done = import_bundle(options.bundle, path)
-    print(f"{options.bundle}: {done.added} added to {path}; {done.known} were already there")
+    say(f"{options.bundle}: {done.added} added to {path}; {done.known} were already there")
     return DONE
 
 
@@ -142,5 +142,5 @@ def _forget(options: argparse.Namespace) -> int:
     from engram_eval.llm.cache.response_cache import cache_file
 
     path = cache_file(cache_folder())
-    print(f"{path}: {forget_runs(path, options.run)} removed")
+    say(f"{path}: {forget_runs(path, options.run)} removed")
     return DONE

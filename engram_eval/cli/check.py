@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import DONE, GATE_FAILED, define
+from engram_eval.cli.terminal import say
 from engram_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ check results/mine --baseline results/baselines/mine.json --backend-map engram:d
 
 def _check(options: argparse.Namespace) -> int:
     from engram_eval import gate
-    from engram_eval.gate.text import conclusion, plain, result_lines
+    from engram_eval.gate.text import conclusion, result_lines
     from engram_eval.results.folder import RunFolder
 
     title = f"{options.run} against {options.baseline}"
@@ -49,11 +50,11 @@ def _check(options: argparse.Namespace) -> int:
     notes = gate.notes(results, now, before, names)
     _write_files(options, results, notes, title)
     source = str(options.rules) if options.rules else f"default rules: {'; '.join(map(str, rules))}"
-    print(plain(f"Checked: {title} (of engram_eval {before.version}), by {source}"))
-    print("\n".join(result_lines(results)))
+    say(f"Checked: {title} (of engram_eval {before.version}), by {source}")
+    say("\n".join(result_lines(results)))
     for note in notes:
-        print(plain(note))
-    print(conclusion(results))
+        say(note)
+    say(conclusion(results))
     return GATE_FAILED if any(result.outcome == "FAILS" for result in results) else DONE
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import BAD_INPUT, DONE, GATE_FAILED, add_action, define, positive
+from engram_eval.cli.terminal import say
 from engram_eval.errors import UserError
 from engram_eval.run.settings import Settings, from_mapping, parse_options
-from engram_eval.tables.text import plural, visible
+from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
     from engram_eval.datasets.benchmark import Generator
@@ -93,9 +93,9 @@ def _list(_options: argparse.Namespace) -> int:
 
     for name in registry.names("datasets"):
         try:
-            print(f"{name:22} {catalogue.benchmark(name).summary}")
+            say(f"{name:22} {catalogue.benchmark(name).summary}")
         except UserError as error:  # one broken package must not hide the others
-            print(f"{name:22} not usable: {error}")
+            say(f"{name:22} not usable: {error}")
     return DONE
 
 
@@ -111,34 +111,34 @@ def _check(options: argparse.Namespace) -> int:
     contents = read_contents(replace(dataset, skip_bad_records=True))  # so that each faulty record is reported
     if contents.notes.faults:
         return _report_faults(contents.notes.faults)
-    print(f"{dataset.benchmark.name}: {why}\nsha256 {dataset.sha256}")
+    say(f"{dataset.benchmark.name}: {why}\nsha256 {dataset.sha256}")
     _print_contents(contents, options.examples)
     for difference in contents.differences:
-        print(f"Differs from the published file: {difference}")
+        say(f"Differs from the published file: {difference}")
     if dataset.published_sha256:
         same = dataset.sha256 == dataset.published_sha256
-        print("This is the published file." if same else "This is not the published file: its sha256 is another.")
+        say("This is the published file." if same else "This is not the published file: its sha256 is another.")
     return GATE_FAILED if contents.differences else DONE
 
 
 def _report_faults(faults: Sequence[UserError]) -> int:
     for fault in faults[:_MOST_FAULTS]:
-        print(f"engram-eval: {visible(str(fault))}", file=sys.stderr)
+        say(f"engram-eval: {fault!s}", err=True)
     if len(faults) > 1:
         more = f", of which the first {_MOST_FAULTS} are above" if len(faults) > _MOST_FAULTS else ""
-        print(
+        say(
             f"engram-eval: {len(faults):,} records are faulty{more}; correct them and check again, or run without them with "
             "--skip-bad-records",
-            file=sys.stderr,
+            err=True,
         )
     return BAD_INPUT
 
 
 def _print_contents(contents: Contents, examples: int) -> None:
-    print(f"{contents.conversations:,} conversations, {contents.sessions:,} sessions, {contents.turns:,} turns")
-    print(f"{sum(contents.questions.values()):,} questions, {contents.evidence:,} evidence turns")
+    say(f"{contents.conversations:,} conversations, {contents.sessions:,} sessions, {contents.turns:,} turns")
+    say(f"{sum(contents.questions.values()):,} questions, {contents.evidence:,} evidence turns")
     for category, count in contents.questions.items():
-        print(f"  {category:26} {count:>6,}")
+        say(f"  {category:26} {count:>6,}")
     notes = contents.notes
     doubtful = {rule: places for rule, places in notes.places.items() if rule in notes.doubtful}
     _print_oddities("Oddities to look at: they cost data, or are probably mistakes of the file:", doubtful, examples)
@@ -148,10 +148,10 @@ def _print_contents(contents: Contents, examples: int) -> None:
 
 def _print_oddities(heading: str, oddities: Mapping[str, Sequence[str]], examples: int) -> None:
     if oddities:
-        print(heading)
+        say(heading)
     for rule, places in sorted(oddities.items(), key=lambda item: -len(item[1])):
         more = f" and {len(places) - examples:,} more" if len(places) > examples else ""
-        print(visible(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]"))
+        say(f"  {len(places):>6,}  {rule}  [{', '.join(places[:examples])}{more}]")
 
 
 # --- convert and generate ---------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def _convert(options: argparse.Namespace) -> int:
     _, data = named_benchmark(settings)
     dataset, _ = open_dataset(settings)
     count = write_dialogues(dataset.samples(), options.out, source=data)
-    print(f"{options.out}: {plural(count, 'conversation')} written; run it with: engram-eval run --data {options.out}")
+    say(f"{options.out}: {plural(count, 'conversation')} written; run it with: engram-eval run --data {options.out}")
     return DONE
 
 
@@ -183,7 +183,7 @@ def _generate(options: argparse.Namespace) -> int:
         write_json_array(generator.records(options.conversations or generator.conversations, options.seed), out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); name another file with --out") from None
-    print(f"{out}: written; run it with: engram-eval run --data {out}")
+    say(f"{out}: written; run it with: engram-eval run --data {out}")
     return DONE
 
 

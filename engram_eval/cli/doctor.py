@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engram_eval.cli.command import BAD_INPUT, DONE, define
+from engram_eval.cli.terminal import say
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def _doctor(_options: argparse.Namespace) -> int:
     code = DONE
     for check in checks():
         state = "ok" if check.ok else "MISSING" if check.needed else "absent"
-        print(f"{state:8} {check.name}: {check.text}")
+        say(f"{state:8} {check.name}: {check.text}")
         if check.needed and not check.ok:
             code = BAD_INPUT
     return code

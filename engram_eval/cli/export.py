@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from engram_eval.cli.command import DONE, define
+from engram_eval.cli.terminal import say
 from engram_eval.tables.text import plural
 
 
@@ -22,5 +23,5 @@ export results/a results/b -o records.csv""",
 def _export(options: argparse.Namespace) -> int:
     from engram_eval.metrics.dataframe import export
 
-    print(f"{options.out}: {plural(export(options.runs, options.out), 'record')} written")
+    say(f"{options.out}: {plural(export(options.runs, options.out), 'record')} written")
     return DONE

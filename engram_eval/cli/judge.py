@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from engram_eval.cli.command import DONE, SOME_ERRORED, define
 from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.run import interrupted, print_plan, print_result
+from engram_eval.cli.terminal import say
 from engram_eval.tables.text import plural
 
 if TYPE_CHECKING:
@@ -60,15 +60,15 @@ def _judge(options: argparse.Namespace) -> int:
 def _report_errors(run: Run, missing: Sequence[str]) -> int:
     """Prints which questions have no score, and how to get one; returns the exit code."""
     if missing:
-        print(
+        say(
             f"engram-eval: no answer to {plural(len(missing), 'question')}, the first {missing[0]}: they count as errors, not "
             "as wrong answers; grade the answers again when they are complete",
-            file=sys.stderr,
+            err=True,
         )
     if failed := [record for record in run.errors if record.answer is not None]:
-        print(
+        say(
             f"engram-eval: {plural(len(failed), 'answer')} could not be judged, the first ({failed[0].question_id}): "
             f"{failed[0].error}; fix the cause, then judge again with: engram-eval judge --resume {run.folder}",
-            file=sys.stderr,
+            err=True,
         )
     return SOME_ERRORED

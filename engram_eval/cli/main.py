@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from engram_eval import __version__
 from engram_eval.cli.command import BAD_INPUT, DONE, INTERRUPTED
+from engram_eval.cli.terminal import say
 from engram_eval.errors import UserError
 
 # Each is a module of this package, imported only when its command is named: `engram-eval --help` must be quick.
@@ -48,11 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        from engram_eval.tables.text import visible
-
         if options.debug:
             traceback.print_exception(error)
-        print(f"engram-eval: {visible(str(error))}", file=sys.stderr)
+        say(f"engram-eval: {error}", err=True)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("engram-eval: interrupted", file=sys.stderr)
@@ -63,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        print(
+        say(
             f"engram-eval: {type(error).__name__}: {error}; this is a bug in engram_eval, see the traceback with --debug",
-            file=sys.stderr,
+            err=True,
         )
         return BAD_INPUT
 
@@ -77,7 +76,8 @@ def _interrupt(_signal: int, _frame: object) -> None:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One sentence, as for all other user errors."""
-        self.exit(BAD_INPUT, f"engram-eval: {message}; see '{self.prog} --help'\n")
+        say(f"engram-eval: {message}; see '{self.prog} --help'", err=True)
+        self.exit(BAD_INPUT)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from engram_eval.cli.command import DONE, SOME_ERRORED, define
 from engram_eval.cli.options import add_settings, given
 from engram_eval.cli.run import interrupted, print_plan, print_usage
-from engram_eval.cli.terminal import print_tables
+from engram_eval.cli.terminal import print_tables, say
 from engram_eval.tables.text import plural
 
 _DETAILS = """No memory and no reader is asked. The run's own judge is compared with the named ones. The folder has a run for
@@ -50,15 +49,13 @@ def _rejudge(options: argparse.Namespace) -> int:
     print_tables(make_tables(comparison), notes=make_notes(comparison))
     for label, judging in prepared.judges.items():
         print_usage(judging.folder.manifest(), label)
-    print(
-        f"Verdicts, one run for each judge, and {plural(len(comparison.flips), 'differing answer')}: {prepared.folder}"
-    )
+    say(f"Verdicts, one run for each judge, and {plural(len(comparison.flips), 'differing answer')}: {prepared.folder}")
     failed = sum(errors for label, errors in comparison.errors.items() if label in prepared.judges)
     if not failed:
         return DONE
-    print(
+    say(
         f"engram-eval: {plural(failed, 'answer')} could not be judged; fix the cause, then judge them again with: "
         f"engram-eval rejudge --resume {prepared.folder}",
-        file=sys.stderr,
+        err=True,
     )
     return SOME_ERRORED

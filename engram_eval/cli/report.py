@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from engram_eval.cli.command import DONE, define
+from engram_eval.cli.terminal import say
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,5 +36,5 @@ def _report(options: argparse.Namespace) -> int:
     label_errors = read_label_errors(options.known_errors) if options.known_errors else None
     comparison = compare(folders, allow_different=options.allow_different, label_errors=label_errors)
     size = write_report(folders, comparison, options.out, label_errors=label_errors)
-    print(f"{options.out}: {size / 1e6:.1f} MB; it opens in any browser, without a network")
+    say(f"{options.out}: {size / 1e6:.1f} MB; it opens in any browser, without a network")
     return DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from engram_eval.cli.command import DONE, INTERRUPTED, SOME_ERRORED, define
 from engram_eval.cli.compare import print_comparison
 from engram_eval.cli.options import add_settings, given
-from engram_eval.cli.terminal import print_tables
+from engram_eval.cli.terminal import print_tables, say
 
 if TYPE_CHECKING:
     from engram_eval.compare.comparison import Comparison
@@ -73,10 +72,10 @@ def _report_errors(run: Run) -> int:
     """Prints how many questions errored, the first, and how to ask them again; returns the exit code."""
     errors = run.errors
     first = errors[0]
-    print(
+    say(
         f"engram-eval: {len(errors):,} questions ended in an error, the first ({first.backend}, {first.question_id}): "
         f"{first.error}; fix the cause, then ask them again with: engram-eval run --resume {run.folder}",
-        file=sys.stderr,
+        err=True,
     )
     return SOME_ERRORED
 
@@ -86,11 +85,11 @@ def _report_errors(run: Run) -> int:
 
 def print_plan(why: Mapping[str, str]) -> None:
     for name, text in why.items():
-        print(f"{name:9} {text}", file=sys.stderr)
+        say(f"{name:9} {text}", err=True)
 
 
 def interrupted(command: str, folder: Path) -> int:
-    print(f"\nengram-eval: interrupted; finish it with: engram-eval {command} --resume {folder}", file=sys.stderr)
+    say(f"\nengram-eval: interrupted; finish it with: engram-eval {command} --resume {folder}", err=True)
     return INTERRUPTED
 
 
@@ -101,14 +100,14 @@ def print_result(run: Run, *, published: bool = False) -> Comparison:
     comparison = compare(run, published=published)
     print_comparison(comparison)
     print_usage(run.manifest)
-    print(f"Records, summary and manifest: {run.folder}")
+    say(f"Records, summary and manifest: {run.folder}")
     return comparison
 
 
 def print_usage(manifest: Manifest, label: str = "") -> None:
     """One line for each role; `label` replaces its name where there are several judges."""
     for role, usage in manifest.usage.items():
-        print(
+        say(
             f"{label or role}: {usage.calls:,.0f} calls, {usage.cached:,.0f} from the cache, "
             f"{usage.prompt_tokens:,.0f} + {usage.completion_tokens:,.0f} tokens, ${usage.spent_usd:.4f} spent"
             + (f", {usage.unpriced:,.0f} calls without a price" if usage.unpriced else "")
@@ -122,11 +121,11 @@ def _print_estimate(plan: Plan) -> None:
     lines = run_to_end(estimate(plan))
     ingestion = ingestion_table(plan, lines)
     print_tables([estimate_table(plan, lines), *([ingestion] if ingestion else [])])
-    print(f"{cost_sentence(plan, lines)} Nothing was asked.")
+    say(f"{cost_sentence(plan, lines)} Nothing was asked.")
 
 
 def _print_cost(plan: Plan) -> None:
     from engram_eval.run.estimate import cost_sentence, estimate
     from engram_eval.system.event_loop import run_to_end
 
-    print(f"cost      {cost_sentence(plan, run_to_end(estimate(plan)))}", file=sys.stderr)
+    say(f"cost      {cost_sentence(plan, run_to_end(estimate(plan)))}", err=True)

@@ -1,4 +1,4 @@
-"""Prints tables and notes."""
+"""Prints lines, tables and notes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engram_eval.tables.table import Table
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints lines. Names, texts of others and what servers report can be in them: nothing hidden reaches the terminal."""
+    from engram_eval.tables.text import visible
+
+    print(visible(text), file=sys.stderr if err else sys.stdout)
 
 
 def print_tables(tables: Sequence[Table[Any]], *, before: Iterable[str] = (), notes: Iterable[str] = ()) -> None:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from engram_eval.metrics.intervals import wilson
 from engram_eval.results.record import Record
+from engram_eval.tables.text import visible
 
 _PLAIN_LINES = 10
 
@@ -98,7 +99,7 @@ class Progress:
         self._done += 1
         label, tally = record.backend, self._tallies[record.backend]
         if record.error and not tally.errors and self._shown:
-            tqdm.write(f"{label}: first error: {' '.join(record.error.split())}", file=sys.stderr)
+            tqdm.write(visible(f"{label}: first error: {' '.join(record.error.split())}"), file=sys.stderr)
         tally.add(record, headline=record.category in self._headline)
         if self._live:
             self._bars[label].set_postfix_str(str(tally), refresh=False)
@@ -114,7 +115,7 @@ class Progress:
         if self._live:
             self._conversations.set_postfix_str(self._resent_in_words())
         elif self._shown and self._sent_again[event] in (1, 10, 100, 1000):
-            print(f"{self._resent_in_words()} so far, the last because {reason}", file=sys.stderr, flush=True)
+            print(visible(f"{self._resent_in_words()} so far, the last because {reason}"), file=sys.stderr, flush=True)
 
     def _resent_in_words(self) -> str:
         plurals = {"time-out": "time-outs", "retry": "retries"}
@@ -126,7 +127,8 @@ class Progress:
         if self._shown and label not in self._warned:
             self._warned.add(label)
             tqdm.write(
-                f"{label}: {' '.join(warning.split())}; this and later warnings are in warnings.jsonl", file=sys.stderr
+                visible(f"{label}: {' '.join(warning.split())}; this and later warnings are in warnings.jsonl"),
+                file=sys.stderr,
             )
 
     def conversation(self) -> None:

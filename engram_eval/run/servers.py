@@ -45,7 +45,7 @@ class Servers:
         self._known: dict[tuple[str, str | None], ServerInfo | None] = {}
 
     def fitting_window(self) -> int:
-        """The longest context, in tokens as the run counts them, that the reader's server has room for with prompt and answer."""
+        """The longest context, as the run counts tokens, for which the reader's server has room besides prompt and answer."""
         length = self._context_length()
         if length is None:
             return WINDOW
