@@ -93,7 +93,7 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
         return price.cost(kept.prompt_tokens, kept.completion_tokens, kept.cached_prompt_tokens) if price else None
 
     columns = [
-        Column("model", count("model"), _printable),
+        Column("model", count("model"), str),
         Column("answers", count("answers"), "{:,}".format),
         Column("embeddings", count("embeddings"), "{:,}".format),
         Column("prompt tokens", count("prompt_tokens"), "{:,}".format),
@@ -102,15 +102,10 @@ def _print_contents(contents: list[Contents], prices: Prices) -> None:
         Column("oldest, newest", lambda row: (row["kept"].oldest, row["kept"].newest), _dates),
     ]
     tables = [
-        Table(escape(_printable(endpoint)), columns, [{"kept": kept} for kept in group])
+        Table(escape(endpoint), columns, [{"kept": kept} for kept in group])
         for endpoint, group in groupby(contents, lambda kept: kept.endpoint)
     ]
     print_tables(tables)
-
-
-def _printable(name: str) -> str:
-    """Names may come from other people's bundles, so their control characters must not reach a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _dates(seconds: tuple[float, float]) -> str:

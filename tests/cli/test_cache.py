@@ -55,7 +55,7 @@ def test_stats_report_what_is_kept_and_what_it_cost(cli: Cli, tmp_path: Path, mo
     assert rows == [
         ["http://[fe80::1]:8000/v1"],
         heading,
-        ["qwen?[2J", "1", "0", "1,000,000", "100,000", "–", "2023-11-16"],
+        ["qwen⟨U+001B⟩[2J", "1", "0", "1,000,000", "100,000", "–", "2023-11-16"],
         ["https://api.openai.com/v1"],
         heading,
         ["gpt-4o-mini", "2", "0", "2,000,000", "200,000", "0.3450", "2023-11-14, 2023-11-16"],
