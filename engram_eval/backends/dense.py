@@ -39,7 +39,11 @@ class DenseMemory:
             self._vectors = None
 
     async def ready(self) -> None:
-        self._vectors = await self._embedder.embed([line.text for line in self._transcript.lines])
+        texts = [line.text for line in self._transcript.lines]
+        vectors = await self._embedder.embed(texts)
+        if len(vectors) != len(texts):  # numpy would not notice, and the last turns would never be found
+            raise ValueError(f"the embedder returned {len(vectors)} vectors for {len(texts)} texts")
+        self._vectors = vectors
 
     async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:  # noqa: ARG002
         if self._vectors is None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "cache": "show the cache of model answers, export it to a file, or import one",
     "datasets": "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",
     "backends": "list the memory backends with their presets and settings",
+    "try-backend": "try a memory out in seconds: what it does as a run expects, and what it does not",
     "doctor": "check what is installed and what can be reached",
 }
 
@@ -97,5 +98,5 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == next(iter(arguments), None):
-            importlib.import_module(f"engram_eval.cli.{name}").add(command)
+            importlib.import_module(f"engram_eval.cli.{name.replace('-', '_')}").add(command)
     return parser.parse_args(arguments)

@@ -1,0 +1,46 @@
+"""Runs one check in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from engram_eval import registry
+from engram_eval.backends.backend import MemoryBackend
+from engram_eval.conformance.check import Check, Outcome
+from engram_eval.conformance.failed import Failed, NotApplicable
+from engram_eval.conformance.network import NetworkGuard
+from engram_eval.conformance.trial import Trial
+from engram_eval.language.tokens import token_counter
+from engram_eval.system.event_loop import run_to_end
+
+
+def attempt(
+    check: Check,
+    backend: MemoryBackend,
+    *,
+    limit_s: float,
+    online: bool = False,
+    announce: Callable[[str], None] = lambda _step: None,
+) -> Outcome:
+    """What comes of a check. A method that blocks the event loop without end also blocks this function."""
+    guard = None if online else NetworkGuard()
+    embedder = registry.make("embedders", "static")
+    with (
+        tempfile.TemporaryDirectory(prefix="engram_eval-", ignore_cleanup_errors=True) as folder,
+        guard.closed() if guard else contextlib.nullcontext(),
+    ):
+        trial = Trial(backend, embedder, token_counter(), Path(folder), limit_s, announce, guard)
+        try:
+            run_to_end(_checked(check, trial))
+        except NotApplicable as reason:
+            return Outcome(check.name, "not applicable", str(reason))
+        except Failed as failure:
+            return Outcome(check.name, "FAILS", str(failure))
+    return Outcome(check.name, "holds", check.sentence)
+
+
+async def _checked(check: Check, trial: Trial) -> None:
+    await check.function(trial)

@@ -1,0 +1,156 @@
+"""Opens memories for the checks. Every call of a memory's method is a step that has a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from engram_eval.backends.backend import BackendInfo, MemoryBackend, Services, backend_info
+from engram_eval.conformance.context import as_context
+from engram_eval.conformance.dialogues import Dialogue
+from engram_eval.conformance.failed import Failed, describe
+from engram_eval.conformance.network import NetworkGuard
+from engram_eval.embedders.embedder import Embedder
+from engram_eval.language.tokens import TokenCounter
+from engram_eval.run.models import WINDOW
+from engram_eval.system.event_loop import awaited
+from engram_eval.types import Context, ConversationInfo, Session
+
+BUDGET = 916
+"""The budget of most retrievals: LoCoMo's, from the ENGRAM paper."""
+
+
+class _Default(Enum):
+    BUDGET = "budget"
+
+
+_DEFAULT = _Default.BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a check gets. `folder`: an empty one; each memory gets a folder in it. `limit_s`: seconds for each step.
+
+    `announce` is told the name of each step before it begins. `network`: None if connections are allowed.
+    """
+
+    backend: MemoryBackend
+    embedder: Embedder
+    tokens: TokenCounter
+    folder: Path
+    limit_s: float
+    announce: Callable[[str], None] = lambda _step: None
+    network: NetworkGuard | None = None
+    _folders: list[Path] = field(default_factory=list)
+
+    @property
+    def info(self) -> BackendInfo:
+        return backend_info(self.backend)
+
+    @property
+    def budget(self) -> int | None:
+        """What limits a context in a run: the token budget, the reader's window, or nothing."""
+        return {"budget": BUDGET, "window": WINDOW, "none": None}[self.info.context_limit]
+
+    def new_folder(self, name: str = "memory") -> Path:
+        folder = self.folder / f"{name}-{len(self._folders)}"
+        folder.mkdir(parents=True)
+        self._folders.append(folder)
+        return folder
+
+    async def step(self, name: str, call: Callable[[], Any]) -> Any:
+        """The result of a method, with or without `async`. Raises Failed if it raises or does not return in time."""
+        self.announce(name)
+        try:
+            async with asyncio.timeout(self.limit_s) as timeout:
+                return await awaited(call())
+        except Failed:
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # also SystemExit and CancelledError, which a memory may raise
+            if timeout.expired():
+                raise Failed(hung(name, self.limit_s)) from None
+            raise Failed(f"{name} raised {describe(error)}") from error
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self, info: ConversationInfo, *, folder: Path | None = None, embedder: Embedder | None = None
+    ) -> AsyncIterator[TrialMemory]:
+        """A memory without content. It is closed at the end; after an error, errors of `close` are ignored."""
+        services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder())
+        opened = await self.step("open", lambda: self.backend.open(info, services))
+        memory = TrialMemory(self, opened)
+        try:
+            yield memory
+        except BaseException:
+            with contextlib.suppress(Failed):
+                await memory.close()
+            raise
+        await memory.close()
+
+    @contextlib.asynccontextmanager
+    async def filled(
+        self, dialogue: Dialogue, *, folder: Path | None = None, embedder: Embedder | None = None
+    ) -> AsyncIterator[TrialMemory]:
+        """A memory that has ingested the dialogue and is ready."""
+        async with self.open(dialogue.conversation.info, folder=folder, embedder=embedder) as memory:
+            await memory.fill(dialogue)
+            yield memory
+
+
+@dataclass(slots=True)
+class TrialMemory:
+    """A memory whose methods are called as a run calls them."""
+
+    trial: Trial
+    memory: Any
+    closed: bool = False
+
+    async def fill(self, dialogue: Dialogue) -> None:
+        for session in dialogue.conversation.sessions:
+            await self.ingest(session)
+        await self.ready()
+
+    async def ingest(self, session: Session) -> None:
+        await self.trial.step("ingest", lambda: self.memory.ingest(session))
+
+    async def ready(self) -> None:
+        if hasattr(self.memory, "ready"):
+            await self.trial.step("ready", lambda: self.memory.ready())
+
+    async def retrieve(
+        self,
+        query: str,
+        *,
+        budget: int | _Default | None = _DEFAULT,
+        asked_at: datetime | None = None,
+        evidence: Sequence[str] = (),
+        remark: str = "",
+    ) -> Context:
+        """`budget`: by default that of a run. `remark` follows the name of the step, as in "retrieve for an empty query"."""
+        limit = self.trial.budget if isinstance(budget, _Default) else budget
+        if self.trial.info.sees_evidence:
+            self.memory.show_evidence(tuple(evidence))
+        step = f"retrieve {remark}".strip()
+        return as_context(
+            await self.trial.step(step, lambda: self.memory.retrieve(query, asked_at=asked_at, budget=limit))
+        )
+
+    async def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            await self.trial.step("close", lambda: self.memory.close())
+
+
+def hung(step: str, limit_s: float) -> str:
+    return (
+        f"{step} did not return within {limit_s:g} s; find what it waits for, give its calls a time limit of their own, "
+        "or allow more with --timeout"
+    )
