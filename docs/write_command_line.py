@@ -20,12 +20,12 @@ This page is generated from `--help` by `make docs`. Every command also takes `-
 
 def command_line_page() -> str:
     overview = _help()
-    commands = re.findall(r"^ {4}([a-z-]+) {2,}\S", overview, re.MULTILINE)
+    commands = re.findall(r"^ {4}([a-z-]+)(?: {2,}\S|$)", overview, re.MULTILINE)
     sections = [_section("engram-eval", overview)]
     for command in commands:
         text = _help(command)
         sections.append(_section(f"engram-eval {command}", text))
-        actions = re.findall(r"^ {4}([a-z-]+) {2,}\S", text, re.MULTILINE)
+        actions = re.findall(r"^ {4}([a-z-]+)(?: {2,}\S|$)", text, re.MULTILINE)
         sections += [_section(f"engram-eval {command} {action}", _help(command, action)) for action in actions]
     return "\n".join([_INTRODUCTION, *sections])
 

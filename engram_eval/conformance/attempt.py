@@ -24,17 +24,21 @@ def attempt(
     limit_s: float,
     online: bool = False,
     announce: Callable[[str], None] = lambda _step: None,
+    shared: Path | None = None,
 ) -> Outcome:
-    """What comes of a check. A method that blocks the event loop without end also blocks this function."""
+    """What comes of a check. `shared`: a folder that other processes of the same trial use too.
+
+    A method that blocks the event loop without end also blocks this function.
+    """
     guard = None if online else NetworkGuard()
     embedder = registry.make("embedders", "static")
     with (
-        tempfile.TemporaryDirectory(prefix="engram_eval-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix="engram_eval-", dir=shared, ignore_cleanup_errors=True) as folder,
         guard.closed() if guard else contextlib.nullcontext(),
     ):
-        trial = Trial(backend, embedder, token_counter(), Path(folder), limit_s, announce, guard)
+        trial = Trial(backend, embedder, token_counter(), Path(folder), limit_s, announce, guard, shared)
         try:
-            run_to_end(_checked(check, trial))
+            run_to_end(_made(check, trial))
         except NotApplicable as reason:
             return Outcome(check.name, "not applicable", str(reason))
         except Failed as failure:
@@ -42,5 +46,5 @@ def attempt(
     return Outcome(check.name, "holds", check.sentence)
 
 
-async def _checked(check: Check, trial: Trial) -> None:
+async def _made(check: Check, trial: Trial) -> None:
     await check.function(trial)

@@ -16,11 +16,13 @@ class Check:
     """`sentence`: what is true of a memory for which the check holds.
 
     `function` returns nothing, raises `Failed` with what was seen and what to change, or `NotApplicable` with the reason.
+    `processes`: in how many processes, one after the other, the check is made.
     """
 
     name: str
     sentence: str
     function: Callable[[Trial], Awaitable[None]]
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,12 @@ class Dialogue:
         return {turn.id: turn for session in self.conversation.sessions for turn in session.turns}
 
     @property
+    def wide_question(self) -> str:
+        """One that many turns match, the needle among them."""
+        said = [session.turns[i].text for session in self.conversation.sessions for i in (3, 4)]
+        return " ".join([self.needle.question, *said])
+
+    @property
     def needle_turn(self) -> Turn:
         return next(turn for turn in self.turns.values() if turn.text == self.needle.text)
 

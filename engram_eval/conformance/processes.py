@@ -1,4 +1,4 @@
-"""The processes that this one has started and that still run."""
+"""The processes that a process has started and that still run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 _NOT_THE_MEMORYS = "multiprocessing.resource_tracker"  # Python's own, which lives as long as the process
 
 
-def child_processes() -> dict[int, str]:
+def child_processes(parent: int) -> dict[int, str]:
     """The command line of each child, by process id. Empty on systems that have neither /proc nor ps."""
-    parent = os.getpid()
     table = _from_proc() if Path("/proc/self/stat").exists() else _from_ps()
     return {
         pid: command

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,18 +14,23 @@ import tempfile
 import threading
 import unittest
 import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Self
 
 from engram_eval.conformance.check import Outcome
 from engram_eval.conformance.checks import ALL_CHECKS
+from engram_eval.conformance.processes import child_processes, end_processes
 from engram_eval.conformance.trial import hung
 from engram_eval.errors import UserError
 from engram_eval.run.settings import parse_options
 
-_GRACE_S = 5.0  # the process itself ends a step that only waits; this one ends a step that blocks the whole process
+GRACE_S = 5.0  # the process itself ends a step that only waits; this one ends a step that blocks the whole process
+START_S = 60.0  # until the process has imported this package
 TIMEOUT_S = 60.0
+_FIRST = "opens"
+_WITHOUT_OPENING = (_FIRST, "settings", "signatures", "offline")
 
 
 class Supervisor:
@@ -43,34 +49,51 @@ class Supervisor:
         show_output: bool = False,
     ) -> None:
         self._arguments = {"label": backend, "options": parse_options(options), "limit_s": timeout_s, "online": online}
+        self._folder: Path | None = None  # of all workers, made with the first of them
+        self._remove_folder: Callable[[], object] | None = None
         self._timeout_s = timeout_s
         self._show_output = show_output
         self._worker: _Worker | None = None
+        self._workers = 0
+        self._does_not_open = False
 
     def outcomes(self, names: Collection[str] = ()) -> Iterator[Outcome]:
         """Each check as it is made; all of them without names. Raises UserError for an unknown name or backend."""
-        known = [check.name for check in ALL_CHECKS]
-        if unknown := [name for name in names if name not in known]:
-            raise UserError(f"there is no check {unknown[0]!r}; the checks are {', '.join(known)}")
-        for name in known:
-            if not names or name in names:
-                yield self.outcome(name)
+        _require_known(names)
+        for check in ALL_CHECKS:
+            if not names or check.name in names:
+                yield self.outcome(check.name)
 
     def outcome(self, name: str) -> Outcome:
-        """What comes of one check. Raises UserError if the backend cannot be made."""
+        """What comes of one check. Raises UserError if the backend cannot be made.
+
+        After `opens` has failed, only checks that say why are made: each of the others would fail, or hang, in the same way.
+        """
+        if self._does_not_open and name not in _WITHOUT_OPENING:
+            return Outcome(name, "not applicable", "the memory does not open, ingest and retrieve; see 'opens'")
+        check = next(check for check in ALL_CHECKS if check.name == name)
+        outcome = self._outcome(name)
+        for _ in range(check.processes - 1):
+            if outcome.result == "holds":
+                self._end_worker()
+                outcome = self._outcome(name)
+        self._does_not_open |= (outcome.name, outcome.result) == (_FIRST, "FAILS")
+        return outcome
+
+    def _outcome(self, name: str) -> Outcome:
         if self._worker is None:
-            self._worker = _Worker(self._arguments, show_output=self._show_output)
+            self._worker = self._start()
         worker, step = self._worker, "starting"
         worker.ask(name)
         while True:
             try:
-                message = worker.messages.get(timeout=self._timeout_s + _GRACE_S)
+                message = worker.messages.get(timeout=START_S if step == "starting" else self._timeout_s + GRACE_S)
             except queue.Empty:
-                self.close()
+                self._end_worker()
                 return Outcome(name, "FAILS", hung(step, self._timeout_s))
             if message is None:
                 text = f"{step} ended the whole process ({worker.ending()}); raise an error instead, so that a run can continue"
-                self.close()
+                self._end_worker()
                 return Outcome(name, "FAILS", text)
             if "error" in message:
                 raise UserError(message["error"])
@@ -79,7 +102,19 @@ class Supervisor:
             else:
                 return Outcome(**message)
 
+    def _start(self) -> _Worker:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="engram_eval-"))
+            self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._workers += 1
+        return _Worker({**self._arguments, "folder": str(self._folder)}, self._workers, show_output=self._show_output)
+
     def close(self) -> None:
+        self._end_worker()
+        if self._remove_folder:
+            self._remove_folder()
+
+    def _end_worker(self) -> None:
         if self._worker:
             self._worker.close()
             self._worker = None
@@ -91,10 +126,19 @@ class Supervisor:
         self.close()
 
 
-class _Worker:
-    """The process. `messages`: what it writes; None when it has ended."""
+def _require_known(names: Collection[str]) -> None:
+    known = [check.name for check in ALL_CHECKS]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"there is no check {unknown[0]!r}; the checks are {', '.join(known)}")
 
-    def __init__(self, arguments: Mapping[str, Any], *, show_output: bool) -> None:
+
+class _Worker:
+    """The process. `messages`: what it writes; None when it has ended.
+
+    `number`: seeds the order of its sets, so that two processes differ, and do so each time.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], number: int, *, show_output: bool) -> None:
         self._log: IO[bytes] | None = None if show_output else tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker", json.dumps(arguments)],
@@ -103,7 +147,11 @@ class _Worker:
             stderr=self._log,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path),
+                "PYTHONHASHSEED": str(number),
+            },
             start_new_session=True,
         )
         self.messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -140,14 +188,16 @@ def _read(lines: IO[str], messages: queue.Queue[dict[str, Any] | None]) -> None:
 
 
 def _end(process: subprocess.Popen[str], reader: threading.Thread, log: IO[bytes] | None) -> None:
-    """Ends the process and all that it has started."""
+    """Ends the process and all that it has started, also what has left its group."""
+    children = set(child_processes(process.pid))
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+    end_processes(children)
     process.wait()
-    reader.join(_GRACE_S)
+    reader.join(GRACE_S)
     for stream in (process.stdin, process.stdout, log):
         if stream:
             with contextlib.suppress(OSError):
@@ -163,6 +213,7 @@ class BackendCheck:
 
     def __call__(self) -> None:
         """Raises AssertionError with one sentence if the check fails, and SkipTest if it does not apply."""
+        __tracebackhide__ = True  # pytest then shows the author's test and the sentence
         outcome = self.supervisor.outcome(self.name)
         if outcome.result == "not applicable":
             raise unittest.SkipTest(outcome.text)
@@ -184,5 +235,6 @@ def checks_of(
 
     They share a process, which starts when the first of them is called. `without`: names of checks to leave out.
     """
+    _require_known(without)
     supervisor = Supervisor(backend, options=options, timeout_s=timeout_s, online=online)
     return [BackendCheck(check.name, supervisor) for check in ALL_CHECKS if check.name not in without]

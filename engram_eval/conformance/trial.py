@@ -37,7 +37,8 @@ _DEFAULT = _Default.BUDGET
 class Trial:
     """What a check gets. `folder`: an empty one; each memory gets a folder in it. `limit_s`: seconds for each step.
 
-    `announce` is told the name of each step before it begins. `network`: None if connections are allowed.
+    `announce` is told the name of each step before it begins. `network`: None if connections are allowed. `shared`: a
+    folder that a check finds again in another process.
     """
 
     backend: MemoryBackend
@@ -47,6 +48,7 @@ class Trial:
     limit_s: float
     announce: Callable[[str], None] = lambda _step: None
     network: NetworkGuard | None = None
+    shared: Path | None = None
     _folders: list[Path] = field(default_factory=list)
 
     @property
@@ -86,6 +88,10 @@ class Trial:
         """A memory without content. It is closed at the end; after an error, errors of `close` are ignored."""
         services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder())
         opened = await self.step("open", lambda: self.backend.open(info, services))
+        if not callable(getattr(opened, "retrieve", None)):
+            raise Failed(
+                f"open returned {type(opened).__name__}, which has no method 'retrieve'; return the memory of one conversation"
+            )
         memory = TrialMemory(self, opened)
         try:
             yield memory

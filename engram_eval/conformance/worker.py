@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TextIO
 
 from engram_eval.backends.backend import MemoryBackend, backend_info
@@ -24,7 +25,7 @@ from engram_eval.run.extensions import Extensions, Opener
 from engram_eval.run.settings import Settings
 
 
-def main(label: str, options: dict[str, str], limit_s: float, online: bool) -> None:
+def main(label: str, options: dict[str, str], limit_s: float, online: bool, folder: str) -> None:
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     checks = {check.name: check for check in ALL_CHECKS}
@@ -42,6 +43,7 @@ def main(label: str, options: dict[str, str], limit_s: float, online: bool) -> N
             limit_s=limit_s,
             online=online,
             announce=lambda step: _send(messages, step=step),
+            shared=Path(folder),
         )
         _send(messages, **asdict(outcome))
 

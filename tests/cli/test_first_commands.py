@@ -32,7 +32,7 @@ def test_the_examples_of_every_help_are_understood(command: str, capsys: pytest.
 
 def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = _help(capsys)
-    assert all(re.search(rf"^ +{command} ", text, re.MULTILINE) for command in COMMANDS)
+    assert all(re.search(rf"^ +{command}( |$)", text, re.MULTILINE) for command in COMMANDS)
 
 
 @pytest.mark.usefixtures("no_network")

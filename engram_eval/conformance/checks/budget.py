@@ -17,7 +17,7 @@ async def _budget(trial: Trial) -> None:
     async with trial.filled(dialogue) as memory:
         for budget in (*_BUDGETS, None):
             remark = "without a budget (budget=None)" if budget is None else f"at budget={budget}"
-            context = await memory.retrieve(dialogue.needle.question, budget=budget, remark=remark)
+            context = await memory.retrieve(dialogue.wide_question, budget=budget, remark=remark)
             count = trial.tokens.count(context.text)
             if budget is not None and count > budget:
                 raise Failed(

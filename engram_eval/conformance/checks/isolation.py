@@ -67,6 +67,6 @@ async def _reopened(trial: Trial) -> None:
 
 CHECKS = (
     Check("isolated", "Two memories that are open at a time do not know each other's conversation.", _isolated),
-    Check("isolated-at-once", "Nor do they if both ingest and retrieve at the same time.", _at_once),
+    Check("isolated-at-once", "Two memories that ingest and retrieve at the same time do not mix.", _at_once),
     Check("reopened", "A new memory of the same conversation, in a new folder, begins empty.", _reopened),
 )
