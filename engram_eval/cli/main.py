@@ -33,7 +33,7 @@ COMMANDS = {
     "cache": "show the cache of model answers, export it to a file, or import one",
     "datasets": "list the datasets, check a file, convert it to the dialogues format, or generate synthetic dialogues",
     "backends": "list the memory backends with their presets and settings",
-    "try-backend": "try a memory out in seconds: what it does as a run expects, and what it does not",
+    "try-backend": "check in seconds that a memory does what a run relies on, and say what to change",
     "doctor": "check what is installed and what can be reached",
 }
 

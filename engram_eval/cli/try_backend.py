@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import DONE, GATE_FAILED, define
+
+if TYPE_CHECKING:
+    from engram_eval.conformance.check import Outcome
 
 _DETAILS = """Each check prints one line: "holds", "FAILS" with what was seen and what to change, or "not applicable" with the
 reason. The exit code is 0 if none fails, else 1. The memory runs in a process of its own, without connections beyond this
@@ -33,7 +37,6 @@ try-backend my_memory:MyBackend --online --timeout 300""",
 
 def _try(options: argparse.Namespace) -> int:
     from engram_eval.conformance import Supervisor
-    from engram_eval.tables.text import visible
 
     results: Counter[str] = Counter()
     with Supervisor(
@@ -44,7 +47,7 @@ def _try(options: argparse.Namespace) -> int:
         show_output=options.debug,
     ) as supervisor:
         for outcome in supervisor.outcomes(options.check):
-            print(f"{outcome.result:14}  {outcome.name:19}  {visible(outcome.text)}", flush=True)
+            print(outcome_line(outcome), flush=True)
             results[outcome.result] += 1
     counts = (
         (results["holds"], "check holds", "checks hold"),
@@ -53,6 +56,12 @@ def _try(options: argparse.Namespace) -> int:
     )
     print("\n" + ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count) + ".")
     return GATE_FAILED if results["FAILS"] else DONE
+
+
+def outcome_line(outcome: Outcome) -> str:
+    from engram_eval.tables.text import visible
+
+    return f"{outcome.result:14}  {outcome.name:19}  {visible(outcome.text)}"
 
 
 def _seconds(text: str) -> float:

@@ -57,7 +57,7 @@ class Dialogue:
 
 @cache
 def long_dialogue(needle: Needle, seed: int, *, needle_session: int = 1) -> Dialogue:
-    """Six sessions of about twelve turns, some 2,500 tokens. Turn ids are `D1:1`, `D1:2`, … for each seed, as in LoCoMo."""
+    """Six sessions of about twelve turns, some 2,000 tokens. Turn ids are `D1:1`, `D1:2`, … for each seed, as in LoCoMo."""
     sessions = []
     for index, session in enumerate(session_stream(seed=seed, sessions=6, turns_per_session=12)):
         turns = list(session.turns)

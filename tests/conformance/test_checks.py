@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engram_eval.cli.try_backend import outcome_line
 from engram_eval.conformance.attempt import attempt
 from engram_eval.conformance.check import Outcome
 from engram_eval.conformance.checks import ALL_CHECKS, ending
@@ -35,7 +38,7 @@ _BROKEN: list[tuple[str, type, str, str]] = [
     ("signatures", m.NoClose, "NoClose has no method 'close'", "write it as close()"),
     ("before-ingest", m.FailsWhenEmpty, "retrieve before any ingest raised IndexError: no index", ""),
     ("before-ingest", m.NeverEmpty, "not empty before anything was ingested: 'No memories found.'", "return Context('')"),
-    ("needle", m.Newest, "the context does not have 'Zephyrine'", "rank the turns by the question"),
+    ("needle", m.Newest, "the context does not have the turn 'I named my new parrot Zephyrine", "rank the turns"),
     ("needle", m.Undated, "not when it was said, 18 February 2021", "session.started_at"),
     ("ready", m.IndexesLater, "found only some time after ready()", "wait in ready()"),
     ("ready", m.LosesTheLastSession, "a turn of the last session", "make the last session searchable"),
@@ -136,3 +139,16 @@ def test_a_check_that_says_nothing_about_a_memory_gives_the_reason() -> None:
         "the backend does not set paraphrases = True: its turns are looked for word by word"
     )
     assert _outcome("offline", m.backend_of(m.CallsHome)(), online=True).result == "not applicable"
+
+
+def test_the_output_in_the_docs_is_what_the_memory_in_the_docs_gets() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "backends.md").read_text("utf-8")
+    source = re.search(r"```python\n(# my_memory\.py\n.*?)```", page, re.DOTALL)
+    output = re.search(r"try-backend my_memory:MyBackend\n(.*?)\n\n", page, re.DOTALL)
+    assert source and output
+    module: dict[str, Any] = {}
+    exec(compile(source[1], "my_memory.py", "exec"), module)
+    printed = [outcome_line(attempt(check, module["MyBackend"](), limit_s=30)) for check in ALL_CHECKS]
+    shown = [line for line in output[1].splitlines() if line != "…"]
+    assert len(shown) > 3
+    assert set(shown) <= set(printed)

@@ -37,8 +37,8 @@ async def _needle(trial: Trial) -> None:
         context = await memory.retrieve(dialogue.needle.question)
     if not dialogue.needle.found_in(context):
         raise Failed(
-            f"one turn says {dialogue.needle.text!r}; asked {dialogue.needle.question!r}, the context "
-            f"does not have {dialogue.needle.word!r}; it begins {context.text[:80]!r}; rank the turns by the question"
+            f"asked {dialogue.needle.question!r}, the context does not have the turn {dialogue.needle.text!r}; rank the "
+            "turns by the question, the oldest too"
         )
     when = dialogue.needle_session.started_at
     assert when is not None
@@ -223,7 +223,9 @@ async def _equal_texts(trial: Trial) -> None:
 
 
 CHECKS = (
-    Check("needle", "A turn that is said once is found among 80, with the date on which it was said.", _needle),
+    Check(
+        "needle", "A turn that is said once is found among seventy others, with the date on which it was said.", _needle
+    ),
     Check("ready", "When ready() returns, all that was ingested can be retrieved.", _ready),
     Check("sources", "Items name turns of the conversation, each once, and the text has their words.", _sources),
     Check("paraphrased-sources", "A memory that paraphrases names no more turns than its text can hold.", _paraphrased),
