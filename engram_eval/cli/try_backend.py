@@ -22,7 +22,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         """try-backend bm25
 try-backend my_memory:MyBackend
 try-backend my_memory:MyBackend --set my_memory.k=5 --check budget --check sources
-try-backend my_memory:MyBackend --online --timeout 300""",
+try-backend my_memory:MyBackend --online --timeout 300
+try-backend engram:llm --model qwen3 --base-url http://localhost:11434/v1""",
         _DETAILS,
     )  # fmt: skip
     add = parser.add_argument
@@ -33,6 +34,8 @@ try-backend my_memory:MyBackend --online --timeout 300""",
     add("--timeout", type=_seconds, default=60.0, metavar="SECONDS",
         help="the time that one call of a method may take (default: 60)")  # fmt: skip
     add("--online", action="store_true", help="allow connections beyond this machine, for a memory that is a service")
+    add("--model", metavar="NAME", help="the model that the memory asks through services.llm, if it asks one")
+    add("--base-url", metavar="URL", help="the model's server (default: OPENAI_BASE_URL, else OpenAI)")
 
 
 def _try(options: argparse.Namespace) -> int:
@@ -44,6 +47,8 @@ def _try(options: argparse.Namespace) -> int:
         options=options.options,
         timeout_s=options.timeout,
         online=options.online,
+        model=options.model,
+        base_url=options.base_url,
         show_output=options.debug,
     ) as supervisor:
         for outcome in supervisor.outcomes(options.check):

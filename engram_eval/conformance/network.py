@@ -19,8 +19,9 @@ _LOOK_UPS = ("getaddrinfo", "gethostbyname")
 
 @dataclass(slots=True)
 class NetworkGuard:
-    """`tried`: the hosts that were looked up or connected to, in order."""
+    """`allowed`: hosts that are not refused. `tried`: the others that were looked up or connected to, in order."""
 
+    allowed: set[str] = field(default_factory=set)
     tried: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -47,13 +48,24 @@ class NetworkGuard:
     def _guarded_look_up(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(host: Any, *arguments: Any, **options: Any) -> Any:
             self._refuse_beyond_loopback(host, arguments[0] if arguments else options.get("port"))
-            return function(host, *arguments, **options)
+            result = function(host, *arguments, **options)
+            self._allow_addresses(result)
+            return result
 
         return guarded
 
+    def _allow_addresses(self, result: Any) -> None:
+        """Those of a name that is allowed, to which a connection is made next."""
+        self.allowed.update([result] if isinstance(result, str) else [entry[4][0] for entry in result])
+
     def _refuse_beyond_loopback(self, host: Any, port: Any) -> None:
         name = host.decode(errors="replace") if isinstance(host, bytes) else host
-        if not name or name in ("localhost", "0.0.0.0", "::", "::1", socket.gethostname()) or name.startswith("127."):
+        if (
+            name in self.allowed
+            or not name
+            or name in ("localhost", "0.0.0.0", "::", "::1", socket.gethostname())
+            or name.startswith("127.")
+        ):
             return
         address = f"{name}:{port}" if port else str(name)
         if address not in self.tried:

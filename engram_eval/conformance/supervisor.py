@@ -36,6 +36,7 @@ _WITHOUT_OPENING = (_FIRST, "settings", "signatures", "offline")
 class Supervisor:
     """`options`: as `--set` takes them. `timeout_s`: seconds for each step. `online`: connections are allowed.
 
+    `model`, `base_url`: for a backend that asks a model. Its answers are cached, so most checks cost nothing after the first.
     `show_output`: what the memory prints goes to stderr; otherwise only the last line is shown, after a crash.
     """
 
@@ -46,9 +47,12 @@ class Supervisor:
         options: Sequence[str] = (),
         timeout_s: float = TIMEOUT_S,
         online: bool = False,
+        model: str | None = None,
+        base_url: str | None = None,
         show_output: bool = False,
     ) -> None:
-        self._arguments = {"label": backend, "options": parse_options(options), "limit_s": timeout_s, "online": online}
+        settings = {"backends": [backend], "options": parse_options(options), "model": model, "base_url": base_url}
+        self._arguments = {"settings": settings, "limit_s": timeout_s, "online": online}
         self._folder: Path | None = None  # of all workers, made with the first of them
         self._remove_folder: Callable[[], object] | None = None
         self._timeout_s = timeout_s
@@ -229,6 +233,8 @@ def checks_of(
     options: Sequence[str] = (),
     timeout_s: float = TIMEOUT_S,
     online: bool = False,
+    model: str | None = None,
+    base_url: str | None = None,
     without: Collection[str] = (),
 ) -> list[BackendCheck]:
     """All checks of a backend (`NAME`, `NAME:PRESET` or `package.module:Class`), to parametrize a test with.
@@ -236,5 +242,7 @@ def checks_of(
     They share a process, which starts when the first of them is called. `without`: names of checks to leave out.
     """
     _require_known(without)
-    supervisor = Supervisor(backend, options=options, timeout_s=timeout_s, online=online)
+    supervisor = Supervisor(
+        backend, options=options, timeout_s=timeout_s, online=online, model=model, base_url=base_url
+    )
     return [BackendCheck(check.name, supervisor) for check in ALL_CHECKS if check.name not in without]

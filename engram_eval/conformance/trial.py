@@ -18,6 +18,7 @@ from engram_eval.conformance.failed import Failed, describe
 from engram_eval.conformance.network import NetworkGuard
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.tokens import TokenCounter
+from engram_eval.llm.cost.metering import Meter, MeteredLLM
 from engram_eval.run.models import WINDOW
 from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, ConversationInfo, Session
@@ -37,8 +38,8 @@ _DEFAULT = _Default.BUDGET
 class Trial:
     """What a check gets. `folder`: an empty one; each memory gets a folder in it. `limit_s`: seconds for each step.
 
-    `announce` is told the name of each step before it begins. `network`: None if connections are allowed. `shared`: a
-    folder that a check finds again in another process.
+    `llm`: for a backend that asks a model. `announce` is told the name of each step before it begins. `network`: None if
+    connections are allowed. `shared`: a folder that a check finds again in another process.
     """
 
     backend: MemoryBackend
@@ -46,6 +47,7 @@ class Trial:
     tokens: TokenCounter
     folder: Path
     limit_s: float
+    llm: MeteredLLM | None = None
     announce: Callable[[str], None] = lambda _step: None
     network: NetworkGuard | None = None
     shared: Path | None = None
@@ -86,7 +88,8 @@ class Trial:
         self, info: ConversationInfo, *, folder: Path | None = None, embedder: Embedder | None = None
     ) -> AsyncIterator[TrialMemory]:
         """A memory without content. It is closed at the end; after an error, errors of `close` are ignored."""
-        services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder())
+        llm = self.llm.metered(Meter()) if self.llm else None
+        services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder(), llm)
         opened = await self.step("open", lambda: self.backend.open(info, services))
         if not callable(getattr(opened, "retrieve", None)):
             raise Failed(

@@ -9,12 +9,13 @@ Lines go to the first stdout; what the memory prints goes to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from engram_eval.backends.backend import MemoryBackend, backend_info
 from engram_eval.conformance.attempt import attempt
@@ -22,18 +23,19 @@ from engram_eval.conformance.checks import ALL_CHECKS
 from engram_eval.conformance.network import NetworkGuard
 from engram_eval.errors import UserError
 from engram_eval.run.extensions import Extensions, Opener
+from engram_eval.run.models import ModelClients
 from engram_eval.run.settings import Settings
 
 
-def main(label: str, options: dict[str, str], limit_s: float, online: bool, folder: str) -> None:
+def main(settings: dict[str, Any], limit_s: float, online: bool, folder: str) -> None:
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     checks = {check.name: check for check in ALL_CHECKS}
     for line in sys.stdin:
         try:
             _send(messages, step="making the backend")
-            with NetworkGuard().closed():
-                backend = make_backend(label, options)
+            with contextlib.nullcontext() if online else NetworkGuard().closed():
+                backend, clients = _made(Settings(**settings, controls=False))
         except UserError as error:
             _send(messages, error=str(error))
             continue
@@ -42,22 +44,27 @@ def main(label: str, options: dict[str, str], limit_s: float, online: bool, fold
             backend,
             limit_s=limit_s,
             online=online,
+            clients=clients,
             announce=lambda step: _send(messages, step=step),
             shared=Path(folder),
         )
         _send(messages, **asdict(outcome))
 
 
-def make_backend(label: str, options: dict[str, str]) -> MemoryBackend:
-    """A new backend as a run makes it. Raises UserError."""
-    opener = Opener(Settings(backends=(label,), controls=False, options=options), Extensions())
+def _made(settings: Settings) -> tuple[MemoryBackend, ModelClients | None]:
+    """A new backend as a run makes it, and the clients of its model if it asks one. Raises UserError."""
+    opener = Opener(settings, Extensions())
     opener.refuse_unknown_options()
-    backend = opener.backends()[label]
-    if backend_info(backend).asks_model:
+    (backend,) = opener.backends().values()
+    if not backend_info(backend).asks_model:
+        return backend, None
+    if settings.model is None:
         raise UserError(
-            f"backend {label!r} asks a model, and try-backend has none; try it with settings that need no model"
+            f"backend {settings.backends[0]!r} asks a model; name one with --model, and its server with --base-url"
         )
-    return backend
+    clients = ModelClients(settings)
+    clients.memory_llm()  # raises UserError if there is no key
+    return backend, clients
 
 
 def _send(messages: TextIO, **message: str) -> None:

@@ -209,6 +209,11 @@ class LosesTheLastSession(GoodMemory):
             await super().ingest(session)
 
 
+class SkipsGreetings(GoodMemory):
+    async def ingest(self, session: Session) -> None:
+        await super().ingest(replace(session, turns=session.turns[1:]))
+
+
 class OwnIds(GoodMemory):
     def context(self, ranked: list[str], budget: int | None) -> Context:
         context = super().context(ranked, budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from engram_eval.cli.try_backend import outcome_line
 from engram_eval.conformance.attempt import attempt
 from engram_eval.conformance.check import Outcome
 from engram_eval.conformance.checks import ALL_CHECKS, ending
+from engram_eval.conformance.network import NetworkGuard
 from engram_eval.registry import open_backend
+from engram_eval.run.models import ModelClients
+from engram_eval.run.settings import Settings
 from tests.conformance import memories as m
+from tests.llm.server import Server
+from tests.model import plays
 
 _CHECKS = {check.name: check for check in ALL_CHECKS}
 _BUILT_IN = [
@@ -40,6 +46,8 @@ _BROKEN: list[tuple[str, type, str, str]] = [
     ("before-ingest", m.NeverEmpty, "not empty before anything was ingested: 'No memories found.'", "return Context('')"),
     ("needle", m.Newest, "the context does not have the turn 'I named my new parrot Zephyrine", "rank the turns"),
     ("needle", m.Undated, "not when it was said, 18 February 2021", "session.started_at"),
+    ("every-session", m.SkipsGreetings, "turn D1:1, the first of its session, is not in the context", "every turn"),
+    ("every-session", m.Newest, "turn D1:1, the first of its session, is not in the context", "every turn"),
     ("ready", m.IndexesLater, "found only some time after ready()", "wait in ready()"),
     ("ready", m.LosesTheLastSession, "a turn of the last session", "make the last session searchable"),
     ("sources", m.OwnIds, "names turn 'doc-0', which the conversation does not have", "by the `id`"),
@@ -132,6 +140,27 @@ def test_all_checks_hold_for_a_good_memory(backend: Any) -> None:
 def test_no_check_fails_for_a_built_in_memory(label: str) -> None:
     outcomes = [attempt(check, open_backend(label, {}), limit_s=60) for check in ALL_CHECKS]
     assert [outcome for outcome in outcomes if outcome.result == "FAILS"] == []
+
+
+def test_a_memory_that_asks_a_model_is_tried_with_one() -> None:
+    with Server(answer=plays()) as server:
+        settings = Settings(model="a-model", base_url=server.url)
+        for name in ("needle", "paraphrased-sources", "deterministic", "offline"):
+            outcome = _outcome(name, open_backend("engram:llm", {}), clients=ModelClients(settings))
+            assert outcome.result == "holds", outcome.text
+
+
+def test_of_a_name_that_is_allowed_the_addresses_are_allowed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(socket.AF_INET, 1, 6, "", ("192.0.2.7", 443))])
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: connected.append(address))
+    guard = NetworkGuard({"model.example.com"})
+    with guard.closed(), socket.socket() as sock:
+        socket.getaddrinfo("model.example.com", 443)
+        sock.connect(("192.0.2.7", 443))
+        with pytest.raises(OSError, match=r"refused the connection to 192\.0\.2\.8:443, which --online would allow"):
+            sock.connect(("192.0.2.8", 443))
+    assert (connected, guard.tried) == ([("192.0.2.7", 443)], ["192.0.2.8:443"])
 
 
 def test_a_check_that_says_nothing_about_a_memory_gives_the_reason() -> None:

@@ -83,7 +83,7 @@ def test_the_command_prints_one_line_a_check(capsys: pytest.CaptureFixture[str])
         (["nothing"], "there is no backend 'nothing'"),
         (["bm25", "--check", "all"], "there is no check 'all'; the checks are opens, settings"),
         (["bm25", "--set", "bm25.k=3"], "backend 'bm25' has no setting 'k'"),
-        (["engram:paper"], "asks a model, and try-backend has none"),
+        (["engram:paper"], "asks a model; name one with --model"),
     ],
 )
 def test_what_cannot_be_tried_is_one_sentence(

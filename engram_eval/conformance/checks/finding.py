@@ -14,6 +14,7 @@ from engram_eval.conformance.check import Check
 from engram_eval.conformance.dialogues import COTTAGE, first_dialogue, long_dialogue
 from engram_eval.conformance.failed import Failed, NotApplicable
 from engram_eval.conformance.trial import Trial
+from engram_eval.metrics.evidence import contains_turn
 from engram_eval.metrics.named_turns import WORDS_PER_TURN, NamedTurns
 from engram_eval.types import Context
 
@@ -62,6 +63,23 @@ def _has_date(text: str, when: datetime) -> bool:
         f"{year},? {name} {day}",
     )
     return any(re.search(rf"(?<!\d){form}(?!\d)", text, re.IGNORECASE) for form in forms)
+
+
+async def _every_session(trial: Trial) -> None:
+    require_memory(trial)
+    if trial.info.paraphrases:
+        raise NotApplicable("the backend paraphrases, and need not keep the words of a turn")
+    dialogue = first_dialogue()
+    async with trial.filled(dialogue) as memory:
+        for session in dialogue.conversation.sessions:
+            for what, place in (("first", 0), ("middle", len(session.turns) // 2), ("last", -1)):
+                turn = session.turns[place]
+                context = await memory.retrieve(turn.text, remark=f"for the text of turn {turn.id}")
+                if not contains_turn(turn, context.text):
+                    raise Failed(
+                        f"asked for its own words, {turn.text[:80]!r}, turn {turn.id}, the {what} of its session, is not in "
+                        "the context; make sure that every turn of every session is stored and can be found"
+                    )
 
 
 async def _sources(trial: Trial) -> None:
@@ -225,6 +243,11 @@ async def _equal_texts(trial: Trial) -> None:
 CHECKS = (
     Check(
         "needle", "A turn that is said once is found among seventy others, with the date on which it was said.", _needle
+    ),
+    Check(
+        "every-session",
+        "Of every session, the first, a middle and the last turn are found by their words.",
+        _every_session,
     ),
     Check("ready", "When ready() returns, all that was ingested can be retrieved.", _ready),
     Check("sources", "Items name turns of the conversation, each once, and the text has their words.", _sources),
