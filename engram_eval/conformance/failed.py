@@ -6,8 +6,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_OWN = Path(__file__).parent
-_EVENT_LOOP = Path(__file__).parents[1] / "system" / "event_loop.py"
+_CALLERS = tuple(Path(__file__).parents[1] / name for name in ("conformance", "run", "system"))
 _LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
 
 
@@ -24,7 +23,7 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())[:300]
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)
-        if not Path(frame.filename).is_relative_to(_OWN) and Path(frame.filename) != _EVENT_LOOP
+        if not any(Path(frame.filename).is_relative_to(folder) for folder in _CALLERS)
     ]  # fmt: skip
     own_code = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(path) for path in _LIBRARIES)]
     where = f" ({Path(own_code[-1].filename).name}, line {own_code[-1].lineno})" if own_code else ""

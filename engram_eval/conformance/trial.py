@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -19,8 +19,8 @@ from engram_eval.conformance.network import NetworkGuard
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
+from engram_eval.run.memory_calls import MemoryCalls, MemoryTimeout
 from engram_eval.run.models import WINDOW
-from engram_eval.system.event_loop import awaited
 from engram_eval.types import Context, ConversationInfo, Session
 
 BUDGET = 916
@@ -68,19 +68,16 @@ class Trial:
         self._folders.append(folder)
         return folder
 
-    async def step(self, name: str, call: Callable[[], Any]) -> Any:
-        """The result of a method, with or without `async`. Raises Failed if it raises or does not return in time."""
+    async def step(self, name: str, calls: MemoryCalls, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """What a method returns. Raises Failed if it raises or does not return in time."""
         self.announce(name)
         try:
-            async with asyncio.timeout(self.limit_s) as timeout:
-                return await awaited(call())
-        except Failed:
-            raise
+            return await calls.call(method, *given, **named)
+        except MemoryTimeout:
+            raise Failed(hung(name, self.limit_s)) from None
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # also SystemExit and CancelledError, which a memory may raise
-            if timeout.expired():
-                raise Failed(hung(name, self.limit_s)) from None
             raise Failed(f"{name} raised {describe(error)}") from error
 
     @contextlib.asynccontextmanager
@@ -89,13 +86,15 @@ class Trial:
     ) -> AsyncIterator[TrialMemory]:
         """A memory without content. It is closed at the end; after an error, errors of `close` are ignored."""
         llm = self.llm.metered(Meter()) if self.llm else None
-        services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder(), llm)
-        opened = await self.step("open", lambda: self.backend.open(info, services))
+        loop = asyncio.get_running_loop()
+        services = Services(embedder or self.embedder, self.tokens, folder or self.new_folder(), llm, loop)
+        calls = MemoryCalls(info.id, self.limit_s)
+        opened = await self.step("open", calls, self.backend.open, info, services)
         if not callable(getattr(opened, "retrieve", None)):
             raise Failed(
                 f"open returned {type(opened).__name__}, which has no method 'retrieve'; return the memory of one conversation"
             )
-        memory = TrialMemory(self, opened)
+        memory = TrialMemory(self, opened, calls)
         try:
             yield memory
         except BaseException:
@@ -120,6 +119,7 @@ class TrialMemory:
 
     trial: Trial
     memory: Any
+    calls: MemoryCalls
     closed: bool = False
 
     async def fill(self, dialogue: Dialogue) -> None:
@@ -128,11 +128,15 @@ class TrialMemory:
         await self.ready()
 
     async def ingest(self, session: Session) -> None:
-        await self.trial.step("ingest", lambda: self.memory.ingest(session))
+        await self._step("ingest", self.memory.ingest, session)
 
     async def ready(self) -> None:
         if hasattr(self.memory, "ready"):
-            await self.trial.step("ready", lambda: self.memory.ready())
+            await self._step("ready", self.memory.ready)
+
+    async def turn_ids(self) -> Collection[str]:
+        """Empty if the memory does not tell."""
+        return await self._step("turn_ids", self.memory.turn_ids) if hasattr(self.memory, "turn_ids") else ()
 
     async def retrieve(
         self,
@@ -146,16 +150,20 @@ class TrialMemory:
         """`budget`: by default that of a run. `remark` follows the name of the step, as in "retrieve for an empty query"."""
         limit = self.trial.budget if isinstance(budget, _Default) else budget
         if self.trial.info.sees_evidence:
-            self.memory.show_evidence(tuple(evidence))
+            await self._step("show_evidence", self.memory.show_evidence, tuple(evidence))
         step = f"retrieve {remark}".strip()
-        return as_context(
-            await self.trial.step(step, lambda: self.memory.retrieve(query, asked_at=asked_at, budget=limit))
-        )
+        return as_context(await self._step(step, self.memory.retrieve, query, asked_at=asked_at, budget=limit))
 
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
-            await self.trial.step("close", lambda: self.memory.close())
+            try:
+                await self._step("close", self.memory.close)
+            finally:
+                self.calls.end()
+
+    async def _step(self, name: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        return await self.trial.step(name, self.calls, method, *given, **named)
 
 
 def hung(step: str, limit_s: float) -> str:

@@ -220,6 +220,11 @@ class OwnIds(GoodMemory):
         return replace(context, items=tuple(Item((f"doc-{i}",), 1.0) for i, _ in enumerate(context.items)))
 
 
+class ListsOwnIds(GoodMemory):
+    def turn_ids(self) -> list[str]:
+        return [*self.turns, "chunk-1"]
+
+
 class NamesEachTwice(GoodMemory):
     def context(self, ranked: list[str], budget: int | None) -> Context:
         context = super().context(ranked, budget)

@@ -87,6 +87,11 @@ async def _sources(trial: Trial) -> None:
     named_turns = NamedTurns(dialogue.turns, paraphrased=trial.info.paraphrases)
     any_items = False
     async with trial.filled(dialogue) as memory:
+        if strange := set(await memory.turn_ids()) - set(dialogue.turns):
+            raise Failed(
+                f"turn_ids() has {min(strange, key=str)!r}, which the conversation does not have; return the `id` of each turn "
+                "that is stored"
+            )
         for query in _queries():
             context = await memory.retrieve(query, evidence=(dialogue.needle_turn.id,))
             _require_known(context, dialogue.turns)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from engram_eval.conformance.check import Check
 from engram_eval.conformance.dialogues import first_dialogue, short_dialogue
-from engram_eval.conformance.failed import Failed
+from engram_eval.conformance.failed import Failed, describe
 from engram_eval.conformance.trial import BUDGET, Trial
 
 _TYPES = (int, float, bool, str)
@@ -51,7 +51,10 @@ async def _settings(trial: Trial) -> None:
             raise Failed(
                 f"preset {preset!r} sets {unknown[0]!r}, which is no setting of {cls.__name__}; correct its name"
             )
-        await trial.step(f"making preset {preset!r}", lambda settings=settings: cls(**settings))  # type: ignore[misc]
+        try:
+            cls(**settings)
+        except Exception as error:
+            raise Failed(f"preset {preset!r} cannot be made: {describe(error)}; correct its settings") from error
 
 
 async def _signatures(trial: Trial) -> None:
