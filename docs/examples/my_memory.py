@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from engram_eval import Context, ConversationInfo, Item, Services, Session, Turn
 
 
@@ -27,8 +25,12 @@ class EmbeddingMemory:
     def __init__(self, services: Services, most: int) -> None:
         self._services, self._most = services, most
         self._turns: list[tuple[Turn, str]] = []
+        self._sessions: set[str] = set()
 
     async def ingest(self, session: Session) -> None:
+        if session.id in self._sessions:
+            return
+        self._sessions.add(session.id)
         date = f"{session.started_at:%d %B %Y}" if session.started_at else "no date"
         self._turns += [(turn, f"[{date}] {turn.speaker}: {turn.text}") for turn in session.turns]
 
@@ -37,12 +39,12 @@ class EmbeddingMemory:
         similarities = vectors[1:] @ vectors[0]
         lines: list[str] = []
         items: list[Item] = []
-        for index in np.argsort(-similarities)[: self._most]:
-            turn, line = self._turns[index]
+        ranked = sorted(zip(self._turns, similarities.tolist(), strict=True), key=lambda pair: -pair[1])
+        for (turn, line), similarity in ranked[: self._most]:
             if budget is not None and self._services.tokens.count("\n".join([*lines, line])) > budget:
                 break
             lines.append(line)
-            items.append(Item((turn.id,), score=float(similarities[index])))
+            items.append(Item((turn.id,), score=similarity))
         return Context("\n".join(lines), tuple(items))
 
     async def close(self) -> None: ...

@@ -7,18 +7,24 @@ from collections.abc import Callable, Sequence
 from engram_eval.embedders.embedder import Embedder, Vectors
 
 
-class FaultyEmbedder:
-    """Gives what `fault` makes of the right vectors, until it is repaired. `calls`: how often it was asked before."""
+Fault = Callable[[Vectors], Vectors]
 
-    def __init__(self, embedder: Embedder, fault: Callable[[Vectors], Vectors]) -> None:
+
+class FaultyEmbedder:
+    """Gives what `fault` makes of the right vectors. `calls`: how often it has done so.
+
+    `least`: the number of texts from which on it does; None if it is repaired.
+    """
+
+    def __init__(self, embedder: Embedder, fault: Fault) -> None:
         self.name, self.dimensions = embedder.name, embedder.dimensions
         self._embedder, self._fault = embedder, fault
         self.calls = 0
-        self.repaired = False
+        self.least: int | None = 1
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         vectors = await self._embedder.embed(texts)
-        if self.repaired:
+        if self.least is None or len(texts) < self.least:
             return vectors
         self.calls += 1
         return self._fault(vectors)
@@ -36,7 +42,7 @@ def lose_a_dimension(vectors: Vectors) -> Vectors:
     return vectors[:, :-1]
 
 
-FAULTS: dict[str, Callable[[Vectors], Vectors]] = {
+FAULTS: dict[str, Fault] = {
     "raised an error": raise_error,
     "returned one vector too few": lose_a_row,
     "returned vectors with one dimension too few": lose_a_dimension,

@@ -471,6 +471,16 @@ class TrustsShapes(Embedding):
             super().lost(sentence)
 
 
+class EmbedsLate(GoodMemory):
+    """Embeds its turns with each question, and pairs them with as many vectors as come."""
+
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
+        await self.services.embedder.embed([query])
+        vectors = await self.services.embedder.embed([turn.text for turn, _ in self.turns.values()])
+        kept = dict(zip(self.turns, vectors, strict=False))
+        return self.context([turn_id for turn_id in kept if words(query) & words(self.turns[turn_id][0].text)], budget)
+
+
 # --- outside, ending ---
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,9 @@ _BROKEN: list[tuple[str, type, str, str]] = [
     ("queries", m.Injected, "the memory has lost a turn", "pass a query as data"),
     ("odd-path", m.PlainPaths, "whose path has spaces and other scripts, open raised UnicodeEncodeError", ""),
     ("odd-path", m.SilentInOddPaths, "nothing is found if services.folder has spaces", "pass paths as they are"),
-    ("embedder-faults", m.SilentlyLexical, "embedder raised an error, and the memory went on in silence", "`warnings`"),
+    ("embedder-faults", m.SilentlyLexical, "services.embedder raised an error, and the memory went on", "`warnings`"),
     ("embedder-faults", m.TrustsShapes, "returned one vector too few", "check that there is one vector"),
+    ("embedder-faults", m.EmbedsLate, "returned one vector too few", "check that there is one vector"),
     ("folder", m.WritesElsewhere, "global.db, outside its folder", "keep files in services.folder"),
     ("offline", m.CallsHome, "tried to reach telemetry.example.com:443", "--online"),
     ("offline", m.ConnectsByAddress, "tried to reach 192.0.2.1:80", "--online"),
@@ -140,6 +142,14 @@ def test_all_checks_hold_for_a_good_memory(backend: Any) -> None:
 @pytest.mark.parametrize("label", _BUILT_IN)
 def test_no_check_fails_for_a_built_in_memory(label: str) -> None:
     outcomes = [attempt(check, open_backend(label, {}), limit_s=60) for check in ALL_CHECKS]
+    assert [outcome for outcome in outcomes if outcome.result == "FAILS"] == []
+
+
+def test_no_check_fails_for_the_example_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "docs" / "examples")
+    backend = open_backend("my_memory:EmbeddingBackend", {})
+    del sys.modules["my_memory"]  # pages have modules of this name too
+    outcomes = [attempt(check, backend, limit_s=30) for check in ALL_CHECKS]
     assert [outcome for outcome in outcomes if outcome.result == "FAILS"] == []
 
 
