@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from engram_eval.embedders.embedder import Embedder, Vectors
 
-
 Fault = Callable[[Vectors], Vectors]
 
 
