@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from engram_eval.cli.command import DONE, GATE_FAILED, define
+from engram_eval.cli.terminal import say
 
 if TYPE_CHECKING:
     from engram_eval.conformance.check import Outcome
@@ -52,21 +54,20 @@ def _try(options: argparse.Namespace) -> int:
         show_output=options.debug,
     ) as supervisor:
         for outcome in supervisor.outcomes(options.check):
-            print(outcome_line(outcome), flush=True)
+            say(outcome_line(outcome))
+            sys.stdout.flush()  # a line as soon as it is known, also in a CI log
             results[outcome.result] += 1
     counts = (
         (results["holds"], "check holds", "checks hold"),
         (results["FAILS"], "fails", "fail"),
         (results["not applicable"], "is not applicable", "are not applicable"),
     )
-    print("\n" + ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count) + ".")
+    say("\n" + ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count) + ".")
     return GATE_FAILED if results["FAILS"] else DONE
 
 
 def outcome_line(outcome: Outcome) -> str:
-    from engram_eval.tables.text import visible
-
-    return f"{outcome.result:14}  {outcome.name:19}  {visible(outcome.text)}"
+    return f"{outcome.result:14}  {outcome.name:19}  {' '.join(outcome.text.splitlines())}"
 
 
 def _seconds(text: str) -> float:
