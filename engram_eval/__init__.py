@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engram_eval.backends.backend import Memory, MemoryBackend, Services
+    from engram_eval.backends.packing import pack
     from engram_eval.compare.comparison import Comparison
     from engram_eval.compare.runs import compare
     from engram_eval.datasets.benchmark import Benchmark
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Context,
         Conversation,
         ConversationInfo,
+        Hit,
         Item,
         Question,
         Sample,
@@ -56,6 +58,7 @@ __all__ = [
     "ConversationInfo",
     "Dataset",
     "Embedder",
+    "Hit",
     "Item",
     "Judge",
     "Manifest",
@@ -78,16 +81,18 @@ __all__ = [
     "evaluate",
     "grade",
     "load",
+    "pack",
     "rejudge",
 ]
 
-_TYPES = "Answer Context Conversation ConversationInfo Item Question Sample Session Turn Verdict"
+_TYPES = "Answer Context Conversation ConversationInfo Hit Item Question Sample Session Turn Verdict"
 _MODULES = {
     "run.api": "evaluate grade load rejudge",
     "run.finished": "Run",
     "run.rejudged": "Rejudged",
     "types": _TYPES,
     "backends.backend": "Memory MemoryBackend Services",
+    "backends.packing": "pack",
     "compare.comparison": "Comparison",
     "datasets.benchmark": "Benchmark",
     "datasets.dataset": "Dataset",

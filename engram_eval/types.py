@@ -86,6 +86,20 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that a memory found, for the run to pack into the budget and to render (backends/packing.py).
+
+    `text` is what the reader sees, with the speaker if it matters; `turn_ids` are the turns that it comes from, if the memory
+    knows them. A higher `score` is better. `date`: when it was said, or when it happened, as the memory has it.
+    """
+
+    text: str
+    turn_ids: tuple[str, ...] = ()
+    score: float = 0.0
+    date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What the reader gets: the text, and the items that it is made of, best first.
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from engram_eval.backends.backend import Services
+from engram_eval.backends.transcript import Transcript
 from engram_eval.services import RoleServices
-from engram_eval.types import Answer, Context, ConversationInfo, Item, Question, Session, Turn, Verdict
+from engram_eval.types import Answer, Context, ConversationInfo, Hit, Item, Question, Session, Turn, Verdict
 
 
 class EchoReader:
@@ -85,6 +86,48 @@ class LumpingMemory:
     async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context:
         text = "\n".join(f"{turn.speaker}: {turn.text}" for turn in self._turns)
         return Context(text, (Item(tuple(turn.id for turn in reversed(self._turns)), 1.0),))
+
+    async def close(self) -> None: ...
+
+
+class NewestBackend:
+    """Retrieves the newest turns that fit, as a context that it renders itself."""
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> NewestMemory:
+        return NewestMemory(services)
+
+
+class NewestMemory:
+    def __init__(self, services: Services) -> None:
+        self.transcript = Transcript(services.tokens)
+
+    async def ingest(self, session: Session) -> None:
+        self.transcript.add(session)
+
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Any:
+        newest = list(range(len(self.transcript.lines)))[::-1]
+        return self.transcript.context(newest, newest[::-1], budget)
+
+    async def close(self) -> None: ...
+
+
+class NewestHitsBackend:
+    """The same, as hits."""
+
+    async def open(self, conversation: ConversationInfo, services: Services) -> NewestHitsMemory:
+        return NewestHitsMemory()
+
+
+class NewestHitsMemory:
+    def __init__(self) -> None:
+        self.hits: list[Hit] = []
+
+    async def ingest(self, session: Session) -> None:
+        for turn in session.turns:
+            self.hits.append(Hit(f"{turn.speaker}: {turn.text}", (turn.id,), len(self.hits), session.started_at))
+
+    async def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> list[Hit]:
+        return self.hits[::-1]
 
     async def close(self) -> None: ...
 

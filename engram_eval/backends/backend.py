@@ -6,7 +6,7 @@
 
     class MyMemory:                                    # the memory of one conversation
         def ingest(self, session): ...                 # called once per session, in time order
-        def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns a Context
+        def retrieve(self, query, *, asked_at, budget): ...  # called once per question, returns hits or a Context
         def close(self): ...
 
 Each method may have `async` or not. Those without it run in one thread that each memory has for itself, so they may block.
@@ -32,8 +32,10 @@ from typing import Any, Literal, Protocol
 from engram_eval.embedders.embedder import Embedder, Vectors
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import ChatModel
-from engram_eval.types import Context, ConversationInfo, Session
+from engram_eval.types import Context, ConversationInfo, Hit, Session
 
+Retrieval = Context | Sequence[Hit | str]
+"""What `retrieve` returns."""
 ContextLimit = Literal["budget", "window", "none"]
 """What limits a context: the token budget that all memories share, the reader's context window, or nothing."""
 
@@ -117,9 +119,13 @@ class Memory(Protocol):
         """
         ...
 
-    def retrieve(self, query: str, *, asked_at: datetime | None, budget: int | None) -> Context | Awaitable[Context]:
-        """Returns the context from which the reader answers `query`.
+    def retrieve(
+        self, query: str, *, asked_at: datetime | None, budget: int | None
+    ) -> Retrieval | Awaitable[Retrieval]:
+        """Returns the context from which the reader answers `query`; or hits, best first, as a list of `Hit`s and texts.
 
+
+        The run packs hits into the budget and renders them with their dates (`packing.pack`).
         `asked_at` is the date on which the question is asked, if the benchmark gives one. `budget` is the limit in tokens
         of `services.tokens`, or None for no limit; the run cuts off the end of a longer text. `Context.items` lists, best
         first, what the text holds: each item names its source turns by id, so that retrieval can be measured against the

@@ -256,6 +256,7 @@ class _Estimator:
                         memory.show_evidence(question.evidence)
                     budget = self.memories.budget if backend_info(self.backend).context_limit == "budget" else None
                     context = await awaited(memory.retrieve(question.text, asked_at=question.asked_at, budget=budget))
+                    assert isinstance(context, Context)  # as every memory of this package returns
                     tokens.append(self.plan.tokens.count(context.text))
                 await awaited(memory.close())
         return sum(tokens) / max(len(tokens), 1)

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol, runtime_checkable
 
 from engram_eval.backends.backend import Memory, MemoryBackend, Services, backend_info
+from engram_eval.backends.packing import packed
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.language.tokens import TokenCounter
 from engram_eval.llm.cost.metering import Meter, MeteredLLM
@@ -125,10 +126,10 @@ class _OpenMemory:
             await self._calls.call(self._memory.show_evidence, question.evidence)  # type: ignore[attr-defined]
         span = _Span(self._meter)
         limit = self._source.context_limit
-        context = await self._calls.call(self._memory.retrieve, question.text, asked_at=question.asked_at, budget=limit)
-        retrieved = _Retrieved(context, span.seconds(), span.dollars())
-        _require_context(context, self._turns)
-        return retrieved
+        result = await self._calls.call(self._memory.retrieve, question.text, asked_at=question.asked_at, budget=limit)
+        seconds, dollars = span.seconds(), span.dollars()  # packing is no work of the memory
+        context = packed(result, limit, self._source.tokens.count, turn_order=tuple(self._turns))
+        return _Retrieved(_require_context(context, self._turns), seconds, dollars)
 
     async def answer(self, question: Question, retrieved: _Retrieved) -> SourceAnswer:
         source = self._source
@@ -201,16 +202,17 @@ def _share(part: Collection[str], whole: Collection[str]) -> float | None:
     return sum(each in whole for each in part) / len(part) if part else None
 
 
-def _require_context(context: object, turns: Mapping[str, Turn]) -> None:
-    """Raises TypeError or ValueError for what cannot be measured as a context."""
+def _require_context(context: object, turns: Mapping[str, Turn]) -> Context:
+    """The context. Raises TypeError or ValueError for what cannot be measured as one."""
     if not isinstance(context, Context) or not isinstance(context.text, str):
-        raise TypeError(f"retrieve returned {type(context).__name__}, not a Context with a text")
+        raise TypeError(f"retrieve returned {type(context).__name__}, not a Context with a text or a list of hits")
     for item in context.items:
         if not isinstance(item, Item) or not isinstance(item.turn_ids, tuple):
             raise TypeError("an item of the context is no Item with a tuple of turn ids")
         for turn_id in item.turn_ids:
             if turn_id not in turns:
                 raise ValueError(f"retrieve named turn {turn_id!r}, which this conversation does not have")
+    return context
 
 
 class _Span:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engram_eval.backends.backend import Memory, Services
+from engram_eval.backends.backend import Services
 from engram_eval.backends.engram import EngramBackend
 from engram_eval.datasets.synthetic.dataset import SYNTHETIC
 from engram_eval.embedders.static import StaticEmbedder
@@ -30,8 +31,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Services:
     return Services(StaticEmbedder(), token_counter(), tmp_path_factory.mktemp("state"))
 
 
-async def _opened(label: str, overrides: dict[str, str], conversation: Conversation, services: Services) -> Memory:
-    memory: Memory = await open_backend(label, overrides).open(conversation.info, services)
+async def _opened(label: str, overrides: dict[str, str], conversation: Conversation, services: Services) -> Any:
+    memory = await open_backend(label, overrides).open(conversation.info, services)
     for session in conversation.sessions:
         await awaited(memory.ingest(session))
     return memory

@@ -231,8 +231,8 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("returns", "error"),
     [
-        ("nothing", "retrieve: TypeError: retrieve returned NoneType, not a Context with a text"),
-        ("text", "retrieve: TypeError: retrieve returned str, not a Context with a text"),
+        ("nothing", "retrieve: TypeError: retrieve returned NoneType, not a Context with a text or a list of hits"),
+        ("text", "retrieve: TypeError: retrieve returned str, not a Context with a text or a list of hits"),
         ("unknown", "retrieve: ValueError: retrieve named turn 'doc3', which this conversation does not have"),
         ("string", "retrieve: TypeError: an item of the context is no Item with a tuple of turn ids"),
     ],
