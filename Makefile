@@ -55,8 +55,9 @@ check: $(INSTALLED) ## compare this project's own memories with the committed ba
 	$(BIN)/engram-eval run benchmarks/default.toml --dataset synthetic --reader offline --judge offline --set dataset.conversations=5 --set dataset.turns=300 --backend engram --backend bm25 --backend dense --backend full-history --backend degraded --no-controls --out results/check
 	$(BIN)/engram-eval check results/check --baseline results/baselines/synthetic.json --rules benchmarks/check.toml
 
-docs: $(INSTALLED) ## write docs/command-line.md again, from --help
+docs: $(INSTALLED) ## write docs/command-line.md and docs/memory-api.openapi.json again
 	$(BIN)/python docs/write_command_line.py
+	$(BIN)/python docs/write_memory_api.py
 
 test: lint types pytest ## ruff, mypy and the tests
 

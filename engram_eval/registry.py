@@ -17,7 +17,8 @@ A name is a built-in one, an entry point that an installed package declares,
     [project.entry-points."engram_eval.backends"]
     mine = "my_package.memory:MyBackend"
 
-or `package.module:Object` itself. A module is imported only when it is named.
+or `package.module:Object` itself. A module is imported only when it is named. A backend may also be the address of a memory
+elsewhere (`is_address`), which run/addresses.py opens.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -106,6 +108,8 @@ def _installed(kind: Kind, _path: tuple[str, ...]) -> dict[str, str]:
 def resolve(kind: Kind, name: str) -> Any:
     """The object behind a name. Raises UserError if there is none or it cannot be imported."""
     target = _targets(kind).get(name, name)
+    if kind == "backends" and re.fullmatch(r"[\w.-]+:\d+(/.*)?", target):
+        raise UserError(f"backend {name!r}: a memory on a server is named by its URL, as in http://{target}")
     if ":" not in target:
         raise UserError(
             f"there is no {kind[:-1]} {name!r}; name one of {', '.join(names(kind))}, or your own as package.module:Object"
@@ -181,8 +185,15 @@ def require_backend(label: str, backend: Any) -> Any:
     return backend
 
 
+def is_address(name: str) -> bool:
+    """Whether a backend's name is the address of a memory elsewhere: `worker:COMMAND`, or a URL (backends/remote)."""
+    return name.startswith(("worker:", "http://", "https://"))
+
+
 def typed_settings(label: str, values: Mapping[str, object], where: str) -> dict[str, SettingValue]:
     """A backend's settings from values of TOML or JSON. Raises UserError, naming `where`, for unknown or wrong ones."""
+    if is_address(label):  # it tells its settings when the run begins
+        return {key: _typed(f"{where}: {key} = {value!r}", value, None) for key, value in values.items()}
     try:
         hints = _setting_types(resolve("backends", base_name("backends", label)))
     except UserError as error:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from engram_eval import registry
-from engram_eval.registry import settings_of
+from engram_eval.errors import UserError
+from engram_eval.registry import resolve, settings_of
 
 
 @dataclass
@@ -59,3 +60,8 @@ def test_a_packages_backend_that_is_broken_or_takes_a_built_in_name_hides_no_oth
     assert "NOT USABLE" not in listed["bm25"]
     assert "'bm25' is a built-in backend" in capsys.readouterr().err
     assert registry.resolve("backends", "bm25").__module__.startswith("engram_eval.")
+
+
+def test_a_host_without_a_scheme_is_told_from_a_module() -> None:
+    with pytest.raises(UserError, match="named by its URL, as in http://localhost:9000"):
+        resolve("backends", "localhost:9000")

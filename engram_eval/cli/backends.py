@@ -24,6 +24,8 @@ def _backends(_options: argparse.Namespace) -> int:
             say(f"{'':14}   --set {entry.name}.{key}={_plain(value)}{note}")
         for preset, settings in entry.presets.items():
             say(f"{'':14}   {entry.name}:{preset} is {_in_words(settings)}")
+    say('worker:COMMAND A memory in a process of its own, such as another Python: worker:"python my_worker.py".')
+    say("http://HOST    A memory on a server (https:// too).")
     return DONE
 
 

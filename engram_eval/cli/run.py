@@ -29,6 +29,7 @@ run benchmarks/default.toml --set engram.k=20 --out results/k20
 run --resume results/k20
 run published/manifest.json --data locomo10.json --replay
 run benchmarks/engram_locomo.toml --data locomo10.json --max-cost 10
+run --data locomo10.json --backend worker:"/path/to/python my_worker.py" --backend bm25
 run --data locomo10.json --reader llm --judge llm:strict --model qwen3 --base-url http://localhost:11434/v1""",
     )  # fmt: skip
     add = parser.add_argument

@@ -34,7 +34,10 @@ class DatasetInfo(Stored):
 
 
 class BackendEntry(Stored):
-    """A backend of the run. `backend` is its registered name; a variant's label differs from it. `settings` are its own."""
+    """A backend of the run. `backend` is its registered name; a variant's label differs from it. `settings` are its own.
+
+    Of a memory elsewhere, `backend` is its command or URL, and `told` what it says of itself.
+    """
 
     backend: Text | None = None
     context_limit: Literal["budget", "window", "none", "unknown"] = "budget"
@@ -43,6 +46,7 @@ class BackendEntry(Stored):
     paraphrases: bool = False
     asks_model: bool = False
     settings: dict[Text, JsonValue] = Field(default_factory=dict)
+    told: dict[Text, JsonValue] | None = None
 
     @property
     def is_memory(self) -> bool:

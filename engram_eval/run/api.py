@@ -50,10 +50,10 @@ def evaluate(
 ) -> Run:
     """Runs a benchmark against memory backends, and returns the finished run.
 
-    `backends`: names (`"engram"`, `"engram:dense"`, `"package.module:Class"`), classes and instances. An instance or a class
-    is labelled by its `name` or its class's name; a dict {label: backend} names each. `reader` and `judge`: a name, an
-    instance, or a class or function that is called with `RoleServices`. `settings`: the other settings of `engram-eval run`
-    (budget=916, categories=["multi-hop"], limit=50, model="gpt-4o-mini", max_cost=5.0, options={"engram.k": "20"} …), which
+    `backends`: names (`"engram"`, `"engram:dense"`, `"package.module:Class"`), addresses (`"http://localhost:9000"`), classes
+    and instances. An instance or a class is labelled by its `name` or its class's name; a dict {label: backend} names each.
+    `reader` and `judge`: a name, an instance, or a class or function that is called with `RoleServices`. `settings`: the other
+    settings of `engram-eval run` (budget=916, limit=50, model="gpt-4o-mini", max_cost=5.0, options={"engram.k": "20"} …), which
     override those of the `experiment` file. `out`: the run's folder (default: results/DATASET-TIME). `resume`: the folder of
     an interrupted run to finish.
 

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, cast
 
 from engram_eval.backends.backend import MemoryBackend, Services, backend_info
+from engram_eval.backends.remote.memory import RemoteBackend
 from engram_eval.embedders.cached import CachedEmbedder
 from engram_eval.embedders.static import StaticEmbedder
 from engram_eval.judges.judge import Judge
@@ -232,7 +233,7 @@ class _Estimator:
 
     def _is_free(self) -> bool:
         """Whether trying its retrieval costs nothing: it is a memory of this package, and calls no model."""
-        ours = type(self.backend).__module__.startswith("engram_eval.")
+        ours = type(self.backend).__module__.startswith("engram_eval.") and not isinstance(self.backend, RemoteBackend)
         info = backend_info(self.backend)
         return ours and not info.asks_model and info.context_limit != "window"
 

@@ -8,10 +8,12 @@ from typing import Any, Literal, cast
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend
+from engram_eval.backends.remote.memory import RemoteBackend
 from engram_eval.embedders.embedder import Embedder
 from engram_eval.errors import UserError
 from engram_eval.judges.judge import Judge
 from engram_eval.readers.reader import Reader
+from engram_eval.registry import is_address
 from engram_eval.run.settings import Settings
 from engram_eval.services import RoleServices
 
@@ -42,8 +44,42 @@ class Opener:
     def __init__(self, settings: Settings, extensions: Extensions) -> None:
         self._settings, self._extensions = settings, extensions
 
+    @property
+    def settings(self) -> Settings:
+        """The settings, in which memories elsewhere have their labels once `backends` has reached them."""
+        return self._settings
+
     def backends(self) -> dict[str, MemoryBackend]:
-        return {label: self._backend(label) for label in self._settings.labels()}
+        """By label. Memories elsewhere are asked what they are, and an address in place of a label becomes one."""
+        remote = self._reach_addresses()
+        return {label: remote.get(label) or self._backend(label) for label in self._settings.labels()}
+
+    def _reach_addresses(self) -> dict[str, RemoteBackend]:
+        given = {
+            label: address
+            for label in self._settings.labels()
+            if label not in self._extensions.backends and is_address(address := self._settings.backend_of(label))
+        }
+        if not given:
+            return {}
+        from engram_eval.run import addresses  # which imports what only they need
+
+        addresses.refuse_shared_key(given.values())
+        remote: dict[str, RemoteBackend] = {}
+        for label, address in given.items():
+            backend = addresses.reach(address, self._settings.memory_timeout)
+            if is_address(label):
+                taken = [other for other in self._settings.labels() if other != label]
+                new = addresses.label_of(backend, taken)
+                self._settings = self._settings.with_label(label, new)
+                label = new
+            remote[label] = backend
+        return {
+            label: addresses.with_settings(
+                label, backend, {**self._settings.options_of(label), **self._settings.own_settings_of(label)}
+            )
+            for label, backend in remote.items()
+        }
 
     def _backend(self, label: str) -> MemoryBackend:
         if label in self._extensions.backends:
@@ -55,7 +91,7 @@ class Opener:
                     raise UserError(f"backend {label!r} cannot be made ({type(error).__name__}: {error})") from error
             return cast(MemoryBackend, registry.require_backend(label, backend))
         name = self._settings.backend_of(label)
-        own = {key: value for key, value in self._settings.variants.get(label, {}).items() if key != "backend"}
+        own = self._settings.own_settings_of(label)
         try:
             return cast(MemoryBackend, registry.open_backend(name, self._overrides("backends", name), own))
         except UserError as error:
@@ -119,7 +155,12 @@ class Opener:
     def _all_named(self) -> list[_Named]:
         settings = self._settings
         labels = [label for label in settings.labels() if label not in self._extensions.backends]
-        named = [self._named("backends", settings.backend_of(label)) for label in labels]
+        named = [
+            _Named("backends", label, label)
+            if is_address(settings.backend_of(label))
+            else self._named("backends", settings.backend_of(label))
+            for label in labels
+        ]
         named += [self._named("readers", settings.reader)] if self._extensions.reader is None else []
         named += [self._named("judges", settings.judge)] if self._extensions.judge is None else []
         return list(dict.fromkeys(named))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from engram_eval import registry
 from engram_eval.backends.backend import MemoryBackend, backend_info
+from engram_eval.backends.remote.memory import RemoteBackend
 from engram_eval.datasets.dataset import Dataset, Notes
 from engram_eval.embedders.api import LLMEmbedder
 from engram_eval.embedders.embedder import Embedder
@@ -173,6 +175,7 @@ def plan_run(
     given, opener = settings, Opener(settings, extensions)
     backends = opener.backends()
     opener.refuse_unknown_options()
+    settings = opener.settings
     memories_ask = any(backend_info(backend).asks_model for backend in backends.values())
     settings = resolve_defaults(settings, roles_ask=opener.roles_ask(reader=True), memories_ask=memories_ask)
     opener = Opener(settings, extensions)
@@ -220,7 +223,7 @@ def _memory_experiment(
         backends={
             label: BackendEntry(
                 backend=registry.base_name("backends", settings.backend_of(label)),
-                settings=registry.settings_of(backend),
+                **_settings_and_told(backend),
                 **asdict(backend_info(backend)),
             )
             for label, backend in setup.backends.items()
@@ -239,6 +242,12 @@ def _memory_experiment(
         budget=setup.budget,
         prompts={prompt.name: prompt.sha256 for part in prompted for prompt in getattr(part, "prompts", ())},
     )
+
+
+def _settings_and_told(backend: MemoryBackend) -> dict[str, Any]:
+    if isinstance(backend, RemoteBackend):
+        return {"settings": dict(backend.settings), "told": backend.info.model_dump(mode="json")}
+    return {"settings": registry.settings_of(backend)}
 
 
 _UNBOUND = {"window": "is limited only by the reader's window of {:,} tokens", "none": "has no limit"}
@@ -269,12 +278,23 @@ def _why_memories(
         "dataset": data.in_words(),
         **data.oddities(),
         "backends": ", ".join(setup.backends) + controls,
+        **_elsewhere(setup.backends),
         "reader": reader,
         "judge": _role_in_words(judge, judge.agreement, clients, "judge", given.judge),
         **({"router": f"llm: {clients.name_of('router')}"} if setup.llm else {}),
         "embedder": "; ".join([f"{embedder.name}, {embedder.dimensions or '?'} dimensions, {place}", *other_embedders]),
         "budget": "; ".join([f"{setup.budget:,} {counted}, {why_budget}", *unbound]),
     }
+
+
+def _elsewhere(backends: Mapping[str, MemoryBackend]) -> dict[str, str]:
+    """Where memories elsewhere are, and what they say of themselves."""
+    places = [
+        f"{label} is {backend.door.address}" + (f", version {backend.info.version}" if backend.info.version else "")
+        for label, backend in backends.items()
+        if isinstance(backend, RemoteBackend)
+    ]
+    return {"elsewhere": "; ".join(places)} if places else {}
 
 
 # --- answers made elsewhere -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 from engram_eval import __version__
 from engram_eval.errors import UserError
+from engram_eval.registry import is_address
 from engram_eval.results.manifest import Experiment, Manifest
 from engram_eval.run.settings import FILES, GivenSettings, Settings, differences, from_file, from_mapping
 
@@ -44,12 +45,21 @@ def resumed_settings(manifest: Manifest, run: Path, given: GivenSettings) -> Set
     """The settings of the run, whose data may have moved. Raises UserError if given settings differ from them."""
     begun = {**manifest.settings, "replay": False}  # a replay may be resumed with calls, and the other way round
     stored = from_mapping(begun, str(run / "manifest.json"))
-    resumed = from_mapping(_over(begun, given), "command line")
+    resumed = from_mapping(_over(begun, _with_labels(given, stored)), "command line")
     if changed := differences(stored, resumed):
         raise UserError(
             f"{run}: cannot be resumed with other settings: {'; '.join(changed)}; start a new run for these"
         )
     return resumed
+
+
+def _with_labels(given: GivenSettings, stored: Settings) -> GivenSettings:
+    """The given settings, in which memories elsewhere have the labels that the run gave to their addresses."""
+    backends = given.get("backends")
+    if not isinstance(backends, list | tuple):
+        return given
+    labels = {variant["backend"]: label for label, variant in stored.variants.items() if len(variant) == 1}
+    return {**given, "backends": [labels.get(name, name) if is_address(str(name)) else name for name in backends]}
 
 
 def refuse_other_run(manifest: Manifest, now: Experiment, run: Path) -> None:

@@ -102,7 +102,8 @@ class Settings(BaseModel):
         Texts,
         Setting(
             "run",
-            "a memory backend, or a variant of the experiment file; can be repeated; see 'backends'",
+            "a memory backend, worker:COMMAND, the URL of a memory, or a variant of the experiment file; can be repeated; "
+            "see 'backends'",
             "NAME[:PRESET]",
             "--backend",
             "repeated",
@@ -267,6 +268,17 @@ class Settings(BaseModel):
         """The backend behind a label: a variant's, or the label itself."""
         variant = self.variants.get(label)
         return str(variant["backend"]) if variant else label
+
+    def own_settings_of(self, label: str) -> Variant:
+        """The settings in which a variant differs from its backend."""
+        return {key: value for key, value in self.variants.get(label, {}).items() if key != "backend"}
+
+    def with_label(self, address: str, label: str) -> Self:
+        """The same settings, in which a memory that was named by its address has a label."""
+        backends = tuple(label if name == address else name for name in self.backends)
+        reference = label if self.reference == address else self.reference
+        variants = {**self.variants, label: {"backend": address}}
+        return self.replace(backends=backends, reference=reference, variants=variants)
 
     def uses_llm(self) -> bool:
         """Whether the reader or the judge is `llm`."""
