@@ -42,6 +42,7 @@ def words(text: str) -> set[str]:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one piece: the second of two would wait 40 ms for the client's acknowledgement
     memories: dict[str, WordMemory] = {}  # noqa: RUF012 - shared by all requests
 
     def do_GET(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from docs.write_memory_api import PAGE, memory_api
@@ -294,3 +295,14 @@ def test_the_openapi_document_is_that_of_the_types() -> None:
     assert PAGE.read_text("utf-8") == memory_api(), "run `make docs`"
     paths = json.loads(memory_api())["paths"]
     assert [path.rpartition("/")[2] for path in paths] == ["info", "open", "ingest", "ready", "retrieve", "close"]
+
+
+def test_what_a_run_sends_is_what_the_openapi_document_says(services: Services, conversation: Conversation) -> None:
+    document = json.loads(PAGE.read_text("utf-8"))
+    with memory() as server:
+        talk(url_of(server), services, conversation, first_hit, k="5")
+    for asked in server.asked:
+        operation = document["paths"]["/v1/memories/{id}/" + asked.path.rpartition("/")[2]]["post"]
+        reference = operation["requestBody"]["content"]["application/json"]["schema"]
+        jsonschema.validate(asked.body, {**reference, "components": document["components"]})
+    assert {"Failure", "Info", "Retrieved", "FoundHit", "Session"} <= set(document["components"]["schemas"])
