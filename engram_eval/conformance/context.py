@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from engram_eval.backends.packing import packed
 from engram_eval.conformance.failed import Failed
+from engram_eval.language.tokens import TokenCounter
 from engram_eval.types import Context, Item
 
 
-def as_context(returned: object) -> Context:
-    """Raises Failed for what a run cannot measure."""
+def as_context(returned: object, budget: int | None, tokens: TokenCounter) -> Context:
+    """Hits are packed, as in a run. Raises Failed for what a run cannot measure."""
+    try:
+        returned = packed(returned, budget, tokens.count)
+    except TypeError as error:
+        raise Failed(f"{error}; return engram_eval.Hit(text, (turn_id, ...)) for each, or texts") from None
     if not isinstance(returned, Context):
         raise Failed(
             f"retrieve returned {type(returned).__name__} and not a Context; return engram_eval.Context(text, items)"

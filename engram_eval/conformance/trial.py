@@ -152,7 +152,8 @@ class TrialMemory:
         if self.trial.info.sees_evidence:
             await self._step("show_evidence", self.memory.show_evidence, tuple(evidence))
         step = f"retrieve {remark}".strip()
-        return as_context(await self._step(step, self.memory.retrieve, query, asked_at=asked_at, budget=limit))
+        returned = await self._step(step, self.memory.retrieve, query, asked_at=asked_at, budget=limit)
+        return as_context(returned, limit, self.trial.tokens)
 
     async def close(self) -> None:
         if not self.closed:

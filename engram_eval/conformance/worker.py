@@ -54,8 +54,8 @@ def main(settings: dict[str, Any], limit_s: float, online: bool, folder: str) ->
 def _made(settings: Settings) -> tuple[MemoryBackend, ModelClients | None]:
     """A new backend as a run makes it, and the clients of its model if it asks one. Raises UserError."""
     opener = Opener(settings, Extensions())
-    opener.refuse_unknown_options()
     (backend,) = opener.backends().values()
+    opener.refuse_unknown_options()
     if not backend_info(backend).asks_model:
         return backend, None
     if settings.model is None:

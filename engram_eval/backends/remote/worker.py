@@ -120,7 +120,7 @@ class _Worker:
     async def start(cls, command: list[str], folder: Path) -> _Worker:
         """Starts the process, with an empty folder for its files below `folder`."""
         folder = folder.absolute()
-        (folder / "files").mkdir()
+        (folder / "files").mkdir(exist_ok=True)
         loop = asyncio.get_running_loop()
         guards_end, pipe = os.pipe()
         try:
