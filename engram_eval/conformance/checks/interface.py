@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from engram_eval.backends.remote.memory import RemoteBackend
 from engram_eval.conformance.check import Check
 from engram_eval.conformance.dialogues import first_dialogue, short_dialogue
-from engram_eval.conformance.failed import Failed, describe
+from engram_eval.conformance.failed import Failed, NotApplicable, describe
 from engram_eval.conformance.trial import BUDGET, Trial
 
 _TYPES = (int, float, bool, str)
@@ -23,6 +24,8 @@ async def _opens(trial: Trial) -> None:
 
 
 async def _settings(trial: Trial) -> None:
+    if isinstance(trial.backend, RemoteBackend):
+        raise NotApplicable("a memory elsewhere tells its settings itself")
     cls = type(trial.backend)
     try:
         hints = get_type_hints(cls.__init__)
