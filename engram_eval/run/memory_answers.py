@@ -58,7 +58,7 @@ class MemoryAnswers:
         llm = self.llm.metered(meter) if self.llm else None
         embedder = self.embedder.metered(meter) if isinstance(self.embedder, _Metered) else self.embedder
         services = Services(embedder, self.tokens, workspace.folder, llm, asyncio.get_running_loop())
-        calls = MemoryCalls(conversation.id, self.timeout_s)
+        calls = MemoryCalls(conversation.id, self.timeout_s, asks_model=backend_info(self.backend).asks_model)
         span = _Span(meter)
         memory = await calls.call(self.backend.open, conversation.info, services)
         if not callable(getattr(memory, "retrieve", None)):

@@ -16,10 +16,12 @@ class MemoryTimeout(Exception):  # noqa: N818
 
 class MemoryCalls:
     """Sync methods run in one thread of the memory's own: many libraries want to be used in the thread that made them, and
-    block. Async methods run in the event loop. `seconds`: the longest that one call may take.
+    block. Async methods run in the event loop. `seconds`: the longest that one call may take; `asks_model`: the memory asks the
+    run's model, whose calls have time-outs of their own and may have to queue, so that ingesting may take any time.
     """
 
-    def __init__(self, label: str, seconds: float) -> None:
+    def __init__(self, label: str, seconds: float, *, asks_model: bool = False) -> None:
+        self._unlimited = ("ingest", "ready") if asks_model else ()
         self._thread = OwnThread(f"memory {label}")
         self._seconds = seconds
         self._stuck = ""
@@ -28,8 +30,9 @@ class MemoryCalls:
         """What the method returns. Raises MemoryTimeout if it takes too long, and at once if an earlier one did."""
         if self._stuck:
             raise MemoryTimeout(self._stuck)
+        name = getattr(method, "__name__", "a method")
         try:
-            async with asyncio.timeout(self._seconds) as limit:
+            async with asyncio.timeout(None if name in self._unlimited else self._seconds) as limit:
                 if inspect.iscoroutinefunction(method):
                     return await method(*arguments, **named)
                 value = await self._thread.call(lambda: method(*arguments, **named))
@@ -37,7 +40,6 @@ class MemoryCalls:
         except TimeoutError:
             if not limit.expired():  # it is the memory's own
                 raise
-        name = getattr(method, "__name__", "a method")
         self._stuck = (
             f"{name} did not return within {self._seconds:g} s (--memory-timeout); the memory is not called again"
         )

@@ -155,6 +155,25 @@ def test_what_a_method_raises_is_raised_and_ends_nothing_else(error: BaseExcepti
     assert asyncio.run(main()) == "still there"
 
 
+def test_ingesting_by_the_runs_model_may_take_longer() -> None:
+    async def ingest() -> str:
+        await asyncio.sleep(0.05)
+        return "done"
+
+    async def retrieve() -> None:
+        await asyncio.sleep(5)
+
+    async def main() -> None:
+        calls = MemoryCalls("a", 0.01, asks_model=True)
+        assert await calls.call(ingest) == "done"
+        with pytest.raises(MemoryTimeout):
+            await calls.call(retrieve)
+        with pytest.raises(MemoryTimeout):
+            await MemoryCalls("b", 0.01).call(ingest)
+
+    asyncio.run(main())
+
+
 class _LengthEmbedder:
     """`waits`: like a model at an endpoint, it needs the event loop."""
 
