@@ -28,7 +28,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -149,9 +149,11 @@ def _line(error: Exception) -> str:
 
 
 def base_name(kind: Kind, label: str) -> str:
-    """`NAME` of `NAME:PRESET` or `NAME:VARIANT`; a label that begins with no name is returned as it is."""
-    name = label.partition(":")[0]
-    return name if name in names(kind) else label
+    """`NAME` of `NAME:PRESET` or `NAME:VARIANT`, or `package.module:Object` without what follows."""
+    name, _, rest = label.partition(":")
+    if name in names(kind):
+        return name
+    return f"{name}:{rest.partition(':')[0]}" if rest and "://" not in label else label
 
 
 # --- backends ---------------------------------------------------------------------------------------------------
@@ -223,8 +225,10 @@ class BackendListing:
     presets: Mapping[str, Mapping[str, SettingValue]]
 
 
-def describe_backends() -> list[BackendListing]:
-    """All named backends, in the order of `names`."""
+def describe_backends(labels: Sequence[str] = ()) -> list[BackendListing]:
+    """These backends, or all that have a name, in the order of `names`. Raises UserError for a label that is none."""
+    if labels:
+        return [_listing(base_name("backends", label)) for label in labels]
     listings = []
     for name in names("backends"):
         try:

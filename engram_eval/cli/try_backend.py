@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         parser, _try,
         """try-backend bm25
 try-backend my_memory:MyBackend
-try-backend my_memory:MyBackend --set my_memory.k=5 --check budget --check sources
+try-backend my_memory:MyBackend --set MyBackend.k=5 --check budget --check sources
 try-backend my_memory:MyBackend --online --timeout 300
 try-backend engram:llm --model qwen3 --base-url http://localhost:11434/v1""",
         _DETAILS,

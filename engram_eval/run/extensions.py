@@ -130,10 +130,11 @@ class Opener:
     def refuse_unknown_options(self) -> None:
         """Raises UserError for `--set NAME.KEY=VALUE` where nothing has that name."""
         known = {named.name for named in self._all_named()} | {"dataset"}
+        in_full = {registry.base_name(named.kind, named.label) for named in self._all_named()}
         if "degraded" in known:
             known.add("engram")
         for key in self._settings.options:
-            if key.rpartition(".")[0] not in known:
+            if key.rpartition(".")[0] not in known | in_full:
                 raise UserError(f"--set {key}: names none of {', '.join(sorted(known))}; as in --set engram.k=20")
 
     def _overrides(self, kind: registry.Kind, label: str) -> dict[str, str]:
@@ -143,7 +144,8 @@ class Opener:
         the unknown ones, which it refuses. `degraded` is engram without some of its records, so engram's settings apply.
         """
         named = self._named(kind, label)
-        options = self._settings.options_of(named.name)
+        in_full = self._settings.options_of(registry.base_name(kind, label))
+        options = {**self._settings.options_of(named.name), **in_full}
         namesakes = [other for other in self._all_named() if other.name == named.name]
         if len(namesakes) > 1:
             own = registry.setting_names(kind, label)
@@ -167,4 +169,6 @@ class Opener:
 
     @staticmethod
     def _named(kind: registry.Kind, label: str) -> _Named:
-        return _Named(kind, label, label.partition(":")[0])
+        """By its name, and one of somebody's own by that of its class: `package.module:Class`, as in --set Class.k=20."""
+        name = registry.base_name(kind, label)
+        return _Named(kind, label, name.partition(":")[2] or name)

@@ -69,7 +69,9 @@ def test_a_test_of_an_author_passes_fails_or_is_skipped() -> None:
 
 def test_the_command_prints_one_line_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     backend = f"{_MEMORIES}:MisspeltPreset"
-    assert main(["try-backend", backend, "--check", "needle", "--check", "settings", "--set", f"{_MEMORIES}.k=9"]) == 1
+    assert (
+        main(["try-backend", backend, "--check", "needle", "--check", "settings", "--set", "MisspeltPreset.k=9"]) == 1
+    )
     fails, holds, _, total = capsys.readouterr().out.splitlines()
     assert fails.split()[:2] == ["FAILS", "settings"]
     assert holds.split()[:2] == ["holds", "needle"]

@@ -110,7 +110,7 @@ def test_its_settings_are_set_on_the_command_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server(answer=_model) as server:
-        lenient = ["--set", f"{__name__}.lenient=true", "--set", f"{__name__}.prefix=Alike?"]
+        lenient = ["--set", "TypedJudge.lenient=true", "--set", "TypedJudge.prefix=Alike?"]
         assert _run(data, tmp_path / "run", server, *lenient) == 0
         assert all(asked.body["messages"][0]["content"].startswith("Alike?") for asked in server.asked)
         assert all(record["correct"] for record in _records(tmp_path / "run"))
@@ -118,7 +118,7 @@ def test_its_settings_are_set_on_the_command_line(
             ("strict=true", "has no setting 'strict'; its settings are lenient, prefix"),
             ("lenient=very", "'very' is not true or false"),
         ):
-            assert _run(data, tmp_path / "bad", server, "--set", f"{__name__}.{setting}") == 2
+            assert _run(data, tmp_path / "bad", server, "--set", f"TypedJudge.{setting}") == 2
             assert sentence in capsys.readouterr().err
 
 

@@ -240,7 +240,7 @@ def test_times_are_those_of_the_stage_that_took_them(data: Path, tmp_path: Path)
 def test_a_value_that_is_not_a_context_is_refused_and_reported(
     data: Path, tmp_path: Path, returns: str, error: str
 ) -> None:
-    backend = ["--backend", "tests.doubles:OddBackend", "--set", f"tests.doubles.returns={returns}"]
+    backend = ["--backend", "tests.doubles:OddBackend", "--set", f"OddBackend.returns={returns}"]
     assert _run(data, tmp_path / "run", *backend, "--no-controls", "--limit", "1") == 3
     assert [r["error"] for r in _records(tmp_path / "run")] == [error]
 
@@ -249,7 +249,7 @@ def test_a_memory_that_names_no_turns_has_no_ranking(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert _run(data, run, "--backend", "tests.doubles:OddBackend", "--set", "tests.doubles.returns=plain") == 0
+    assert _run(data, run, "--backend", "tests.doubles:OddBackend", "--set", "OddBackend.returns=plain") == 0
     summary = json.loads((run / "summary.json").read_text())["backends"]["tests.doubles:OddBackend"]
     assert summary["ndcg@10"] is None
     assert "names no turns" in capsys.readouterr().out
@@ -313,7 +313,7 @@ def test_kill_9_in_the_middle_and_resume(tmp_path: Path) -> None:
     assert 0 < kept < _CONVERSATIONS * 4 * 2
     assert main(["run", "--resume", str(killed)]) == 0
     assert len(_records(killed)) == _CONVERSATIONS * 4 * 2  # none was asked twice
-    at_once = [f"tests.doubles.{step}=0" for step in ("ingest_s", "retrieval_s")]
+    at_once = [f"SlowBackend.{step}=0" for step in ("ingest_s", "retrieval_s")]
     assert _run(data, whole, *_SLOW, *(flag for setting in at_once for flag in ("--set", setting))) == 0
     assert _scores(killed) == _scores(whole)
 
@@ -380,7 +380,7 @@ def test_memories_are_kept_only_when_asked_for(data: Path, tmp_path: Path) -> No
         (["--backend", "json:dumps"], "cannot be made"),
         (["--backend", "os:getcwd"], "has no method 'open'"),
         (["--backend", "tests.broken_module:A"], "cannot be imported (ZeroDivisionError"),
-        (["--set", "nothing.k=1"], "names none of bm25, dataset, dense, engram"),
+        (["--set", "nothing.k=1"], "names none of ContainsJudge, EchoReader, bm25, dataset, dense, engram"),
         (["--set", "engram"], "not of the form NAME.KEY=VALUE"),
         (["--reader", "nope"], "there is no reader 'nope'"),
         (["--embedder", "nope"], "there is no embedder 'nope'"),
@@ -442,7 +442,14 @@ def test_dry_run_asks_nothing(data: Path, tmp_path: Path, capsys: pytest.Capture
 
 def test_settings_reach_a_third_partys_memory(data: Path, tmp_path: Path) -> None:
     label = "tests.doubles:VerboseBackend"
-    settings = ["--set", "tests.doubles.words=3", "--set", "tests.doubles.loud=true", "--set", "tests.doubles.weight=2"]
+    settings = [
+        "--set",
+        "VerboseBackend.words=3",
+        "--set",
+        "tests.doubles:VerboseBackend.loud=true",
+        "--set",
+        "VerboseBackend.weight=2",
+    ]
     assert _run(data, tmp_path / "run", "--backend", label, "--no-controls", *settings) == 0
     kept = json.loads((tmp_path / "run" / "manifest.json").read_text())["backends"][label]["settings"]
     assert kept == {"words": 3, "loud": True, "weight": 2.0}
