@@ -20,7 +20,7 @@ from engram_eval.readers.reader import Reader
 from engram_eval.results.contexts import TURN_MARK
 from engram_eval.run.answer_source import SourceAnswer, Workspace, context_fields
 from engram_eval.run.memory_calls import MemoryCalls
-from engram_eval.system.event_loop import awaited
+from engram_eval.system.event_loop import LoopWatch, awaited
 from engram_eval.types import Context, Conversation, Item, Question, Turn
 
 
@@ -94,9 +94,12 @@ class MemoryAnswers:
 
 @dataclass(frozen=True, slots=True)
 class _Retrieved:
+    """`waited`: whether other work could go on meanwhile."""
+
     context: Context
     seconds: float
     dollars: float | None
+    waited: bool
 
 
 class _OpenMemory:
@@ -124,12 +127,12 @@ class _OpenMemory:
     async def retrieve(self, question: Question) -> _Retrieved:
         if self._info.sees_evidence:
             await self._calls.call(self._memory.show_evidence, question.evidence)  # type: ignore[attr-defined]
-        span = _Span(self._meter)
+        span, watch = _Span(self._meter), LoopWatch()
         limit = self._source.context_limit
         result = await self._calls.call(self._memory.retrieve, question.text, asked_at=question.asked_at, budget=limit)
-        seconds, dollars = span.seconds(), span.dollars()  # packing is no work of the memory
+        seconds, dollars, waited = span.seconds(), span.dollars(), watch.ran  # packing is no work of the memory
         context = packed(result, limit, self._source.tokens.count, turn_order=tuple(self._turns))
-        return _Retrieved(_require_context(context, self._turns), seconds, dollars)
+        return _Retrieved(_require_context(context, self._turns), seconds, dollars, waited)
 
     async def answer(self, question: Question, retrieved: _Retrieved) -> SourceAnswer:
         source = self._source

@@ -29,7 +29,7 @@ from engram_eval.run.opening import Job, Openings
 from engram_eval.run.plan import Plan
 from engram_eval.run.probe import probe_judge_of
 from engram_eval.run.progress import Progress
-from engram_eval.system.event_loop import LoopWatch, awaited
+from engram_eval.system.event_loop import awaited
 from engram_eval.system.files import make_folder
 from engram_eval.system.pool import Pool
 from engram_eval.types import Question, Verdict
@@ -130,10 +130,10 @@ class _Work:
         return self.folder.state_path / _file_name(job.label) / _file_name(job.conversation.id)
 
     async def _ask_question(self, label: str, opened: OpenSource, question: Question, openings: Openings) -> None:
-        others, watch = self.pool.busy or openings.busy, LoopWatch()
+        others = self.pool.busy or openings.busy
         try:
             retrieved = await opened.retrieve(question)
-            contended = watch.ran and (others or openings.busy)
+            contended = getattr(retrieved, "waited", False) and (others or openings.busy)
         except (Exception, asyncio.CancelledError) as error:
             self._continue_after(error, label, question.id)
             self._fail(label, question, "retrieve", error, **opened.fields)

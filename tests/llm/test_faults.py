@@ -278,6 +278,19 @@ def test_requests_go_through_the_proxy_of_the_environment(client: Client, monkey
     assert proxy.asked[0].path == "http://model.invalid/v1/chat/completions"
 
 
+def test_a_proxy_in_front_of_this_machines_own_server_is_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    with Server() as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        client.chat("http://127.0.0.1:9/v1")
+    said = capsys.readouterr().err
+    assert f"go through the proxy 127.0.0.1:{proxy.port}" in said
+    assert "NO_PROXY=localhost,127.0.0.1" in said
+
+
 @pytest.mark.parametrize("key", ["sk-two\nlines", "sk-\N{EN DASH}dash", "sk two"])
 def test_an_invalid_key_is_refused_without_repeating_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, key: str
