@@ -38,6 +38,10 @@ _FILTERED = (
 _PROMPT_CUT = "prompt_cut:"
 """Kept in place of the server's reason where it read less than it was sent; the number after it is what it was sent."""
 _ABSURD = 10**12  # tokens
+_FLAG_OF = {"extractor": "router"}
+_SURELY_BYTES = 5  # a token of text has fewer bytes on average: a prompt is counted only if the server may have cut it
+_LEAST_SHARE = 0.7  # vocabularies differ by up to a third in what they make of a text
+_SHORT_BYTES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +136,6 @@ def is_cut_off(response: Response) -> bool:
     return response.finish_reason in _CUT_OFF
 
 
-_FLAG_OF = {"extractor": "router"}
-_SURELY_BYTES = (
-    5  # a token of text has fewer bytes on average, so a prompt is counted only if the server may have cut it
-)
-_LEAST_SHARE = 0.7  # vocabularies differ by up to a third in what they make of a text
-
-
 def _sent_if_cut(read: int, model: str, prompt: Sequence[str]) -> int:
     """How many tokens were sent, if the server read far fewer of them; else 0.
 
@@ -149,9 +146,6 @@ def _sent_if_cut(read: int, model: str, prompt: Sequence[str]) -> int:
         return 0
     sent = sum(plain_count(model, text) for text in prompt)
     return sent if read < _LEAST_SHARE * sent else 0
-
-
-_SHORT_BYTES = 4_000
 
 
 def _seconds(content: Mapping[str, Any], name: str) -> float | None:

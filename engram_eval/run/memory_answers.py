@@ -81,9 +81,8 @@ class MemoryAnswers:
         if warnings:
             workspace.warn(warnings)
         fields = {"ingest_s": span.seconds(), "ingest_cost_usd": span.dollars(), "ingest_warnings": len(warnings)}
-        turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
-        stored = await calls.call(memory.turn_ids) if hasattr(memory, "turn_ids") else turns
-        return _OpenMemory(self, memory, calls, meter, fields, conversation, frozenset(stored), workspace)
+        stored = await calls.call(memory.turn_ids) if hasattr(memory, "turn_ids") else None
+        return _OpenMemory(self, memory, calls, meter, fields, conversation, stored, workspace)
 
     @property
     def context_limit(self) -> int | None:
@@ -113,7 +112,7 @@ class _OpenMemory:
         meter: Meter,
         fields: Mapping[str, Any],
         conversation: Conversation,
-        stored: frozenset[str],
+        stored: Collection[str] | None,
         workspace: Workspace,
     ) -> None:
         self.fields = fields
@@ -121,7 +120,8 @@ class _OpenMemory:
         self._info = backend_info(source.backend)
         self._turns = {turn.id: turn for session in conversation.sessions for turn in session.turns}
         self._session_of = {turn.id: session.id for session in conversation.sessions for turn in session.turns}
-        self._stored = stored
+        self._turn_order = tuple(self._turns)
+        self._stored = frozenset(self._turns if stored is None else stored)
         self._named_turns = NamedTurns(self._turns, paraphrased=self._info.paraphrases)
 
     async def retrieve(self, question: Question) -> _Retrieved:
@@ -131,7 +131,7 @@ class _OpenMemory:
         limit = self._source.context_limit
         result = await self._calls.call(self._memory.retrieve, question.text, asked_at=question.asked_at, budget=limit)
         seconds, dollars, waited = span.seconds(), span.dollars(), watch.ran  # packing is no work of the memory
-        context = packed(result, limit, self._source.tokens.count, turn_order=tuple(self._turns))
+        context = packed(result, limit, self._source.tokens.count, turn_order=self._turn_order)
         return _Retrieved(_require_context(context, self._turns), seconds, dollars, waited)
 
     async def answer(self, question: Question, retrieved: _Retrieved) -> SourceAnswer:

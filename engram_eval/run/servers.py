@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from engram_eval.llm.server_info import ServerInfo
 
 _PROMPT_TOKENS = 600  # of the longest reader prompt with its question
-_ANSWER_TOKENS = 512
 _OTHER_VOCABULARY = 0.8  # a model whose vocabulary is unknown may make more tokens of a text than the run counts
 
 
@@ -46,10 +45,12 @@ class Servers:
 
     def fitting_window(self) -> int:
         """The longest context, as the run counts tokens, for which the reader's server has room besides prompt and answer."""
+        from engram_eval.readers.llm import LLMReader
+
         length = self._context_length()
         if length is None:
             return WINDOW
-        room = _PROMPT_TOKENS + (self._settings.reader_max_tokens or _ANSWER_TOKENS)
+        room = _PROMPT_TOKENS + (self._settings.reader_max_tokens or LLMReader.max_tokens)
         counted = 1.0 if encoding_of(model_of(self._settings, "reader")) else _OTHER_VOCABULARY
         return min(WINDOW, int(max(length - room, length // 4) * counted))
 

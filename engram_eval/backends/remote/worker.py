@@ -260,6 +260,6 @@ def _exit_in_words(code: int) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The run's own, but for what would lead another Python to this one's packages."""
+    """The run's environment without the variables that make another Python import this one's packages."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return {**inherited, "PYTHONPATH": str(_HELPER), "PYTHONUNBUFFERED": "1", "ENGRAM_EVAL_WORKER": "1"}
